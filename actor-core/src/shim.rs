@@ -57,7 +57,8 @@ mod imp {
 #[cfg(actor_loom)]
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::Arc;
+    // Plain: loom needs no model of reference counts it does not check.
+    pub(crate) use std::sync::Arc;
 
     pub(crate) mod atomic {
         pub(crate) use loom::sync::atomic::{

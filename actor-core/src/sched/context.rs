@@ -1,0 +1,164 @@
+//! What an M knows about itself, in one thread-local pointer.
+//!
+//! - On an M, `CURRENT` points to its `Context` for as long as the thread runs; elsewhere it is
+//!   null, and `ENTERED` may name a runtime (inside `block_on`, or under `Handle::enter`).
+//! - `p` is null while the M holds no P (inside `blocking`, or between losing and getting one).
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::Arc;
+
+use super::machine::Machine;
+use super::processor::Processor;
+use super::runtime::Shared;
+use super::task::RunToken;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) machine: Arc<Machine>,
+    p: Cell<*const Processor>,
+    in_poll: Cell<bool>,
+    budget: Cell<u32>,
+    /// Wakes that I/O fired while this M was parked inside the driver, without a P.
+    deferred: RefCell<Vec<RunToken>>,
+    defer: Cell<bool>,
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
+    static ENTERED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, machine: Arc<Machine>) -> Self {
+        Self {
+            shared,
+            machine,
+            p: Cell::new(ptr::null()),
+            in_poll: Cell::new(false),
+            budget: Cell::new(0),
+            deferred: RefCell::new(Vec::new()),
+            defer: Cell::new(false),
+        }
+    }
+
+    /// Runs `f` with this context as the thread's.
+    pub(crate) fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Reset;
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                CURRENT.set(ptr::null());
+            }
+        }
+        let _reset = Reset;
+        CURRENT.set(self);
+        f()
+    }
+
+    #[inline]
+    pub(crate) fn p(&self) -> Option<&Processor> {
+        // SAFETY: set from a P of `self.shared`, which keeps all Ps until it is dropped.
+        unsafe { self.p.get().as_ref() }
+    }
+
+    pub(crate) fn set_p(&self, p: Option<&Processor>) {
+        self.p.set(p.map_or(ptr::null(), ptr::from_ref));
+    }
+
+    #[inline]
+    pub(crate) fn begin_poll(&self, budget: u32) {
+        self.in_poll.set(true);
+        self.budget.set(budget);
+    }
+
+    #[inline]
+    pub(crate) fn end_poll(&self) {
+        self.in_poll.set(false);
+    }
+
+    #[inline]
+    pub(crate) fn in_poll(&self) -> bool {
+        self.in_poll.get()
+    }
+
+    /// Runs `f` with a fresh unlimited budget, outside any poll: for code that drives futures of
+    /// its own on this M.
+    pub(crate) fn suspend_poll<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a Context, bool);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.in_poll.set(self.1);
+            }
+        }
+        let _restore = Restore(self, self.in_poll.replace(false));
+        f()
+    }
+
+    /// While the M sits in the I/O driver: collects wakes instead of queueing them.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(crate) fn set_defer(&self, on: bool) {
+        self.defer.set(on);
+    }
+
+    pub(crate) fn take_deferred(&self) -> Vec<RunToken> {
+        self.deferred.take()
+    }
+
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.borrow().is_empty()
+    }
+
+    /// Keeps a wake for later if the M is in the driver, or gives it back.
+    #[inline]
+    pub(crate) fn try_defer(&self, token: RunToken) -> Result<(), RunToken> {
+        if !self.defer.get() {
+            return Err(token);
+        }
+        let mut deferred = self.deferred.borrow_mut();
+        deferred.push(token);
+        if deferred.len() == 1 {
+            self.machine.note_deferred();
+        }
+        Ok(())
+    }
+}
+
+/// Runs `f` with the M's context, if this thread is one.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
+    let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: `scope` sets the pointer to a context that outlives the scope, on this very thread.
+    f(unsafe { current.as_ref() })
+}
+
+/// The runtime that this thread belongs to or has entered.
+pub(crate) fn shared() -> Option<Arc<Shared>> {
+    with(|cx| cx.map(|cx| cx.shared.clone()))
+        .or_else(|| ENTERED.try_with(|entered| entered.borrow().last().cloned()).ok().flatten())
+}
+
+pub(crate) fn enter(shared: Arc<Shared>) {
+    ENTERED.with(|entered| entered.borrow_mut().push(shared));
+}
+
+pub(crate) fn leave() {
+    let left = ENTERED.try_with(|entered| entered.borrow_mut().pop());
+    drop(left);
+}
+
+/// One unit of the budget of the current poll; always granted outside of one.
+#[inline]
+pub(crate) fn take_budget() -> bool {
+    with(|cx| match cx {
+        Some(cx) if cx.in_poll() => match cx.budget.get() {
+            0 => false,
+            left => {
+                cx.budget.set(left - 1);
+                true
+            }
+        },
+        _ => true,
+    })
+}

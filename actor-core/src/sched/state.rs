@@ -1,0 +1,231 @@
+//! The life of a goroutine in one atomic word. No other file touches the word.
+//!
+//! ```text
+//!            notify                 start                 idle (nobody notified)
+//!  idle ───────────────▶ notified ─────────▶ running ───────────────────▶ idle
+//!                           ▲                  │  │
+//!                           └──────────────────┘  └────────▶ complete
+//!                             idle (notified meanwhile)       complete
+//! ```
+//!
+//! Bits: `RUNNING`, `NOTIFIED`, `COMPLETE`, `CANCELLED`, `JOIN_INTEREST`, `JOIN_WAKER`; the rest of
+//! the word counts references (wakers, join and abort handles, and one for the registry, which it
+//! keeps until `COMPLETE`).
+//!
+//! Invariants (modelled in `loom_models.rs`):
+//! - (I1) At most one *run token* exists: whoever turns `NOTIFIED` on while the goroutine is
+//!   neither notified, running nor complete owns it, and so does `idle` when it finds `NOTIFIED`.
+//!   The token carries no reference: the registry's lasts until `COMPLETE`, and only a token's
+//!   owner can complete.
+//! - (I2) `RUNNING` and `COMPLETE` are never set together.
+//! - (I3) A `notify` that returns before `start` is visible to that poll; one during a poll leads
+//!   to one more poll.
+//! - (I4) The join waker's slot belongs to the join handle while `JOIN_WAKER` is off, and is
+//!   read-only for both sides while it is on. After `COMPLETE` the bit no longer changes.
+//!
+//! `notify` writes even when the bit is set already: a plain load would lose the happens-before
+//! edge from the waker's writes to the poll that follows.
+
+use crate::shim::atomic::{AtomicU64, Ordering};
+
+const RUNNING: u64 = 1;
+const NOTIFIED: u64 = 1 << 1;
+const COMPLETE: u64 = 1 << 2;
+const CANCELLED: u64 = 1 << 3;
+const JOIN_INTEREST: u64 = 1 << 4;
+const JOIN_WAKER: u64 = 1 << 5;
+const REF: u64 = 1 << 6;
+const REFS_MAX: u64 = 1 << 62;
+
+/// What a notification asks of its caller.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Notify {
+    /// The caller owns the run token and has to queue the goroutine.
+    Enqueue,
+    /// Somebody else already will run it, or it is over.
+    Nothing,
+}
+
+/// What the owner of a run token has to do.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Poll the future.
+    Poll,
+    /// Drop the future: the goroutine was aborted.
+    Cancel,
+}
+
+/// What follows a poll that returned `Pending`.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// Nobody notified: hands off, the goroutine may already run elsewhere.
+    Parked,
+    /// It was notified during the poll: the caller owns a new run token.
+    Notified,
+}
+
+/// Who has to deal with the output, and whether somebody waits for it.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Completed {
+    pub(crate) join_interest: bool,
+    pub(crate) join_waker: bool,
+}
+
+/// What a dropped join handle has to clean up.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct JoinDropped {
+    pub(crate) drop_output: bool,
+    pub(crate) drop_waker: bool,
+}
+
+/// The goroutine is complete, so the join waker can't be changed any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AlreadyComplete;
+
+#[derive(Debug)]
+pub(crate) struct State(AtomicU64);
+
+impl State {
+    /// A goroutine about to be queued for the first time: the creator owns the run token; one
+    /// reference is the registry's, one the join handle's.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(NOTIFIED | JOIN_INTEREST | (2 * REF)))
+    }
+
+    /// Asks for a poll.
+    #[inline]
+    pub(crate) fn notify(&self) -> Notify {
+        // ORDERING: AcqRel. Release: pairs with the Acquire in `start`, so that the poll sees what
+        // the waker wrote. Acquire: the caller may become the token's owner.
+        let old = self.0.fetch_or(NOTIFIED, Ordering::AcqRel);
+        if old & (NOTIFIED | RUNNING | COMPLETE) == 0 {
+            Notify::Enqueue
+        } else {
+            Notify::Nothing
+        }
+    }
+
+    /// Asks for the end: the next owner of the token drops the future instead of polling it.
+    pub(crate) fn cancel(&self) -> Notify {
+        // ORDERING: as in `notify`.
+        let old = self.0.fetch_or(CANCELLED | NOTIFIED, Ordering::AcqRel);
+        if old & (NOTIFIED | RUNNING | COMPLETE) == 0 {
+            Notify::Enqueue
+        } else {
+            Notify::Nothing
+        }
+    }
+
+    /// Turns a run token into a poll.
+    #[inline]
+    pub(crate) fn start(&self) -> Start {
+        // ORDERING: Acquire pairs with the Release in `notify`, `cancel` and `idle`.
+        let old = self.0.fetch_xor(RUNNING | NOTIFIED, Ordering::AcqRel);
+        debug_assert_eq!(old & (RUNNING | NOTIFIED | COMPLETE), NOTIFIED);
+        if old & CANCELLED == 0 {
+            Start::Poll
+        } else {
+            Start::Cancel
+        }
+    }
+
+    /// Ends a poll that returned `Pending`. On `Parked` the goroutine may no longer be touched.
+    #[inline]
+    pub(crate) fn idle(&self) -> Idle {
+        // ORDERING: Release: pairs with the Acquire in the next `start`, which may be another M's.
+        let old = self.0.fetch_and(!RUNNING, Ordering::AcqRel);
+        if old & NOTIFIED == 0 {
+            Idle::Parked
+        } else {
+            Idle::Notified
+        }
+    }
+
+    /// Ends the last poll; the output has been written.
+    #[inline]
+    pub(crate) fn complete(&self) -> Completed {
+        // ORDERING: Release: pairs with the Acquire of `is_complete` and of `drop_join`, which
+        // read the output. Acquire: sees the join waker stored before `set_join_waker`.
+        let old = self.0.fetch_xor(RUNNING | COMPLETE, Ordering::AcqRel);
+        debug_assert_eq!(old & (RUNNING | COMPLETE), RUNNING);
+        Completed {
+            join_interest: old & JOIN_INTEREST != 0,
+            join_waker: old & JOIN_WAKER != 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_complete(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `complete`.
+        self.0.load(Ordering::Acquire) & COMPLETE != 0
+    }
+
+    pub(crate) fn has_join_waker(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `complete`; only the join handle sets it.
+        self.0.load(Ordering::Acquire) & JOIN_WAKER != 0
+    }
+
+    /// Publishes the waker that the join handle has just written into its slot.
+    pub(crate) fn set_join_waker(&self) -> Result<(), AlreadyComplete> {
+        self.update_unless_complete(|word| word | JOIN_WAKER).map(|_| ())
+    }
+
+    /// Takes the slot back, to write another waker.
+    pub(crate) fn unset_join_waker(&self) -> Result<(), AlreadyComplete> {
+        self.update_unless_complete(|word| word & !JOIN_WAKER).map(|_| ())
+    }
+
+    /// Gives up interest in the output.
+    pub(crate) fn drop_join(&self) -> JoinDropped {
+        match self.update_unless_complete(|word| word & !(JOIN_INTEREST | JOIN_WAKER)) {
+            Ok(old) => JoinDropped { drop_output: false, drop_waker: old & JOIN_WAKER != 0 },
+            // The completer may still be reading the waker: it is dropped with the memory.
+            Err(AlreadyComplete) => JoinDropped { drop_output: true, drop_waker: false },
+        }
+    }
+
+    fn update_unless_complete(&self, f: impl Fn(u64) -> u64) -> Result<u64, AlreadyComplete> {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            if word & COMPLETE != 0 {
+                return Err(AlreadyComplete);
+            }
+            // ORDERING: Release: publishes the join waker to `complete`'s Acquire. Acquire: pairs
+            // with `complete`'s Release when the exchange fails.
+            match self.0.compare_exchange_weak(
+                word,
+                f(word),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(old) => return Ok(old),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ref_inc(&self) {
+        // ORDERING: Relaxed, as in `Arc::clone`: a new reference is made from one that exists.
+        let old = self.0.fetch_add(REF, Ordering::Relaxed);
+        if old > REFS_MAX {
+            // 2^56 references can only be leaks of forgotten wakers; going on would free early.
+            std::process::abort();
+        }
+    }
+
+    /// True when this was the last reference: the caller frees the memory.
+    #[inline]
+    #[must_use]
+    pub(crate) fn ref_dec(&self) -> bool {
+        // ORDERING: AcqRel, as in `Arc::drop`: every use before happens before the free.
+        let old = self.0.fetch_sub(REF, Ordering::AcqRel);
+        debug_assert!(old >= REF);
+        old & !(REF - 1) == REF
+    }
+}

@@ -1,0 +1,423 @@
+//! G: one goroutine, one allocation.
+//!
+//! ```text
+//!  ┌──────────── Header, one cache line ────────────┐┌──── stage ────┐┌─ join waker ─┐
+//!  │ state │ vtable │ shared │ links │ location │ id ││ future/output ││              │
+//!  └─────────────────────────────────────────────────┘└───────────────┘└──────────────┘
+//! ```
+//!
+//! - Everything outside this file handles a goroutine as `RunToken` (the right to poll it once),
+//!   `TaskRef` (a counted reference) or `Waker`; the future's type is known only behind `VTable`.
+//! - The future is polled and dropped by Ms only, never by whoever aborts or drops a handle; a
+//!   waker on a foreign thread can at most free memory whose future is long gone.
+//! - The output overwrites the future. It is dropped by the join handle, or by the completing M
+//!   when nobody is interested.
+//! - `shared` points to the runtime. It is valid while the goroutine is not complete: the registry
+//!   is emptied before a runtime goes away, and only a goroutine that isn't complete is enqueued.
+//! - A panic in `poll`, in a future's `Drop` or in an unread output's `Drop` ends here.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use super::join::JoinError;
+use super::mem;
+use super::registry::Links;
+use super::runtime::Shared;
+use super::state::{Idle, Notify, Start, State};
+
+/// What became of a run token.
+#[must_use]
+pub(crate) enum Ran {
+    /// The goroutine waits or is over; it may no longer be touched.
+    Done,
+    /// It was notified during its poll and has to be queued again.
+    Again(RunToken),
+}
+
+pub(crate) struct VTable {
+    run: unsafe fn(NonNull<Header>) -> Ran,
+    /// Moves the output to `*mut Result<T, JoinError>`.
+    take_output: unsafe fn(NonNull<Header>, *mut ()),
+    drop_output: unsafe fn(NonNull<Header>),
+    join_waker: unsafe fn(NonNull<Header>) -> *mut Option<Waker>,
+    dealloc: unsafe fn(NonNull<Header>),
+    pub(crate) type_name: fn() -> &'static str,
+}
+
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) state: State,
+    pub(crate) vtable: &'static VTable,
+    pub(crate) shared: *const Shared,
+    pub(crate) links: UnsafeCell<Links>,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) id: u64,
+}
+
+const _: () = assert!(cfg!(actor_loom) || size_of::<Header>() <= 64);
+
+enum Stage<F: Future> {
+    Running(F),
+    Finished(Result<F::Output, JoinError>),
+    Consumed,
+}
+
+#[repr(C)]
+struct Cell<F: Future> {
+    header: Header,
+    stage: UnsafeCell<Stage<F>>,
+    join_waker: UnsafeCell<Option<Waker>>,
+}
+
+/// The right, and the duty, to run a goroutine once or to hand the token on. It carries no
+/// reference (see `state.rs`), so losing one leaks the goroutine until its runtime ends.
+#[must_use]
+pub(crate) struct RunToken(NonNull<Header>);
+
+// SAFETY: a token is the exclusive right to poll; the future behind it is `Send` (`Task::new`
+// demands it), and the rest of the header is shared through atomics and the registry's lock.
+unsafe impl Send for RunToken {}
+
+impl std::fmt::Debug for RunToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RunToken").field(&self.0).finish()
+    }
+}
+
+impl RunToken {
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    /// # Safety
+    /// `raw` comes from `into_raw`, and this is the only token made from that call.
+    #[inline]
+    pub(crate) unsafe fn from_raw(raw: *mut ()) -> Self {
+        // SAFETY: `into_raw` never returns null; the caller vouches for the rest.
+        Self(unsafe { NonNull::new_unchecked(raw.cast()) })
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> *const Shared {
+        // SAFETY: a token keeps its goroutine alive (I1 in `state.rs`).
+        unsafe { self.0.as_ref() }.shared
+    }
+
+    /// Polls the goroutine, or drops its future if it was aborted.
+    #[inline]
+    pub(crate) fn run(self) -> Ran {
+        // SAFETY: the token makes us the only one to poll; the vtable belongs to this header.
+        unsafe { (self.0.as_ref().vtable.run)(self.0) }
+    }
+}
+
+/// A counted reference to a goroutine, whatever its future and output.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: through a reference only the atomic state, immutable header fields and, by the protocol
+// of `state.rs`, output and join waker are reached; `JoinHandle` demands `Send` of the output.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        self.header().state.ref_inc();
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: this reference was counted and is given up here.
+        unsafe { release(self.0) }
+    }
+}
+
+impl TaskRef {
+    #[inline]
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the counted reference keeps the memory.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Takes over a reference that is already counted (the registry's, or the join handle's).
+    ///
+    /// # Safety
+    /// The reference is counted in the state and nobody else gives it up.
+    pub(crate) unsafe fn from_counted(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(crate) fn ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// Asks for the goroutine's end; an M drops its future.
+    pub(crate) fn abort(&self) {
+        if self.header().state.cancel() == Notify::Enqueue {
+            Shared::schedule_from_anywhere(RunToken(self.0));
+        }
+    }
+
+    /// # Safety
+    /// The goroutine is complete, `T` is its output type, and the output was not taken before.
+    pub(crate) unsafe fn take_output<T>(&self) -> Result<T, JoinError> {
+        let mut out = std::mem::MaybeUninit::<Result<T, JoinError>>::uninit();
+        // SAFETY: `out` has the type that the vtable's function writes; the rest is the caller's.
+        unsafe {
+            (self.header().vtable.take_output)(self.0, out.as_mut_ptr().cast());
+            out.assume_init()
+        }
+    }
+
+    /// # Safety
+    /// The goroutine is complete and the caller owns its output.
+    pub(crate) unsafe fn drop_output(&self) {
+        // SAFETY: as the caller promises.
+        unsafe { (self.header().vtable.drop_output)(self.0) }
+    }
+
+    /// The join waker's slot; who may touch it is said in `state.rs` (I4).
+    pub(crate) fn join_waker(&self) -> *mut Option<Waker> {
+        // SAFETY: only computes an address within the live cell.
+        unsafe { (self.header().vtable.join_waker)(self.0) }
+    }
+}
+
+/// Makes a goroutine: its first run token and the join handle's reference. The caller registers it.
+pub(crate) fn new_task<F>(
+    future: F,
+    shared: *const Shared,
+    id: u64,
+    location: &'static Location<'static>,
+) -> (RunToken, TaskRef)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let header = Header {
+        state: State::new(),
+        vtable: vtable::<F>(),
+        shared,
+        links: UnsafeCell::new(Links::default()),
+        location,
+        id,
+    };
+    let memory = mem::alloc(std::alloc::Layout::new::<Cell<F>>()).cast::<Cell<F>>();
+    // SAFETY: fresh memory of exactly this layout.
+    unsafe {
+        memory.write(Cell {
+            header,
+            stage: UnsafeCell::new(Stage::Running(future)),
+            join_waker: UnsafeCell::new(None),
+        });
+    }
+    let header = memory.cast::<Header>();
+    (RunToken(header), TaskRef(header))
+}
+
+fn vtable<F>() -> &'static VTable
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    const {
+        &VTable {
+            run: run::<F>,
+            take_output: take_output::<F>,
+            drop_output: drop_output::<F>,
+            join_waker: join_waker::<F>,
+            dealloc: dealloc::<F>,
+            type_name: std::any::type_name::<F>,
+        }
+    }
+}
+
+/// # Safety
+/// The caller owns the run token of this goroutine, whose future is an `F`.
+unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
+    let cell = header.cast::<Cell<F>>();
+    // SAFETY: the token keeps the cell alive until `idle` or `complete` gives it up.
+    let (head, stage) = unsafe { (&cell.as_ref().header, cell.as_ref().stage.get()) };
+    let output = match head.state.start() {
+        Start::Cancel => Err(JoinError::cancelled()),
+        Start::Poll => {
+            // SAFETY: the borrowed waker is not dropped, so it needs no count of its own; the
+            // goroutine outlives the poll.
+            let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
+            let mut cx = Context::from_waker(&waker);
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: RUNNING makes us the only one to touch the stage, and it is `Running`
+                // until completion. The future is pinned: it is dropped in place, never moved.
+                match unsafe { &mut *stage } {
+                    Stage::Running(future) => unsafe { Pin::new_unchecked(future) }.poll(&mut cx),
+                    _ => unreachable!("a completed goroutine has no run token"),
+                }
+            }));
+            match polled {
+                Ok(Poll::Pending) => {
+                    return match head.state.idle() {
+                        Idle::Parked => Ran::Done,
+                        Idle::Notified => Ran::Again(RunToken(header)),
+                    };
+                }
+                Ok(Poll::Ready(value)) => Ok(value),
+                Err(payload) => Err(JoinError::panicked(payload)),
+            }
+        }
+    };
+    // SAFETY: still RUNNING, so the stage is ours.
+    unsafe { finish::<F>(cell, stage, output) };
+    Ran::Done
+}
+
+/// Drops the future, stores the output, tells the joiner and gives up the registry's reference.
+///
+/// # Safety
+/// The caller has the goroutine in RUNNING, with its stage `Running`.
+unsafe fn finish<F: Future>(
+    cell: NonNull<Cell<F>>,
+    stage: *mut Stage<F>,
+    mut output: Result<F::Output, JoinError>,
+) {
+    // SAFETY: the stage is ours; it is overwritten below without being dropped again.
+    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { std::ptr::drop_in_place(stage) }));
+    if let Err(payload) = dropped {
+        // The value of a goroutine whose future panics in Drop is not trusted: the panic is told.
+        discard(std::mem::replace(&mut output, Err(JoinError::panicked(payload))));
+    }
+    // SAFETY: the old stage was dropped above.
+    unsafe { stage.write(Stage::Finished(output)) };
+    // SAFETY: alive: the registry's reference is given up at the end only.
+    let head = unsafe { &cell.as_ref().header };
+    // SAFETY: not complete, so the runtime is alive; after `complete` it may be told that the
+    // registry is empty only by the `remove` below.
+    let shared = unsafe { &*head.shared };
+    let completed = head.state.complete();
+    if !completed.join_interest {
+        // SAFETY: complete, and nobody else is interested: the output is ours.
+        unsafe { drop_output::<F>(cell.cast()) };
+    } else if completed.join_waker {
+        // SAFETY: with JOIN_WAKER set at completion the slot is read-only for both sides (I4).
+        if let Some(waker) = unsafe { &*cell.as_ref().join_waker.get() } {
+            waker.wake_by_ref();
+        }
+    }
+    shared.registry.remove(cell.cast());
+    shared.note_complete();
+    // SAFETY: the registry's reference, taken out just now.
+    unsafe { release(cell.cast()) };
+}
+
+/// Drops a value whose Drop may panic, in a place where nobody could be told.
+fn discard<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload that panics in Drop again would do so without end.
+        let _: ManuallyDrop<Box<dyn Any + Send>> = ManuallyDrop::new(payload);
+    }
+}
+
+/// # Safety
+/// Complete; the output was not taken; `out` points to a `Result<F::Output, JoinError>`.
+unsafe fn take_output<F: Future>(header: NonNull<Header>, out: *mut ()) {
+    let cell = header.cast::<Cell<F>>();
+    // SAFETY: the caller owns the output.
+    let stage = unsafe { &mut *cell.as_ref().stage.get() };
+    let Stage::Finished(output) = std::mem::replace(stage, Stage::Consumed) else {
+        unreachable!("the output of a goroutine is taken once, after completion")
+    };
+    // SAFETY: as the caller promises.
+    unsafe { out.cast::<Result<F::Output, JoinError>>().write(output) };
+}
+
+/// # Safety
+/// Complete, and the caller owns the output.
+unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
+    let cell = header.cast::<Cell<F>>();
+    // SAFETY: the caller owns the output.
+    let stage = unsafe { &mut *cell.as_ref().stage.get() };
+    discard(std::mem::replace(stage, Stage::Consumed));
+}
+
+/// # Safety
+/// The cell is alive and its future is an `F`.
+unsafe fn join_waker<F: Future>(header: NonNull<Header>) -> *mut Option<Waker> {
+    // SAFETY: as the caller promises.
+    unsafe { header.cast::<Cell<F>>().as_ref().join_waker.get() }
+}
+
+/// # Safety
+/// No reference is left.
+unsafe fn dealloc<F: Future>(header: NonNull<Header>) {
+    let cell = header.cast::<Cell<F>>();
+    // SAFETY: nobody else can reach the cell; the stage was finished or consumed, so a panic can
+    // only come from an output that the join handle left, and `drop_output` ran for that.
+    unsafe {
+        std::ptr::drop_in_place(cell.as_ptr());
+        mem::free(cell.cast(), std::alloc::Layout::new::<Cell<F>>());
+    }
+}
+
+/// # Safety
+/// The caller gives up one counted reference.
+unsafe fn release(header: NonNull<Header>) {
+    // SAFETY: the reference given up keeps the header alive up to the decrement.
+    unsafe {
+        let head = header.as_ref();
+        let vtable = head.vtable;
+        if head.state.ref_dec() {
+            (vtable.dealloc)(header);
+        }
+    }
+}
+
+static WAKER: RawWakerVTable =
+    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+
+fn raw_waker(header: NonNull<Header>) -> RawWaker {
+    RawWaker::new(header.as_ptr().cast(), &WAKER)
+}
+
+fn from_waker(data: *const ()) -> NonNull<Header> {
+    // SAFETY: `raw_waker` made it from a NonNull.
+    unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
+}
+
+// SAFETY (all four): the data pointer is a header; an owned waker holds a counted reference, and
+// the borrowed one of `run` is covered by the run token.
+unsafe fn waker_clone(data: *const ()) -> RawWaker {
+    let header = from_waker(data);
+    // SAFETY: see above.
+    unsafe { header.as_ref() }.state.ref_inc();
+    raw_waker(header)
+}
+
+unsafe fn waker_wake(data: *const ()) {
+    // SAFETY: see above; `wake` consumes the reference.
+    unsafe {
+        waker_wake_by_ref(data);
+        release(from_waker(data));
+    }
+}
+
+#[inline]
+unsafe fn waker_wake_by_ref(data: *const ()) {
+    let header = from_waker(data);
+    // SAFETY: see above.
+    if unsafe { header.as_ref() }.state.notify() == Notify::Enqueue {
+        Shared::schedule_from_anywhere(RunToken(header));
+    }
+}
+
+unsafe fn waker_drop(data: *const ()) {
+    // SAFETY: see above.
+    unsafe { release(from_waker(data)) };
+}

@@ -1,0 +1,233 @@
+//! Waiting for time: `sleep`, `interval`, `timeout`.
+//!
+//! A sleep registers with the timers of the P it is first polled on, and keeps a key there: no
+//! pointer into the future is shared, so forgetting or moving one is harmless. Deadlines have
+//! nanosecond resolution; a goroutine is made runnable at the deadline or as soon after it as its
+//! M looks (parked Ms wake for it, busy ones look about every 50 µs, sysmon covers stuck ones).
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use super::clock::Instant;
+use super::runtime::Shared;
+use super::timers::TimerKey;
+use super::{context, coop};
+
+/// Waits until a duration has passed.
+///
+/// Dropping the future cancels the timer. A zero duration is ready at the first poll.
+///
+/// # Panics
+/// Polling it outside a runtime panics, unless its time has come already.
+///
+/// ```
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+/// actor_core::sleep(Duration::from_millis(1)).await;
+/// # });
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(Instant::now() + duration)
+}
+
+/// Waits until an instant; ready at once if it lies in the past. See [`sleep`].
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { deadline, registered: None, fired: false }
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+#[must_use = "a sleep does nothing until it is awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    registered: Option<(Arc<Shared>, usize, TimerKey)>,
+    fired: bool,
+}
+
+impl Sleep {
+    /// When it ends.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether its time has come.
+    #[must_use]
+    pub fn is_elapsed(&self) -> bool {
+        self.fired || Instant::now() >= self.deadline
+    }
+
+    /// Gives it a new deadline, whether it has ended or not (Go's `Timer.Reset`). The next poll
+    /// registers it anew.
+    pub fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
+        self.cancel();
+        self.deadline = deadline;
+        self.fired = false;
+    }
+
+    fn cancel(&mut self) {
+        if let Some((shared, p, key)) = self.registered.take() {
+            shared.processor(p).timers.cancel(key);
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.fired {
+            return Poll::Ready(());
+        }
+        if coop::poll_proceed(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if let Some((shared, p, key)) = &self.registered
+            && shared.processor(*p).timers.refresh(*key, cx.waker())
+        {
+            return Poll::Pending;
+        }
+        if self.registered.take().is_some() || Instant::now() >= self.deadline {
+            self.fired = true;
+            return Poll::Ready(());
+        }
+        let shared = context::shared().expect(
+            "a timer was polled outside a runtime: await it in a goroutine or in `block_on`",
+        );
+        if self.deadline != Instant::FOREVER {
+            let (p, key) = shared.add_timer(self.deadline.nanos(), cx.waker());
+            self.registered = Some((shared, p, key));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .field("elapsed", &self.is_elapsed())
+            .finish()
+    }
+}
+
+/// A ticker: yields at every multiple of the period after its creation.
+///
+/// As with Go's `Ticker`, the first tick comes after one period, and ticks that nobody awaited are
+/// dropped, not saved up: a slow consumer gets the next tick on the grid.
+///
+/// # Panics
+/// A zero period panics.
+///
+/// ```
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+/// let mut ticks = actor_core::interval(Duration::from_millis(1));
+/// let first = ticks.tick().await;
+/// assert!(ticks.tick().await > first);
+/// # });
+/// ```
+#[track_caller]
+pub fn interval(period: Duration) -> Interval {
+    assert!(!period.is_zero(), "the period of an interval must be longer than zero");
+    Interval { sleep: sleep(period), period }
+}
+
+/// What [`interval`] returns.
+#[derive(Debug)]
+pub struct Interval {
+    sleep: Sleep,
+    period: Duration,
+}
+
+impl Interval {
+    /// Waits for the next tick and returns when it was due. Dropping this future loses no tick.
+    pub async fn tick(&mut self) -> Instant {
+        std::future::poll_fn(|cx| self.poll_tick(cx)).await
+    }
+
+    /// As [`tick`](Self::tick), for hand-written futures.
+    pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+        if Pin::new(&mut self.sleep).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let due = self.sleep.deadline();
+        let late = Instant::now() - due;
+        let missed = late.as_nanos() / self.period.as_nanos();
+        let skip = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+        Pin::new(&mut self.sleep).reset(due + self.period.saturating_mul(skip));
+        Poll::Ready(due)
+    }
+
+    /// The time between ticks.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+}
+
+/// Bounds how long a future may take.
+///
+/// Yields the future's output, or [`Elapsed`] once the duration has passed; the future is dropped
+/// together with the returned one, which cancels it. When both are ready the output wins.
+///
+/// # Panics
+/// As [`sleep`], when polled outside a runtime.
+///
+/// ```
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// use std::{future::pending, time::Duration};
+/// let late = actor_core::timeout(Duration::from_millis(1), pending::<()>()).await;
+/// assert!(late.is_err());
+/// # });
+/// ```
+pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
+    Timeout { future: future.into_future(), sleep: sleep(duration) }
+}
+
+pin_project! {
+    /// The future of [`timeout`].
+    #[must_use = "a timeout does nothing until it is awaited"]
+    #[derive(Debug)]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        this.sleep.poll(cx).map(|()| Err(Elapsed(())))
+    }
+}
+
+/// The time given to [`timeout`] has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time given to the future has passed")
+    }
+}
+
+impl std::error::Error for Elapsed {}

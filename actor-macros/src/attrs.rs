@@ -1,0 +1,73 @@
+//! What becomes of the attributes of a user's method: helpers are taken off the emitted impl, a few
+//! are carried over to the generated items, the rest stays where the user wrote it.
+
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
+
+/// The helper attributes, which only mean something inside `#[actor]`.
+const HELPERS: [&str; 3] = ["init", "stopped", "every"];
+
+/// A helper attribute, by name.
+pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
+    method.attrs.iter().find(|attr| attr.path().is_ident(name))
+}
+
+/// All helper attributes of a method.
+pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
+    method.attrs.iter().filter(|attr| is_helper(attr)).collect()
+}
+
+/// The user's impl, as it is given back to the compiler.
+pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
+    for entry in &mut item.items {
+        if let syn::ImplItem::Fn(method) = entry {
+            method.attrs.retain(|attr| !is_helper(attr));
+        }
+    }
+    item
+}
+
+/// Docs, cfg and deprecation: what a message's handle method takes over.
+pub(crate) fn carried(attrs: &[Attribute]) -> Vec<Attribute> {
+    only(attrs, &["doc", "cfg", "deprecated"])
+}
+
+/// The attributes that decide whether an item exists at all.
+pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
+    only(attrs, &["cfg"])
+}
+
+/// The attributes with one of these names; of a `cfg_attr`, the part that has one.
+fn only(attrs: &[Attribute], names: &[&str]) -> Vec<Attribute> {
+    let is_wanted = |path: &syn::Path| names.iter().any(|name| path.is_ident(name));
+    let mut out = Vec::new();
+    for attr in attrs {
+        if is_wanted(attr.path()) {
+            out.push(attr.clone());
+        } else if attr.path().is_ident("cfg_attr")
+            && let Meta::List(list) = &attr.meta
+            && let Ok(parts) =
+                Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone())
+        {
+            let mut parts = parts.into_iter();
+            let Some(condition) = parts.next() else {
+                continue;
+            };
+            let kept: Vec<Meta> = parts.filter(|meta| is_wanted(meta.path())).collect();
+            if !kept.is_empty() {
+                out.push(parse_quote!(#[cfg_attr(#condition, #(#kept),*)]));
+            }
+        }
+    }
+    out
+}
+
+/// Whether there is a doc comment.
+pub(crate) fn has_docs(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident("doc"))
+}
+
+fn is_helper(attr: &Attribute) -> bool {
+    HELPERS.iter().any(|name| attr.path().is_ident(name))
+}

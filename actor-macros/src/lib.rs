@@ -1,0 +1,147 @@
+//! The attributes of `actor-core`: `#[actor]` turns an `impl` block into an actor, `#[main]` and
+//! `#[test]` run an `async fn` as the first goroutine of a runtime. Use them through `actor-core`,
+//! which re-exports them; the code they write names `::actor_core` only.
+//!
+//! ```text
+//!   tokens ──► parse.rs (options) ──┐
+//!          └─► model.rs (impl block)─┴─► Model ──► expand.rs ──► the user's impl, untouched
+//!                   │                                            + BankMsg, BankRef, impl Actor
+//!                   └─ Mistakes: all of them, each at the user's own tokens
+//! ```
+//!
+//! - The user's item is emitted as written, without the helper attributes; bodies and spans stay.
+//! - All mistakes of a block are reported at once, and what was right is still generated, so that
+//!   one mistake does not bring a trail of "cannot find type" errors with it.
+//! - Nothing is boxed: a handler's future is awaited in place, and a sync handler has none.
+#![forbid(unsafe_code)]
+
+mod attrs;
+mod entry;
+mod expand;
+mod handle;
+mod mistakes;
+mod model;
+mod parse;
+mod signature;
+mod types;
+
+use proc_macro::TokenStream;
+
+/// Turns an inherent `impl` block into an actor.
+///
+/// Every method with `&mut self` or `&self` that is `pub` (also `pub(crate)`, `pub(super)`) is a
+/// message: the generated handle `BankRef` has a method of the same name, visibility and docs that
+/// takes the same arguments and returns a [`Call`]: `.await` it to ask, `.tell()` it to send
+/// without waiting for the reply. A method that returns `Result` gives its `Err` to the caller as
+/// `CallError::Failed`. Private methods and functions without `self` are left alone; a `pub` method
+/// that should not be a message goes into a second `impl` block without the attribute.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
+/// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
+/// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
+///
+/// Each may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
+/// method is called at once, without a future of its own.
+///
+/// # Options
+///
+/// `#[actor(mailbox = buffered(256), name = "bank", handle = BankRef, vis = pub(crate))]`
+///
+/// - `mailbox`: `buffered(n)` (the default, with 64), `rendezvous` or `unbounded`.
+/// - `name`: the actor's name in reports; by default the type's name.
+/// - `handle`: the handle's name; by default the type's name and `Ref`.
+/// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
+///   actor must not have less visible messages (its methods keep their own visibility).
+///
+/// # What is generated
+///
+/// For `impl Bank`: `enum BankMsg` with a variant per message, `struct BankRef`, `impl Actor for
+/// Bank`, and the functions `Bank::start(args..)`, which starts it without a supervisor, and
+/// `Bank::child(id, args..)`, which describes it to one (its arguments must be `Clone`, as they are
+/// needed at every restart).
+///
+/// # Example
+///
+/// ```
+/// use actor_core::actor::{Actor, Ctx, Message, StopReason};
+/// use actor_core::actor;
+///
+/// pub struct Counter {
+///     hits: u64,
+/// }
+///
+/// #[actor(mailbox = buffered(16), name = "counter")]
+/// impl Counter {
+///     #[init]
+///     fn new(first: u64) -> Self {
+///         Counter { hits: first }
+///     }
+///
+///     /// Counts one more and says how many there are.
+///     pub fn hit(&mut self) -> u64 {
+///         self.hits += 1;
+///         self.hits
+///     }
+///
+///     /// Stops the actor once nothing is left to count.
+///     pub async fn take(&mut self, n: u64, ctx: &Ctx<Self>) -> Result<u64, String> {
+///         self.hits = self.hits.checked_sub(n).ok_or("not that many")?;
+///         if self.hits == 0 {
+///             ctx.stop();
+///         }
+///         Ok(self.hits)
+///     }
+///
+///     #[stopped]
+///     fn close(self, why: StopReason) {
+///         println!("{} left, {why:?}", self.hits);
+///     }
+/// }
+///
+/// async fn twice(counter: &CounterRef) -> Result<u64, Box<dyn std::error::Error>> {
+///     counter.hit().await?;
+///     Ok(counter.hit().await?)
+/// }
+/// # assert_eq!(Counter::NAME, "counter");
+/// ```
+///
+/// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
+#[proc_macro_attribute]
+pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand::actor(options.into(), item.into()).into()
+}
+
+/// Runs an `async fn main` as the first goroutine of a new runtime, as Go runs `main`.
+///
+/// When it returns, the process ends and every other goroutine with it. What it returns is reported
+/// as Rust's own `main` does, so `Result<(), Box<dyn Error>>` and `ExitCode` both work.
+/// `#[actor_core::main(procs = 4)]` sets the number of processors; by default it is one per core.
+///
+/// ```
+/// #[actor_core::main(procs = 2)]
+/// async fn main() {
+///     println!("running on the scheduler");
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(entry::Kind::Main, options.into(), item.into()).into()
+}
+
+/// Runs an `async fn` as a unit test, on a runtime of its own with two processors.
+///
+/// Other attributes, such as `#[should_panic]` and `#[ignore]`, keep their meaning, and
+/// `#[actor_core::test(procs = 4)]` sets the number of processors.
+///
+/// ```
+/// #[actor_core::test]
+/// async fn adds() {
+///     assert_eq!(1 + 1, 2);
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(entry::Kind::Test, options.into(), item.into()).into()
+}
