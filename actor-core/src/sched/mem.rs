@@ -13,7 +13,7 @@
 //!   `MAGAZINE` blocks, so a warm pair of threads never meets the allocator.
 //! - A free list holds at most two magazines, the depot at most `DEPOT_MAX` a class; `trim` empties
 //!   the depot when a runtime ends, and a thread's end empties its lists.
-//! - Under a sanitizer or loom there is no pool (`cfg!(actor_loom)`, feature-free): use after free must stay visible.
+//! - Under loom there is no pool.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -180,8 +180,15 @@ fn from_global(layout: Layout) -> NonNull<u8> {
     NonNull::new(unsafe { std::alloc::alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// Gives the depot's memory back to the allocator; threads keep their own lists until they end.
+/// Gives the memory of the depot and of the calling thread back to the allocator; other threads
+/// keep their own lists until they end.
 pub(crate) fn trim() {
+    let _ = LISTS.try_with(|lists| {
+        for (class, list) in lists.0.iter().enumerate() {
+            // SAFETY: as in `alloc`.
+            std::mem::replace(unsafe { &mut *list.get() }, Chain::EMPTY).release(class);
+        }
+    });
     for (class, depot) in DEPOT.iter().enumerate() {
         for magazine in std::mem::take(&mut *depot.lock()) {
             magazine.release(class);

@@ -1,0 +1,311 @@
+//! Calls: what a handle's method returns, and the two ways to send it, ask and tell.
+//!
+//! An ask allocates nothing on the warm path: the reply slot comes from a pool, the message is
+//! moved into the mailbox, and the future is written by hand:
+//!
+//! ```text
+//!   First ──try_send ok──────────────► Waiting (for the reply)
+//!     └─────full──► Sending ──room───► Waiting
+//! ```
+//! The first poll is short and inlined. Dropping an ask while `First` or `Sending` takes the
+//! message back (it is dropped); while `Waiting` the message stays sent and its reply is dropped.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{Actor, ActorRef, CallError, Message, Reply, SendError, TrySendError};
+use crate::{
+    chan::{MailboxSend, NoReply, ReplyFuture, reply},
+    sched::{self, Timeout},
+};
+
+/// A message to an actor that is not sent yet; `await` asks, [`tell`](Call::tell) tells.
+///
+/// `T` is what the handler returns, `E` its error ([`Infallible`] if it has none).
+#[must_use = "nothing is sent yet: `.await` it to ask, or `.tell().await` it"]
+pub struct Call<'a, A: Actor, T, E = Infallible> {
+    to: &'a ActorRef<A>,
+    msg: A::Msg,
+    attach: fn(&mut A::Msg, Reply<Result<T, E>>),
+}
+
+impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
+    /// Puts a call together: a message without a reply slot, and how to give it one. Used by the
+    /// code that `#[actor]` writes.
+    #[doc(hidden)]
+    #[inline]
+    pub fn new(
+        to: &'a ActorRef<A>,
+        msg: A::Msg,
+        attach: fn(&mut A::Msg, Reply<Result<T, E>>),
+    ) -> Self {
+        Self { to, msg, attach }
+    }
+
+    /// Sends without waiting for the handler: ready when the mailbox has room for the message.
+    /// What the handler returns is dropped. As Erlang's `cast`, with back-pressure.
+    ///
+    /// Dropping the future before it is ready takes the message back and drops it.
+    ///
+    /// # Errors
+    /// [`SendError`] with the message when the actor is stopped.
+    #[inline]
+    pub fn tell(self) -> Tell<'a, A> {
+        Tell {
+            state: TellState::First {
+                first: Some((self.to, self.msg)),
+            },
+        }
+    }
+
+    /// Sends if there is room at once.
+    ///
+    /// # Errors
+    /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
+    #[inline]
+    pub fn try_tell(self) -> Result<(), TrySendError<A::Msg>> {
+        self.to.cell().mailbox.try_send(self.msg)
+    }
+
+    /// Asks with a deadline for the whole of it, waiting for room included.
+    ///
+    /// The answer is [`CallError::Timeout`] when the time is over. The handler isn't told, except
+    /// that [`Reply::is_wanted`] turns false.
+    pub fn timeout(self, within: Duration) -> AskTimeout<'a, A, T, E> {
+        AskTimeout {
+            ask: sched::timeout(within, self),
+        }
+    }
+
+    /// Asks from a thread that is not a goroutine, and blocks it until the answer is there.
+    /// Inside a goroutine it blocks the machine, which the scheduler then replaces: await instead.
+    ///
+    /// # Errors
+    /// As an awaited ask.
+    pub fn blocking(self) -> Result<T, CallError<E>> {
+        sched::block_on_thread(self.into_future())
+    }
+}
+
+impl<A: Actor, T, E> fmt::Debug for Call<'_, A, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("to", self.to)
+            .field("message", &self.msg.name())
+            .finish()
+    }
+}
+
+impl<'a, A: Actor, T, E> IntoFuture for Call<'a, A, T, E> {
+    type Output = Result<T, CallError<E>>;
+    type IntoFuture = Ask<'a, A, T, E>;
+
+    #[inline]
+    fn into_future(self) -> Ask<'a, A, T, E> {
+        Ask {
+            state: AskState::First { call: Some(self) },
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An ask under way: the message is sent and its answer awaited.
+    ///
+    /// Its output is what the handler returned, or why there is no answer. Dropping it takes an
+    /// unsent message back; a sent one will still be handled.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Ask<'a, A: Actor, T, E> {
+        #[pin]
+        state: AskState<'a, A, T, E>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = AskStateProj]
+    enum AskState<'a, A: Actor, T, E> {
+        First {
+            call: Option<Call<'a, A, T, E>>,
+        },
+        Sending {
+            #[pin]
+            send: MailboxSend<'a, A::Msg>,
+            reply: Option<ReplyFuture<Result<T, E>>>,
+        },
+        Waiting {
+            reply: ReplyFuture<Result<T, E>>,
+        },
+    }
+}
+
+impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
+    type Output = Result<T, CallError<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        let mut reply = match state.as_mut().project() {
+            AskStateProj::First { call } => {
+                let Call {
+                    to,
+                    mut msg,
+                    attach,
+                } = call.take().expect("polled after it was ready");
+                let (slot, reply) = reply();
+                attach(&mut msg, slot);
+                let mailbox = &to.cell().mailbox;
+                match mailbox.try_send(msg) {
+                    Ok(()) => reply,
+                    Err(TrySendError::Full(msg)) => {
+                        let send = mailbox.send(msg);
+                        state.as_mut().set(AskState::Sending {
+                            send,
+                            reply: Some(reply),
+                        });
+                        return poll_sending(state, cx);
+                    }
+                    Err(TrySendError::Closed(_)) => return Poll::Ready(Err(CallError::Stopped)),
+                }
+            }
+            AskStateProj::Waiting { reply } => return poll_reply(reply, cx),
+            AskStateProj::Sending { .. } => return poll_sending(state, cx),
+        };
+        let polled = poll_reply(&mut reply, cx);
+        if polled.is_pending() {
+            state.set(AskState::Waiting { reply });
+        }
+        polled
+    }
+}
+
+#[inline]
+fn poll_reply<T, E>(
+    reply: &mut ReplyFuture<Result<T, E>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, CallError<E>>> {
+    Pin::new(reply).poll(cx).map(answer)
+}
+
+#[inline]
+fn answer<T, E>(reply: Result<Result<T, E>, NoReply>) -> Result<T, CallError<E>> {
+    match reply {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(CallError::Failed(error)),
+        Err(why) => Err(why.into()),
+    }
+}
+
+#[cold]
+fn poll_sending<A: Actor, T, E>(
+    mut state: Pin<&mut AskState<'_, A, T, E>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, CallError<E>>> {
+    let AskStateProj::Sending { send, reply } = state.as_mut().project() else {
+        unreachable!("called in the sending state only");
+    };
+    match send.poll(cx) {
+        Poll::Pending => return Poll::Pending,
+        Poll::Ready(Err(_)) => return Poll::Ready(Err(CallError::Stopped)),
+        Poll::Ready(Ok(())) => {}
+    }
+    let mut reply = reply.take().expect("polled after it was ready");
+    let polled = poll_reply(&mut reply, cx);
+    if polled.is_pending() {
+        state.set(AskState::Waiting { reply });
+    }
+    polled
+}
+
+impl<A: Actor, T, E> fmt::Debug for Ask<'_, A, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").finish_non_exhaustive()
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An ask with a deadline; see [`Call::timeout`]. Dropping it is dropping the ask.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct AskTimeout<'a, A: Actor, T, E> {
+        #[pin]
+        ask: Timeout<Ask<'a, A, T, E>>,
+    }
+}
+
+impl<A: Actor, T, E> Future for AskTimeout<'_, A, T, E> {
+    type Output = Result<T, CallError<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project()
+            .ask
+            .poll(cx)
+            .map(|in_time| in_time.unwrap_or(Err(CallError::Timeout)))
+    }
+}
+
+impl<A: Actor, T, E> fmt::Debug for AskTimeout<'_, A, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AskTimeout").finish_non_exhaustive()
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A tell under way; see [`Call::tell`]. Dropping it before it is ready drops the message.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Tell<'a, A: Actor> {
+        #[pin]
+        state: TellState<'a, A>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = TellStateProj]
+    enum TellState<'a, A: Actor> {
+        First {
+            first: Option<(&'a ActorRef<A>, A::Msg)>,
+        },
+        Sending {
+            #[pin]
+            send: MailboxSend<'a, A::Msg>,
+        },
+    }
+}
+
+impl<A: Actor> Future for Tell<'_, A> {
+    type Output = Result<(), SendError<A::Msg>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        match state.as_mut().project() {
+            TellStateProj::First { first } => {
+                let (to, msg) = first.take().expect("polled after it was ready");
+                let mailbox = &to.cell().mailbox;
+                match mailbox.try_send(msg) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(TrySendError::Closed(msg)) => return Poll::Ready(Err(SendError(msg))),
+                    Err(TrySendError::Full(msg)) => {
+                        state.as_mut().set(TellState::Sending {
+                            send: mailbox.send(msg),
+                        });
+                    }
+                }
+            }
+            TellStateProj::Sending { .. } => {}
+        }
+        match state.project() {
+            TellStateProj::Sending { send } => send.poll(cx),
+            TellStateProj::First { .. } => unreachable!("left above"),
+        }
+    }
+}
+
+impl<A: Actor> fmt::Debug for Tell<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tell").finish_non_exhaustive()
+    }
+}

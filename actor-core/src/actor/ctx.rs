@@ -1,0 +1,67 @@
+//! What an actor's own code can know and do about its actor.
+
+use std::{fmt, sync::Arc};
+
+use super::{Actor, ActorId, ActorRef, Cell, StopReason};
+
+/// The actor's view of itself, given to `init`, every handler that asks for it, and the stop hook.
+///
+/// ```
+/// # use actor_core::actor::{Actor, Ctx};
+/// fn log_line<A: Actor>(ctx: &Ctx<A>) -> String {
+///     format!("{}#{} life {}", ctx.name(), ctx.id(), ctx.incarnation())
+/// }
+/// ```
+pub struct Ctx<A: Actor> {
+    cell: Arc<Cell<A>>,
+}
+
+impl<A: Actor> Ctx<A> {
+    pub(super) fn new(cell: Arc<Cell<A>>) -> Self {
+        Self { cell }
+    }
+
+    #[inline]
+    pub(super) fn cell(&self) -> &Cell<A> {
+        &self.cell
+    }
+
+    /// A handle to this actor, for others to call it.
+    ///
+    /// An actor that keeps its own handle in its state keeps itself alive: without a supervisor it
+    /// stops when the last handle is gone. An ask to itself never gets an answer.
+    #[must_use]
+    pub fn handle(&self) -> A::Handle {
+        ActorRef::new(Arc::clone(&self.cell)).into()
+    }
+
+    /// The actor's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.cell.name()
+    }
+
+    /// The actor's id, the same in all its incarnations.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.cell.id()
+    }
+
+    /// Which life this is: 1 for the first, one more after each restart.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        u64::from(self.cell.life.look(|s| s.incarnation()))
+    }
+
+    /// Asks this actor to stop: no new messages, the queued ones are handled, then the stop hook
+    /// runs. The exit reason is `Normal`, so a permanent child is started again.
+    pub fn stop(&self) {
+        self.cell.request_stop(StopReason::Requested, false);
+    }
+}
+
+impl<A: Actor> fmt::Debug for Ctx<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ctx").field(&self.cell).finish()
+    }
+}

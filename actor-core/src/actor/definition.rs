@@ -1,0 +1,155 @@
+//! What an actor is to the library: its message type, its state, and the code of its life.
+//!
+//! `#[actor]` writes these impls. They are public and simple enough to be written by hand, which
+//! is also how this crate's own tests exercise the runtime without the macro.
+
+use std::{fmt, future::Future, time::Duration};
+
+use super::{ActorRef, Ctx, StopReason};
+use crate::chan::Capacity;
+
+/// The type of an actor's messages: usually an enum with one variant per method.
+pub trait Message: Send + 'static {
+    /// The message's name for events and reports, such as `"deposit"`.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+}
+
+/// How much an actor's mailbox holds before senders wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailboxKind {
+    /// Nothing: a send completes when the actor takes the message.
+    Rendezvous,
+    /// Up to so many messages; a send waits while it is full. `Buffered(0)` is a rendezvous.
+    Buffered(usize),
+    /// No bound. Memory grows with the backlog: prefer a bound unless senders are limited otherwise.
+    Unbounded,
+}
+
+impl Default for MailboxKind {
+    /// `Buffered(64)`.
+    fn default() -> Self {
+        Self::Buffered(64)
+    }
+}
+
+impl MailboxKind {
+    pub(crate) fn capacity(self) -> Capacity {
+        match self {
+            Self::Rendezvous | Self::Buffered(0) => Capacity::Rendezvous,
+            Self::Buffered(n) => Capacity::Buffered(n),
+            Self::Unbounded => Capacity::Unbounded,
+        }
+    }
+}
+
+/// The behaviour of an actor: how its state is made, how it handles a message, how it ends.
+///
+/// All of it runs inside the actor's goroutine, one thing at a time, so `&mut self` needs no lock.
+/// It follows Erlang's `gen_server` (`init`, `handle_call`/`handle_cast`, `terminate`).
+///
+/// A panic in `init`, `handle`, `tick` or `stopped`, or in the state's `Drop`, ends this
+/// incarnation with [`ExitReason::Panicked`](super::ExitReason::Panicked); a supervisor may start
+/// the next one, and the mailbox waits for it. As everywhere in Rust, a `Drop` that panics *while
+/// another panic unwinds through it* aborts the process; the state itself is kept out of that
+/// danger (it is dropped after a handler's panic was caught).
+///
+/// # Example
+///
+/// A counter written by hand, as `#[actor]` would write it:
+/// ```
+/// use actor_core::actor::{self, Actor, ActorRef, Call, Ctx, MailboxKind, Message, Reply};
+/// use std::convert::Infallible;
+///
+/// struct Counter(u64);
+///
+/// enum CounterMsg {
+///     Add { n: u64, reply: Reply<Result<u64, Infallible>> },
+/// }
+/// impl Message for CounterMsg {
+///     fn name(&self) -> &'static str { "add" }
+/// }
+///
+/// impl Actor for Counter {
+///     type Msg = CounterMsg;
+///     type Args = u64;
+///     type Error = Infallible;
+///     type Handle = ActorRef<Self>;
+///     const NAME: &'static str = "counter";
+///
+///     async fn init(start: u64, _: &Ctx<Self>) -> Result<Self, Infallible> {
+///         Ok(Counter(start))
+///     }
+///     async fn handle(&mut self, msg: CounterMsg, _: &Ctx<Self>) {
+///         match msg {
+///             CounterMsg::Add { n, reply } => {
+///                 self.0 += n;
+///                 reply.send(Ok(self.0));
+///             }
+///         }
+///     }
+/// }
+///
+/// fn add(to: &ActorRef<Counter>, n: u64) -> Call<'_, Counter, u64> {
+///     Call::new(to, CounterMsg::Add { n, reply: Reply::none() }, |msg, slot| match msg {
+///         CounterMsg::Add { reply, .. } => *reply = slot,
+///     })
+/// }
+///
+/// let rt = actor_core::sched::Runtime::new().unwrap();
+/// rt.run(async {
+///     let counter = actor::start::<Counter>("counter", 40).await.unwrap();
+///     assert_eq!(add(&counter, 2).await, Ok(42));
+/// });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    note = "put `#[actor]` on one of its inherent `impl` blocks"
+)]
+pub trait Actor: Sized + Send + 'static {
+    /// What its mailbox carries.
+    type Msg: Message;
+    /// What [`init`](Actor::init) is given at every start: a tuple, or `()`.
+    type Args: Send + 'static;
+    /// Why [`init`](Actor::init) can fail; [`Infallible`](std::convert::Infallible) if it cannot.
+    type Error: fmt::Display + Send + 'static;
+    /// The typed handle users hold; `ActorRef<Self>` itself when written by hand.
+    type Handle: From<ActorRef<Self>> + Clone + Send + Sync + 'static;
+
+    /// The name used where none was given.
+    const NAME: &'static str;
+    /// The mailbox's capacity.
+    const MAILBOX: MailboxKind = MailboxKind::Buffered(64);
+
+    /// Makes the state; runs inside the goroutine at every (re)start.
+    ///
+    /// # Errors
+    /// An error ends this start: `start` returns it, a supervisor counts it as a failed attempt.
+    fn init(
+        args: Self::Args,
+        ctx: &Ctx<Self>,
+    ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
+
+    /// Handles one message. The next one is taken when this future is done.
+    fn handle(&mut self, msg: Self::Msg, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send;
+
+    /// Runs last when the actor was asked to stop (not after a panic or a kill).
+    fn stopped(self, why: StopReason, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (why, ctx);
+        async move { drop(self) }
+    }
+
+    /// The periods of `#[every]`; asked once per incarnation.
+    #[inline]
+    fn ticks() -> &'static [Duration] {
+        &[]
+    }
+
+    /// Runs when period `index` of [`ticks`](Actor::ticks) has passed. Between messages, never
+    /// during one; a tick that comes late is not made up for, as with Go's `Ticker`.
+    fn tick(&mut self, index: usize, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (index, ctx);
+        async {}
+    }
+}

@@ -1,0 +1,109 @@
+//! Why an incarnation was asked to end, and how it ended.
+
+use std::{fmt, time::Duration};
+
+/// Why an actor stops; given to its `#[stopped]` hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// Somebody called `stop` or `stop_now`.
+    Requested,
+    /// Its supervisor is stopping it.
+    Supervisor,
+    /// It has no supervisor, and its last handle was dropped.
+    HandlesGone,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requested => "it was asked to stop",
+            Self::Supervisor => "its supervisor stopped it",
+            Self::HandlesGone => "its last handle was dropped",
+        })
+    }
+}
+
+/// How an incarnation of an actor, goroutine or supervisor ended: Erlang's exit reason.
+///
+/// [`is_orderly`](ExitReason::is_orderly) divides them as OTP does: a transient child is
+/// restarted after the others only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It finished, or stopped when asked by somebody other than its supervisor.
+    Normal,
+    /// Its supervisor stopped it.
+    Shutdown,
+    /// It was killed: its future was dropped where it was.
+    Killed,
+    /// A supervised goroutine returned an error.
+    Failed {
+        /// The error's text.
+        message: String,
+    },
+    /// Its code panicked.
+    Panicked {
+        /// The panic's text.
+        message: String,
+    },
+    /// Its `init` returned an error, or took too long.
+    InitFailed {
+        /// The error's text.
+        message: String,
+    },
+    /// A supervisor could not start one of its children.
+    ChildFailed {
+        /// The child's id.
+        child: String,
+        /// How its start ended.
+        reason: Box<ExitReason>,
+    },
+    /// A supervisor stopped because a child was to be restarted more often than its intensity
+    /// allows. Unlike OTP's `shutdown` this is not orderly: a transient parent acts on it.
+    GaveUp {
+        /// The child's id.
+        child: String,
+        /// How it ended the last time.
+        reason: Box<ExitReason>,
+        /// The limit that was passed: so many restarts ..
+        restarts_max: u32,
+        /// .. within so long.
+        window: Duration,
+    },
+}
+
+impl ExitReason {
+    /// True for [`Normal`](ExitReason::Normal) and [`Shutdown`](ExitReason::Shutdown): the ends
+    /// after which a transient child stays down.
+    #[must_use]
+    pub fn is_orderly(&self) -> bool {
+        matches!(self, Self::Normal | Self::Shutdown)
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("finished"),
+            Self::Shutdown => f.write_str("stopped by its supervisor"),
+            Self::Killed => f.write_str("killed"),
+            Self::Failed { message } => write!(f, "failed: {message}"),
+            Self::Panicked { message } => write!(f, "panicked: {message}"),
+            Self::InitFailed { message } => write!(f, "init failed: {message}"),
+            Self::ChildFailed { child, reason } => {
+                write!(f, "child \"{child}\" could not start: {reason}")
+            }
+            Self::GaveUp {
+                child,
+                reason,
+                restarts_max,
+                window,
+            } => write!(
+                f,
+                "gave up: child \"{child}\" needed more than {restarts_max} restarts within \
+                 {window:?}, the last time it {reason}"
+            ),
+        }
+    }
+}

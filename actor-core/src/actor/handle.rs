@@ -1,0 +1,208 @@
+//! The handle of an actor, and the future of its end.
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    num::NonZeroU64,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{Actor, Cell, ExitReason, Phase, StopReason};
+
+/// The identity of an actor: unique in the process, kept across restarts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActorId(NonZeroU64);
+
+impl ActorId {
+    pub(super) fn new(n: u64) -> Self {
+        Self(NonZeroU64::new(n).expect("2^64 actors were made"))
+    }
+}
+
+impl fmt::Debug for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The address of an actor: cheap to clone, equal when it means the same actor, valid across
+/// restarts (as Akka's `ActorRef`; Erlang's pid is not).
+///
+/// `#[actor]` wraps it in a type with a method per message. An actor without a supervisor stops
+/// when its last handle is dropped; a supervised one does not care.
+pub struct ActorRef<A: Actor> {
+    cell: Arc<Cell<A>>,
+}
+
+impl<A: Actor> ActorRef<A> {
+    pub(crate) fn new(cell: Arc<Cell<A>>) -> Self {
+        cell.handle_made();
+        Self { cell }
+    }
+
+    #[inline]
+    pub(super) fn cell(&self) -> &Cell<A> {
+        &self.cell
+    }
+
+    /// The actor's id.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.cell.id()
+    }
+
+    /// The actor's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.cell.name()
+    }
+
+    /// True once it has ended and nothing is about to start it again.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.cell.life.look(|s| s.phase() == Phase::Dead)
+    }
+
+    /// How many messages wait in the mailbox.
+    #[must_use]
+    pub fn mailbox_len(&self) -> usize {
+        self.cell.mailbox.len()
+    }
+
+    /// Asks the actor to stop after what is queued: new messages are refused at once, queued ones
+    /// are handled, then the stop hook runs and the state is dropped.
+    ///
+    /// The request is made by the call; the future is ready when the state is dropped, and
+    /// dropping it changes nothing. A *permanent* supervised actor is then started again:
+    /// use the supervisor's `terminate_child` to stop one for good. Awaiting this inside the
+    /// actor's own handler never ends; use [`Ctx::stop`](super::Ctx::stop) there.
+    #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
+    pub fn stop(&self) -> Exit<A> {
+        self.stop_with(false)
+    }
+
+    /// As [`stop`](ActorRef::stop), but after the message in work: the queued ones are not handled,
+    /// their askers get `CallError::Stopped`.
+    #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
+    pub fn stop_now(&self) -> Exit<A> {
+        self.stop_with(true)
+    }
+
+    fn stop_with(&self, now: bool) -> Exit<A> {
+        let exit = self.exit_of_this_incarnation();
+        self.cell.request_stop(StopReason::Requested, now);
+        exit
+    }
+
+    /// Ends the actor where it is: its future is dropped at the await it waits in, no hook runs.
+    /// The caller it worked for gets `CallError::Stopped`. A handler that doesn't await is ended
+    /// when it next does.
+    ///
+    /// The exit reason is `Killed`, so supervision restarts a permanent or transient child. The
+    /// kill is done by the call; the future is ready when the state is dropped.
+    #[must_use = "the kill is done; await it to know when the state is dropped, or `drop` it"]
+    pub fn kill(&self) -> Exit<A> {
+        let exit = self.exit_of_this_incarnation();
+        self.cell.life.kill();
+        exit
+    }
+
+    /// Waits until the actor has ended for good and says how. Restarts in between don't end the
+    /// wait. It doesn't keep an unsupervised actor alive as a handle does.
+    #[must_use = "futures do nothing unless awaited"]
+    pub fn wait(&self) -> Exit<A> {
+        Exit {
+            cell: Arc::clone(&self.cell),
+            incarnation: None,
+            key: None,
+        }
+    }
+
+    fn exit_of_this_incarnation(&self) -> Exit<A> {
+        let incarnation = Some(self.cell.life.look(|s| s.incarnation()));
+        Exit {
+            cell: Arc::clone(&self.cell),
+            incarnation,
+            key: None,
+        }
+    }
+}
+
+impl<A: Actor> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.cell))
+    }
+}
+
+impl<A: Actor> Drop for ActorRef<A> {
+    fn drop(&mut self) {
+        self.cell.handle_dropped();
+    }
+}
+
+impl<A: Actor> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cell.fmt(f)
+    }
+}
+
+impl<A: Actor> PartialEq for ActorRef<A> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cell, &other.cell)
+    }
+}
+
+impl<A: Actor> Eq for ActorRef<A> {}
+
+impl<A: Actor> Hash for ActorRef<A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.cell.id().hash(state);
+    }
+}
+
+/// The end of an actor: of one incarnation after `stop`, `stop_now` and `kill`, for good after
+/// `wait`. When it is ready the stop hook has run and the state is dropped. May be dropped at any
+/// time.
+pub struct Exit<A: Actor> {
+    cell: Arc<Cell<A>>,
+    /// `None`: the end for good.
+    incarnation: Option<u32>,
+    key: Option<u32>,
+}
+
+impl<A: Actor> Future for Exit<A> {
+    type Output = ExitReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        let this = &mut *self;
+        let incarnation = this.incarnation;
+        this.cell.life.poll_until(&mut this.key, cx, |s| {
+            let over = match incarnation {
+                Some(n) => s.incarnation() != n || !s.is_alive(),
+                None => s.phase() == Phase::Dead,
+            };
+            over.then(|| s.last_exit())
+        })
+    }
+}
+
+impl<A: Actor> Drop for Exit<A> {
+    fn drop(&mut self) {
+        self.cell.life.unregister(&mut self.key);
+    }
+}
+
+impl<A: Actor> fmt::Debug for Exit<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Exit").field(&self.cell).finish()
+    }
+}

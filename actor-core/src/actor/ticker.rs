@@ -1,0 +1,65 @@
+//! The timers of `#[every]`: one sleep for all periods of an actor, made only if it has any.
+//!
+//! Lives inside the serving future, so it is cancelled with the incarnation. A tick that comes
+//! late is not made up for: the next one is a whole period after now, as Go's `Ticker` drops
+//! ticks for slow receivers.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::sched::{Instant, Sleep, sleep_until};
+
+/// Shorter periods would leave no time for messages.
+const PERIOD_MIN: Duration = Duration::from_millis(1);
+
+pub(super) struct Ticker {
+    sleep: Pin<Box<Sleep>>,
+    periods: &'static [Duration],
+    due: Box<[Instant]>,
+}
+
+impl Ticker {
+    /// `None` when there is nothing to tick; boxed because most actors have none.
+    pub(super) fn new(periods: &'static [Duration]) -> Option<Box<Self>> {
+        if periods.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        let due: Box<[Instant]> = periods.iter().map(|p| now + (*p).max(PERIOD_MIN)).collect();
+        let first = due.iter().copied().min().unwrap_or(now);
+        Some(Box::new(Self {
+            sleep: Box::pin(sleep_until(first)),
+            periods,
+            due,
+        }))
+    }
+
+    /// The index of a period that has passed.
+    pub(super) fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            let (index, _) = self
+                .due
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, due)| **due)
+                .expect("a ticker has at least one period");
+            let passed = self.due[index] <= now;
+            if passed {
+                self.due[index] = now + self.periods[index].max(PERIOD_MIN);
+            }
+            let next = self.due.iter().copied().min().unwrap_or(now);
+            self.sleep.as_mut().reset(next);
+            if passed {
+                return Poll::Ready(index);
+            }
+        }
+    }
+}
