@@ -10,6 +10,7 @@ use std::time::Duration;
 use actor_core::{Runtime, blocking, go, interval, sleep, timeout, yield_now};
 
 struct Counting;
+const LIVES: i64 = 40;
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
 // SAFETY: passes everything on to the system's allocator.
@@ -31,6 +32,18 @@ static ALLOCATOR: Counting = Counting;
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// A joined thread stays in /proc for a moment more: waits until the count is `n`, or gives up.
+fn threads_become(n: usize) -> bool {
+    let start = std::time::Instant::now();
+    while threads() != n {
+        if start.elapsed() > Duration::from_secs(20) {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
 }
 
 /// Everything a runtime does: goroutines that end, wait, panic, are aborted, block and sleep.
@@ -68,11 +81,15 @@ fn main() {
     // Lazily made things of the process itself (thread-local keys, stdio, the clock's base).
     one_life();
     one_life();
-    let (live, count) = (LIVE.load(SeqCst), threads());
-    for life in 0..20 {
+    assert!(threads_become(1), "only the main thread is left");
+    let live = LIVE.load(SeqCst);
+    for life in 0..LIVES {
         one_life();
-        assert_eq!(threads(), count, "life {life} left a thread behind");
-        assert_eq!(LIVE.load(SeqCst), live, "life {life} left an allocation behind");
+        assert!(threads_become(1), "life {life} left a thread behind");
     }
+    // Not exactly equal: parking_lot's table of threads grows when more of them than ever before
+    // meet by chance, once or twice in a process's life. A leak would come with every life.
+    let left = LIVE.load(SeqCst) - live;
+    assert!(left < LIVES / 4, "{LIVES} lives left {left} allocations behind");
     println!("test a_runtime_leaves_no_thread_and_no_allocation_behind ... ok");
 }

@@ -91,17 +91,69 @@ fn method(message: &Message, model: &Model, names: &Names) -> TokenStream {
     }
 }
 
-/// What every handle can do.
+/// What every handle can do, whatever its messages: `ActorRef`'s methods.
 fn forwards(model: &Model, names: &Names) -> TokenStream {
-    let Names { handle, .. } = names;
+    let Names { handle, vis, .. } = names;
     let self_ty = &model.self_ty;
-    let vis = &names.vis;
+    let actor_ref = quote!(::actor_core::actor::ActorRef<#self_ty>);
+    let exit = quote!(::actor_core::actor::Exit<#self_ty>);
     quote! {
         #[allow(dead_code, private_interfaces, unreachable_pub)]
         impl #handle {
-            /// The actor's address, with what every handle has in common.
-            #vis fn actor_ref(&self) -> &::actor_core::actor::ActorRef<#self_ty> {
+            /// The handle without the methods for messages, for code that works with any actor.
+            #[must_use]
+            #vis fn actor_ref(&self) -> &#actor_ref {
                 &self.0
+            }
+
+            /// The actor's id, unique in the process and kept across restarts.
+            #[must_use]
+            #vis fn id(&self) -> ::actor_core::actor::ActorId {
+                self.0.id()
+            }
+
+            /// The actor's name.
+            #[must_use]
+            #vis fn name(&self) -> &str {
+                self.0.name()
+            }
+
+            /// True once it has ended and nothing is about to start it again.
+            #[must_use]
+            #vis fn is_stopped(&self) -> bool {
+                self.0.is_stopped()
+            }
+
+            /// How many messages wait in the mailbox.
+            #[must_use]
+            #vis fn mailbox_len(&self) -> usize {
+                self.0.mailbox_len()
+            }
+
+            /// Asks the actor to stop after what is queued; ready when its state is dropped. The
+            /// request is made by the call, not by the `.await`.
+            #[must_use = "the request is made; await it to know when the actor has stopped"]
+            #vis fn stop(&self) -> #exit {
+                self.0.stop()
+            }
+
+            /// Asks the actor to stop after the message in work; ready when its state is dropped.
+            #[must_use = "the request is made; await it to know when the actor has stopped"]
+            #vis fn stop_now(&self) -> #exit {
+                self.0.stop_now()
+            }
+
+            /// Ends the actor at the await it waits in, without its `#[stopped]`; ready when its
+            /// state is dropped.
+            #[must_use = "the kill is done; await it to know when the state is dropped"]
+            #vis fn kill(&self) -> #exit {
+                self.0.kill()
+            }
+
+            /// Waits until the actor has ended for good and says how.
+            #[must_use = "futures do nothing unless awaited"]
+            #vis fn wait(&self) -> #exit {
+                self.0.wait()
             }
         }
     }
@@ -163,6 +215,15 @@ fn traits(model: &Model, names: &Names) -> Vec<TokenStream> {
             impl ::core::convert::From<#actor_ref> for #handle {
                 fn from(actor: #actor_ref) -> Self {
                     Self(actor)
+                }
+            }
+        },
+        quote! {
+            #[automatically_derived]
+            #[allow(private_interfaces)]
+            impl ::core::convert::From<#handle> for #actor_ref {
+                fn from(handle: #handle) -> Self {
+                    handle.0
                 }
             }
         },

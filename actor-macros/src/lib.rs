@@ -3,10 +3,12 @@
 //! which re-exports them; the code they write names `::actor_core` only.
 //!
 //! ```text
-//!   tokens ──► parse.rs (options) ──┐
-//!          └─► model.rs (impl block)─┴─► Model ──► expand.rs ──► the user's impl, untouched
-//!                   │                                            + BankMsg, BankRef, impl Actor
-//!                   └─ Mistakes: all of them, each at the user's own tokens
+//!   tokens ─┬─► parse.rs (options) ────┐           ┌─► the user's impl, untouched
+//!           └─► model.rs (impl block) ─┴► Model ──►│   message_enum.rs   enum BankMsg
+//!                │ hooks.rs, messages.rs           │   handle.rs         struct BankRef
+//!                │ signature.rs, types.rs          │   actor_impl.rs     impl Actor for Bank
+//!                │                                 │   constructors.rs   Bank::start, Bank::child
+//!                └─► Mistakes: all of them, each at the user's own tokens
 //! ```
 //!
 //! - The user's item is emitted as written, without the helper attributes; bodies and spans stay.
@@ -15,10 +17,15 @@
 //! - Nothing is boxed: a handler's future is awaited in place, and a sync handler has none.
 #![forbid(unsafe_code)]
 
+mod actor_impl;
 mod attrs;
+mod constructors;
 mod entry;
 mod expand;
 mod handle;
+mod hooks;
+mod message_enum;
+mod messages;
 mod mistakes;
 mod model;
 mod parse;

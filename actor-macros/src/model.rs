@@ -6,16 +6,17 @@
 //!   is `pub` is both: a tick, and a message that anyone may send in between.
 
 use proc_macro2::Span;
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type, Visibility};
+use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 
 use crate::attrs;
+use crate::hooks::{init, once, stopped, tick};
+use crate::messages::{is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
-use crate::signature::{self, Params, Receiver};
-use crate::types::{Answer, ReplaceSelf, peel, result_arguments, same};
+use crate::signature::Params;
+use crate::types::{Answer, Obstacles, ReplaceSelf, peel};
 
 /// A valid actor, or the valid part of one.
 pub(crate) struct Model {
@@ -31,6 +32,8 @@ pub(crate) struct Model {
     pub(crate) messages: Vec<Message>,
     pub(crate) stopped: Option<Stopped>,
     pub(crate) ticks: Vec<Tick>,
+    /// Functions that the macro would add and the user has, which is a mistake.
+    pub(crate) taken: Vec<Ident>,
 }
 
 /// The `#[init]` function.
@@ -69,24 +72,6 @@ pub(crate) struct Tick {
     pub(crate) period_ms: u64,
 }
 
-/// Names that the handle has for itself. A message of the same name would hide it.
-const HANDLE_METHODS: [&str; 14] = [
-    "actor_ref",
-    "as_ref",
-    "clone",
-    "eq",
-    "fmt",
-    "hash",
-    "id",
-    "is_stopped",
-    "kill",
-    "mailbox_len",
-    "name",
-    "stop",
-    "stop_now",
-    "wait",
-];
-
 /// Names of the functions that the macro adds to the actor's type.
 const ACTOR_FUNCTIONS: [&str; 2] = ["child", "start"];
 
@@ -106,6 +91,7 @@ pub(crate) fn model(
         messages: Vec::new(),
         stopped: None,
         ticks: Vec::new(),
+        taken: Vec::new(),
     };
     let mut init_seen: Option<Span> = None;
     let mut stopped_seen: Option<Span> = None;
@@ -127,6 +113,7 @@ pub(crate) fn model(
                     model.name
                 ),
             );
+            model.taken.push(ident.clone());
             continue;
         }
         match attrs::helpers(method).as_slice() {
@@ -198,6 +185,14 @@ fn actor_name(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Ident> {
         );
         return None;
     }
+    if let Some(borrow) = Obstacles::of(&item.self_ty).borrow {
+        mistakes.at(
+            borrow,
+            "an actor can't borrow: it lives in a goroutine of its own, as long as it likes; give \
+             it data that it owns, or shares through an `Arc`",
+        );
+        return None;
+    }
     match peel(&item.self_ty) {
         Type::Path(ty) if ty.qself.is_none() => ty.path.segments.last().map(|s| s.ident.clone()),
         other => {
@@ -212,231 +207,11 @@ fn actor_name(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Ident> {
 }
 
 /// Whether a method is a message, by the rule for methods without a helper attribute.
-fn is_message(method: &ImplItemFn) -> bool {
+pub(crate) fn is_message(method: &ImplItemFn) -> bool {
     let visible = match &method.vis {
         Visibility::Public(_) => true,
         Visibility::Restricted(restricted) => !restricted.path.is_ident("self"),
         _ => false,
     };
     visible && method.sig.receiver().is_some()
-}
-
-fn init(
-    method: &ImplItemFn,
-    attr: &Attribute,
-    self_ty: &Type,
-    mistakes: &mut Mistakes,
-) -> Option<Init> {
-    plain_hook(attr, method, mistakes);
-    let params = signature::check(&method.sig, Receiver::None, "#[init]", mistakes);
-    let fails = match &method.sig.output {
-        ReturnType::Type(_, ty) if same(ty, self_ty) => Some(None),
-        ReturnType::Type(_, ty)
-            if result_arguments(ty)
-                .is_some_and(|args| args.first().is_some_and(|ok| same(ok, self_ty))) =>
-        {
-            Some(Some(Answer::of(&method.sig.output)))
-        }
-        other => {
-            let why = "`#[init]` makes the actor's state, so it returns `Self`, or \
-                       `Result<Self, E>` if it can fail";
-            match other {
-                ReturnType::Default => mistakes.at(&method.sig.ident, why),
-                ReturnType::Type(_, ty) => mistakes.at(ty, why),
-            }
-            None
-        }
-    };
-    Some(Init {
-        ident: method.sig.ident.clone(),
-        is_async: method.sig.asyncness.is_some(),
-        params: params?,
-        docs: method
-            .attrs
-            .iter()
-            .filter(|attr| attr.path().is_ident("doc"))
-            .cloned()
-            .collect(),
-        fails: fails?,
-    })
-}
-
-fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Message> {
-    let params = signature::check(&method.sig, Receiver::Borrowed, "a message", mistakes);
-    let answers = signature::check_reply(&method.sig, mistakes);
-    let name = method.sig.ident.unraw().to_string();
-    if HANDLE_METHODS.contains(&name.as_str()) {
-        mistakes.at(
-            &method.sig.ident,
-            format!(
-                "every handle has a `{name}` of its own, which this message would hide; give the \
-                 message another name"
-            ),
-        );
-        return None;
-    }
-    Some(Message {
-        ident: method.sig.ident.clone(),
-        variant: Ident::new(&camel_case(&name), method.sig.ident.span()),
-        vis: method.vis.clone(),
-        attrs: attrs::carried(&method.attrs),
-        is_async: method.sig.asyncness.is_some(),
-        params: params?,
-        answer: answers.then(|| Answer::of(&method.sig.output))?,
-    })
-}
-
-fn stopped(method: &ImplItemFn, attr: &Attribute, mistakes: &mut Mistakes) -> Option<Stopped> {
-    plain_hook(attr, method, mistakes);
-    let params = signature::check(&method.sig, Receiver::Owned, "#[stopped]", mistakes);
-    let silent = signature::check_silent(&method.sig, "#[stopped]", mistakes);
-    let params = params?;
-    if let Some(extra) = params.args.get(1) {
-        mistakes.at(
-            &extra.ty,
-            "`#[stopped]` is told why the actor stops and nothing else; write \
-             `fn close(self, why: StopReason)`, with `ctx: &Ctx<Self>` if needed",
-        );
-        return None;
-    }
-    silent.then(|| Stopped {
-        ident: method.sig.ident.clone(),
-        is_async: method.sig.asyncness.is_some(),
-        params,
-    })
-}
-
-fn tick(
-    method: &ImplItemFn,
-    attr: &Attribute,
-    period_ms: Option<u64>,
-    mistakes: &mut Mistakes,
-) -> Option<Tick> {
-    no_cfg(attr, method, mistakes);
-    // A `pub` tick is checked as a message as well, which must not say everything twice.
-    let both = is_message(method);
-    let mut unheard = Mistakes::default();
-    let heard = if both { &mut unheard } else { &mut *mistakes };
-    let params = signature::check(&method.sig, Receiver::Borrowed, "#[every]", heard)?;
-    let silent = signature::check_silent(&method.sig, "#[every]", mistakes);
-    if let Some(extra) = params.args.first() {
-        mistakes.at(
-            &extra.ty,
-            "nobody is there to give a tick this argument; `#[every]` methods take `&mut self` \
-             and, if needed, `ctx: &Ctx<Self>`: keep what the tick needs in the actor's state",
-        );
-        return None;
-    }
-    silent.then_some(())?;
-    Some(Tick {
-        ident: method.sig.ident.clone(),
-        is_async: method.sig.asyncness.is_some(),
-        params,
-        period_ms: period_ms?,
-    })
-}
-
-/// Whether this is the first of its kind; a second one is a mistake.
-fn once(attr: &Attribute, seen: &mut Option<Span>, mistakes: &mut Mistakes) -> bool {
-    if seen.replace(attr.span()).is_none() {
-        return true;
-    }
-    let name = attr
-        .path()
-        .get_ident()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    mistakes.at(
-        attr,
-        format!(
-            "there is a `#[{name}]` above already, and an actor has only one; call this function \
-             from it instead"
-        ),
-    );
-    false
-}
-
-/// `#[init]` and `#[stopped]` take no options and always exist.
-fn plain_hook(attr: &Attribute, method: &ImplItemFn, mistakes: &mut Mistakes) {
-    if attr.meta.require_path_only().is_err() {
-        let name = attr
-            .path()
-            .get_ident()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        mistakes.at(
-            attr,
-            format!("`#[{name}]` takes no options; write it alone"),
-        );
-    }
-    no_cfg(attr, method, mistakes);
-}
-
-/// A hook that may be compiled out would change what else is generated.
-fn no_cfg(attr: &Attribute, method: &ImplItemFn, mistakes: &mut Mistakes) {
-    for cfg in attrs::cfgs(&method.attrs) {
-        let name = attr
-            .path()
-            .get_ident()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        mistakes.at(
-            cfg,
-            format!(
-                "a `#[{name}]` can't be switched by `cfg` on its own; put the `cfg` inside of its \
-                 body, or on the whole `impl` block above `#[actor]`"
-            ),
-        );
-    }
-}
-
-/// Whether no other message has this variant's name. Two of the same method name with a `cfg` each
-/// are alternatives.
-fn is_new(message: &Message, others: &[Message], mistakes: &mut Mistakes) -> bool {
-    let Some(other) = others.iter().find(|other| other.variant == message.variant) else {
-        return true;
-    };
-    let switched = |m: &Message| {
-        m.attrs
-            .iter()
-            .any(|a| !a.path().is_ident("doc") && is_cfg(a))
-    };
-    if other.ident == message.ident && switched(other) && switched(message) {
-        return true;
-    }
-    mistakes.at(
-        &message.ident,
-        format!(
-            "the messages `{}` and `{}` would both be the variant `{}` of the message enum; rename \
-             one of them",
-            other.ident, message.ident, message.variant
-        ),
-    );
-    false
-}
-
-fn is_cfg(attr: &Attribute) -> bool {
-    attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
-}
-
-/// `get_many` becomes `GetMany`; what would not be a name gets an underscore.
-fn camel_case(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 1);
-    for word in name.split('_') {
-        let mut letters = word.chars();
-        out.extend(
-            letters
-                .next()
-                .map(|first| first.to_uppercase())
-                .into_iter()
-                .flatten(),
-        );
-        out.push_str(letters.as_str());
-    }
-    match out.as_str() {
-        "Self" => "Self_".into(),
-        "" => "Unnamed".into(),
-        _ if out.starts_with(char::is_numeric) => format!("_{out}"),
-        _ => out,
-    }
 }

@@ -38,7 +38,7 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             "mailbox" => option.set(&mut options.mailbox, mailbox, mistakes),
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
-            "vis" => option.set(&mut options.vis, Visibility::parse, mistakes),
+            "vis" => option.set(&mut options.vis, visibility, mistakes),
             other => mistakes.at(
                 &option.name,
                 format!("`#[actor]` has no option `{other}`; {ACTOR_OPTIONS}"),
@@ -147,7 +147,15 @@ impl Given {
             );
             return;
         }
-        match parse.parse2(self.value) {
+        let name = self.name;
+        let whole = |input: ParseStream<'_>| {
+            let value = parse(input)?;
+            if input.is_empty() {
+                return Ok(value);
+            }
+            Err(input.error(format!("the value of `{name}` ends before this; remove it")))
+        };
+        match whole.parse2(self.value) {
             Ok(value) => *place = Some(value),
             Err(error) => mistakes.add(error),
         }
@@ -244,6 +252,15 @@ fn handle(input: ParseStream<'_>) -> syn::Result<Ident> {
             "a handle's name is one word; write `handle = BankRef`",
         )
     })
+}
+
+fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
+    match Visibility::parse(input)? {
+        Visibility::Inherited => Err(input.error(
+            "a visibility is `pub`, `pub(crate)` or the like; `pub(self)` is the private one",
+        )),
+        vis => Ok(vis),
+    }
 }
 
 fn whole_number(input: ParseStream<'_>) -> syn::Result<LitInt> {

@@ -16,7 +16,7 @@ pub(crate) enum Answer {
     /// A plain value.
     Plain(Type),
     /// `Result<T, E>` with both written out.
-    Result { ok: Type, err: Type },
+    Result { ok: Box<Type>, err: Box<Type> },
     /// An alias such as `io::Result<T>`, which only the compiler can look into.
     Alias(Type),
 }
@@ -33,8 +33,8 @@ impl Answer {
                 None => Answer::Plain(ty.clone()),
                 Some(args) => match args.as_slice() {
                     [ok, err] => Answer::Result {
-                        ok: ok.clone(),
-                        err: err.clone(),
+                        ok: Box::new(ok.clone()),
+                        err: Box::new(err.clone()),
                     },
                     _ => Answer::Alias(ty.clone()),
                 },
@@ -117,13 +117,16 @@ impl Borrow {
                 let elem = slice.elem.to_token_stream().to_string().replace(' ', "");
                 format!("write `Vec<{elem}>`")
             }
-            elem => match elem.to_token_stream().to_string().replace(' ', "").as_str() {
-                "str" => "write `String`".into(),
-                "Path" => "write `PathBuf`".into(),
-                "OsStr" => "write `OsString`".into(),
-                "CStr" => "write `CString`".into(),
-                other => format!("write `{other}`, or `Arc<{other}>` to share it"),
-            },
+            elem => {
+                let written = elem.to_token_stream().to_string().replace(' ', "");
+                match written.rsplit("::").next().unwrap_or_default() {
+                    "str" => "write `String`".into(),
+                    "Path" => "write `PathBuf`".into(),
+                    "OsStr" => "write `OsString`".into(),
+                    "CStr" => "write `CString`".into(),
+                    _ => format!("write `{written}`, or `Arc<{written}>` to share it"),
+                }
+            }
         }
     }
 }

@@ -104,6 +104,10 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        if self.taken {
+            // Complete, and the output is gone; the waker is dropped with the memory.
+            return;
+        }
         let todo = self.task.header().state.drop_join();
         if todo.drop_output {
             // SAFETY: complete with JOIN_INTEREST on: the output (or `Consumed`) is ours.

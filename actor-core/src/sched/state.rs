@@ -125,7 +125,8 @@ impl State {
     #[inline]
     pub(crate) fn start(&self) -> Start {
         // ORDERING: Acquire pairs with the Release in `notify`, `cancel` and `idle`.
-        let old = self.0.fetch_xor(RUNNING | NOTIFIED, Ordering::AcqRel);
+        // One subtraction does both: -NOTIFIED +RUNNING (an xor that returns the old value is a loop).
+        let old = self.0.fetch_sub(NOTIFIED - RUNNING, Ordering::AcqRel);
         debug_assert_eq!(old & (RUNNING | NOTIFIED | COMPLETE), NOTIFIED);
         if old & CANCELLED == 0 {
             Start::Poll
@@ -138,7 +139,7 @@ impl State {
     #[inline]
     pub(crate) fn idle(&self) -> Idle {
         // ORDERING: Release: pairs with the Acquire in the next `start`, which may be another M's.
-        let old = self.0.fetch_and(!RUNNING, Ordering::AcqRel);
+        let old = self.0.fetch_sub(RUNNING, Ordering::AcqRel);
         if old & NOTIFIED == 0 {
             Idle::Parked
         } else {
@@ -151,7 +152,7 @@ impl State {
     pub(crate) fn complete(&self) -> Completed {
         // ORDERING: Release: pairs with the Acquire of `is_complete` and of `drop_join`, which
         // read the output. Acquire: sees the join waker stored before `set_join_waker`.
-        let old = self.0.fetch_xor(RUNNING | COMPLETE, Ordering::AcqRel);
+        let old = self.0.fetch_add(COMPLETE - RUNNING, Ordering::AcqRel);
         debug_assert_eq!(old & (RUNNING | COMPLETE), RUNNING);
         Completed {
             join_interest: old & JOIN_INTEREST != 0,

@@ -88,7 +88,8 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         let now = Instant::now();
         shared.refill_wake_tokens();
         shared.join_retired();
-        if shared.dispatch.held() == 0 && shared.blocked() == 0 {
+        let stuck = shared.stuck.load(Ordering::Relaxed);
+        if shared.dispatch.held() == 0 && shared.blocked() == 0 && stuck == 0 {
             idle_ticks += 1;
             continue;
         }
@@ -111,6 +112,10 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
         let polls = p.polls();
         let work = p.has_work();
         waiting |= work;
+        if polls & 1 == 0 && p.clear_stuck() {
+            // A mark that came too late, on a P that is idle by now.
+            shared.stuck.fetch_sub(1, Ordering::AcqRel);
+        }
         if polls != watch.polls || polls & 1 == 0 {
             // A P between polls with work behind it belongs to an M that the kernel suspended, or
             // is on its way to one.

@@ -33,6 +33,7 @@ use super::state::{Idle, Notify, Start, State};
 
 /// What became of a run token.
 #[must_use]
+#[derive(Debug)]
 pub(crate) enum Ran {
     /// The goroutine waits or is over; it may no longer be touched.
     Done,
@@ -47,7 +48,6 @@ pub(crate) struct VTable {
     drop_output: unsafe fn(NonNull<Header>),
     join_waker: unsafe fn(NonNull<Header>) -> *mut Option<Waker>,
     dealloc: unsafe fn(NonNull<Header>),
-    pub(crate) type_name: fn() -> &'static str,
 }
 
 #[repr(C)]
@@ -236,7 +236,6 @@ where
             drop_output: drop_output::<F>,
             join_waker: join_waker::<F>,
             dealloc: dealloc::<F>,
-            type_name: std::any::type_name::<F>,
         }
     }
 }
@@ -298,9 +297,10 @@ unsafe fn finish<F: Future>(
     unsafe { stage.write(Stage::Finished(output)) };
     // SAFETY: alive: the registry's reference is given up at the end only.
     let head = unsafe { &cell.as_ref().header };
-    // SAFETY: not complete, so the runtime is alive; after `complete` it may be told that the
-    // registry is empty only by the `remove` below.
+    // SAFETY: the runtime is alive: goroutines are only run, or refused, by threads that hold it.
     let shared = unsafe { &*head.shared };
+    // Before `complete`, so that a joiner finds the goroutine gone. Our reference stays.
+    shared.registry.remove(cell.cast());
     let completed = head.state.complete();
     if !completed.join_interest {
         // SAFETY: complete, and nobody else is interested: the output is ours.
@@ -311,7 +311,6 @@ unsafe fn finish<F: Future>(
             waker.wake_by_ref();
         }
     }
-    shared.registry.remove(cell.cast());
     shared.note_complete();
     // SAFETY: the registry's reference, taken out just now.
     unsafe { release(cell.cast()) };

@@ -1,0 +1,219 @@
+//! Writes `impl Actor`: how the library calls the user's methods.
+//!
+//! - `handle` is one `match`: an async handler is awaited in its arm, a sync one just called.
+//! - Arguments are bound to names of our own, so that none of the user's can get in the way.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use crate::attrs;
+use crate::expand::{Names, answer_types, infallible};
+use crate::model::{Message, Model};
+use crate::signature::Params;
+use crate::types::Answer;
+
+/// The impl, or one that only type-checks if there is no valid `#[init]`.
+pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
+    let Names { msg, handle, .. } = names;
+    let self_ty = &model.self_ty;
+    let name = match &model.options.name {
+        Some(name) => name.to_token_stream(),
+        None => model.name.unraw().to_string().to_token_stream(),
+    };
+    let mailbox = model.options.mailbox.as_ref().map(|mailbox| {
+        quote! {
+            const MAILBOX: ::actor_core::actor::MailboxKind = #mailbox;
+        }
+    });
+    let init = init(model);
+    let arms = model.messages.iter().map(|message| arm(message, msg));
+    let stopped = stopped(model);
+    let ticks = ticks(model);
+    vec![quote! {
+        #[automatically_derived]
+        #[allow(clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
+        impl ::actor_core::actor::Actor for #self_ty {
+            type Msg = #msg;
+            type Handle = #handle;
+            const NAME: &'static str = #name;
+            #mailbox
+            #init
+
+            async fn handle(
+                &mut self,
+                __actor_msg: #msg,
+                __actor_ctx: &::actor_core::actor::Ctx<Self>,
+            ) {
+                match __actor_msg {
+                    #(#arms)*
+                }
+            }
+
+            #stopped
+            #ticks
+        }
+    }]
+}
+
+fn init(model: &Model) -> TokenStream {
+    let Some(init) = &model.init else {
+        // Reported already; what calls the generated functions still finds their types.
+        return quote! {
+            type Args = ();
+            type Error = ::core::convert::Infallible;
+
+            async fn init(
+                (): (),
+                _: &::actor_core::actor::Ctx<Self>,
+            ) -> ::core::result::Result<Self, Self::Error> {
+                ::core::unreachable!()
+            }
+        };
+    };
+    let types = init.params.args.iter().map(|arg| &arg.ty);
+    let (_, error) = init.fails.as_ref().map_or_else(infallible, answer_types);
+    let call = call(&init.ident, None, &init.params, init.is_async);
+    let result = match &init.fails {
+        None => quote!(::core::result::Result::Ok(#call)),
+        Some(Answer::Alias(_)) => quote!(::actor_core::actor::ReplyResult::into_result(#call)),
+        Some(_) => call,
+    };
+    let bindings = bindings(&init.params);
+    // At the function's name: where a type is said to be less visible than the actor.
+    let associated = quote_spanned! {init.ident.span()=>
+        type Args = (#(#types,)*);
+        type Error = #error;
+    };
+    quote! {
+        #associated
+
+        async fn init(
+            (#(#bindings,)*): Self::Args,
+            __actor_ctx: &::actor_core::actor::Ctx<Self>,
+        ) -> ::core::result::Result<Self, Self::Error> {
+            #result
+        }
+    }
+}
+
+fn arm(message: &Message, msg: &Ident) -> TokenStream {
+    let Message {
+        variant,
+        ident,
+        params,
+        is_async,
+        ..
+    } = message;
+    let cfgs = attrs::cfgs(&message.attrs);
+    let fields = params.args.iter().map(|arg| &arg.ident);
+    let bindings = bindings(params);
+    let call = call(ident, Some(quote!(self)), params, *is_async);
+    let reply = match &message.answer {
+        Answer::Unit => quote! {
+            #call;
+            __actor_reply.send(::core::result::Result::Ok(()));
+        },
+        Answer::Plain(_) => quote! {
+            __actor_reply.send(::core::result::Result::Ok(#call));
+        },
+        Answer::Result { .. } => quote! {
+            __actor_reply.send(#call);
+        },
+        Answer::Alias(_) => quote! {
+            __actor_reply.send(::actor_core::actor::ReplyResult::into_result(#call));
+        },
+    };
+    quote! {
+        #(#cfgs)*
+        #msg::#variant { #(#fields: #bindings,)* __actor_reply } => {
+            #reply
+        }
+    }
+}
+
+fn stopped(model: &Model) -> Option<TokenStream> {
+    let stopped = model.stopped.as_ref()?;
+    let call = call_with(
+        &stopped.ident,
+        Some(quote!(self)),
+        &stopped.params,
+        stopped.is_async,
+        |_| quote!(__actor_why),
+    );
+    Some(quote! {
+        async fn stopped(
+            self,
+            __actor_why: ::actor_core::actor::StopReason,
+            __actor_ctx: &::actor_core::actor::Ctx<Self>,
+        ) {
+            #call;
+        }
+    })
+}
+
+fn ticks(model: &Model) -> Option<TokenStream> {
+    if model.ticks.is_empty() {
+        return None;
+    }
+    let periods = model.ticks.iter().map(|tick| tick.period_ms);
+    let arms = model.ticks.iter().enumerate().map(|(index, tick)| {
+        let call = call(&tick.ident, Some(quote!(self)), &tick.params, tick.is_async);
+        quote!(#index => { #call; })
+    });
+    Some(quote! {
+        fn ticks() -> &'static [::core::time::Duration] {
+            const PERIODS: &[::core::time::Duration] =
+                &[#(::core::time::Duration::from_millis(#periods)),*];
+            PERIODS
+        }
+
+        async fn tick(
+            &mut self,
+            __actor_index: usize,
+            __actor_ctx: &::actor_core::actor::Ctx<Self>,
+        ) {
+            match __actor_index {
+                #(#arms)*
+                _ => {}
+            }
+        }
+    })
+}
+
+/// Our own name for each argument.
+fn bindings(params: &Params) -> Vec<Ident> {
+    (0..params.args.len())
+        .map(|index| format_ident!("__actor_arg{index}"))
+        .collect()
+}
+
+fn call(
+    ident: &Ident,
+    receiver: Option<TokenStream>,
+    params: &Params,
+    is_async: bool,
+) -> TokenStream {
+    call_with(ident, receiver, params, is_async, |index| {
+        format_ident!("__actor_arg{index}").into_token_stream()
+    })
+}
+
+/// A call of the user's method, with the context put where the user has it.
+fn call_with(
+    ident: &Ident,
+    receiver: Option<TokenStream>,
+    params: &Params,
+    is_async: bool,
+    arg: impl Fn(usize) -> TokenStream,
+) -> TokenStream {
+    let mut args: Vec<TokenStream> = (0..params.args.len()).map(arg).collect();
+    if let Some(at) = params.ctx_at {
+        args.insert(at, quote!(__actor_ctx));
+    }
+    let args = receiver.into_iter().chain(args);
+    // At the method's name, so that a future that can't be sent is reported there.
+    let wait = is_async.then(|| quote_spanned!(ident.span()=> .await));
+    quote!(Self::#ident(#(#args),*) #wait)
+}

@@ -1,0 +1,83 @@
+//! Writes the two functions that the actor's type gets: `Bank::start` and `Bank::child`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::Ident;
+
+use crate::expand::Names;
+use crate::model::Model;
+
+/// `Bank::start` and `Bank::child`; neither without a valid `#[init]`, nor where the user has one.
+pub(crate) fn constructors(model: &Model, names: &Names) -> Vec<TokenStream> {
+    let Some(init) = &model.init else {
+        return Vec::new();
+    };
+    let Names { handle, vis, .. } = names;
+    let (self_ty, actor) = (&model.self_ty, &model.name);
+    let args: Vec<_> = init.params.args.iter().map(|arg| &arg.ident).collect();
+    let types: Vec<_> = init.params.args.iter().map(|arg| &arg.ty).collect();
+    let id = free_name("id", &args);
+    let init_docs = &init.docs;
+    let start_docs = format!(
+        "Starts the actor `{actor}` without a supervisor; ready when `{actor}::{}` has returned.",
+        init.ident
+    );
+    let child_docs = format!(
+        "Describes the actor `{actor}` to a supervisor, as the child `{id}`; the other arguments \
+         go to `{actor}::{}` at every start.",
+        init.ident
+    );
+    let is_free = |name: &str| !model.taken.iter().any(|taken| taken == name);
+    let start = is_free("start").then(|| {
+        quote! {
+            #[doc = #start_docs]
+            #[doc = ""]
+            #(#init_docs)*
+            #vis async fn start(
+                #(#args: #types),*
+            ) -> ::core::result::Result<#handle, ::actor_core::actor::StartError> {
+                ::actor_core::actor::start::<#self_ty>(
+                    <#self_ty as ::actor_core::actor::Actor>::NAME,
+                    (#(#args,)*),
+                )
+                .await
+            }
+        }
+    });
+    // Behind a `for`, a bound that does not hold is a mistake of the caller alone.
+    let child = is_free("child").then(|| {
+        quote! {
+            #[doc = #child_docs]
+            #[doc = ""]
+            #(#init_docs)*
+            #vis fn child(
+                #id: impl ::core::convert::Into<::std::string::String>,
+                #(#args: #types),*
+            ) -> ::actor_core::supervise::Child<#self_ty>
+            where
+                #(for<'__actor> #types: ::core::clone::Clone,)*
+            {
+                ::actor_core::supervise::Child::new(#id, move || {
+                    (#(::core::clone::Clone::clone(&#args),)*)
+                })
+            }
+        }
+    });
+    vec![quote! {
+        #[allow(clippy::too_many_arguments, dead_code, deprecated, private_interfaces)]
+        #[allow(non_snake_case, unreachable_pub)]
+        impl #self_ty {
+            #start
+            #child
+        }
+    }]
+}
+
+/// `wanted`, or with a word before it where an argument has that name already.
+fn free_name(wanted: &str, taken: &[&Ident]) -> Ident {
+    let mut name = String::from(wanted);
+    while taken.iter().any(|ident| *ident == &name) {
+        name.insert_str(0, "child_");
+    }
+    format_ident!("{name}")
+}

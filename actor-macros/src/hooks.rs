@@ -1,0 +1,162 @@
+//! The methods that the library calls by itself: `#[init]`, `#[stopped]` and `#[every]`.
+
+use proc_macro2::Span;
+use syn::spanned::Spanned;
+use syn::{Attribute, ImplItemFn, ReturnType, Type};
+
+use crate::attrs;
+use crate::mistakes::Mistakes;
+use crate::model::{Init, Stopped, Tick, is_message};
+use crate::signature::{self, Receiver};
+use crate::types::{Answer, result_arguments, same};
+
+/// Reads the `#[init]` function.
+pub(crate) fn init(
+    method: &ImplItemFn,
+    attr: &Attribute,
+    self_ty: &Type,
+    mistakes: &mut Mistakes,
+) -> Option<Init> {
+    plain_hook(attr, method, mistakes);
+    let params = signature::check(&method.sig, Receiver::None, "#[init]", mistakes);
+    let fails = match &method.sig.output {
+        ReturnType::Type(_, ty) if same(ty, self_ty) => Some(None),
+        ReturnType::Type(_, ty)
+            if result_arguments(ty)
+                .is_some_and(|args| args.first().is_some_and(|ok| same(ok, self_ty))) =>
+        {
+            Some(Some(Answer::of(&method.sig.output)))
+        }
+        other => {
+            let why = "`#[init]` makes the actor's state, so it returns `Self`, or \
+                       `Result<Self, E>` if it can fail";
+            match other {
+                ReturnType::Default => mistakes.at(&method.sig.ident, why),
+                ReturnType::Type(_, ty) => mistakes.at(ty, why),
+            }
+            None
+        }
+    };
+    Some(Init {
+        ident: method.sig.ident.clone(),
+        is_async: method.sig.asyncness.is_some(),
+        params: params?,
+        docs: method
+            .attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("doc"))
+            .cloned()
+            .collect(),
+        fails: fails?,
+    })
+}
+
+/// Reads the `#[stopped]` method.
+pub(crate) fn stopped(
+    method: &ImplItemFn,
+    attr: &Attribute,
+    mistakes: &mut Mistakes,
+) -> Option<Stopped> {
+    plain_hook(attr, method, mistakes);
+    let params = signature::check(&method.sig, Receiver::Owned, "#[stopped]", mistakes);
+    let silent = signature::check_silent(&method.sig, "#[stopped]", mistakes);
+    let params = params?;
+    if let Some(extra) = params.args.get(1) {
+        mistakes.at(
+            &extra.ty,
+            "`#[stopped]` is told why the actor stops and nothing else; write \
+             `fn close(self, why: StopReason)`, with `ctx: &Ctx<Self>` if needed",
+        );
+        return None;
+    }
+    silent.then(|| Stopped {
+        ident: method.sig.ident.clone(),
+        is_async: method.sig.asyncness.is_some(),
+        params,
+    })
+}
+
+/// Reads the `#[every]` method.
+pub(crate) fn tick(
+    method: &ImplItemFn,
+    attr: &Attribute,
+    period_ms: Option<u64>,
+    mistakes: &mut Mistakes,
+) -> Option<Tick> {
+    no_cfg(attr, method, mistakes);
+    // A `pub` tick is checked as a message as well, which must not say everything twice.
+    let both = is_message(method);
+    let mut unheard = Mistakes::default();
+    let heard = if both { &mut unheard } else { &mut *mistakes };
+    let params = signature::check(&method.sig, Receiver::Borrowed, "#[every]", heard)?;
+    let silent = signature::check_silent(&method.sig, "#[every]", mistakes);
+    if let Some(extra) = params.args.first() {
+        mistakes.at(
+            &extra.ty,
+            "nobody is there to give a tick this argument; `#[every]` methods take `&mut self` \
+             and, if needed, `ctx: &Ctx<Self>`: keep what the tick needs in the actor's state",
+        );
+        return None;
+    }
+    silent.then_some(())?;
+    Some(Tick {
+        ident: method.sig.ident.clone(),
+        is_async: method.sig.asyncness.is_some(),
+        params,
+        period_ms: period_ms?,
+    })
+}
+
+/// Whether this is the first of its kind; a second one is a mistake.
+pub(crate) fn once(attr: &Attribute, seen: &mut Option<Span>, mistakes: &mut Mistakes) -> bool {
+    if seen.replace(attr.span()).is_none() {
+        return true;
+    }
+    let name = attr
+        .path()
+        .get_ident()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    mistakes.at(
+        attr,
+        format!(
+            "an actor has one `#[{name}]`, and there is one above; call this function from that one \
+             instead"
+        ),
+    );
+    false
+}
+
+/// `#[init]` and `#[stopped]` take no options and always exist.
+fn plain_hook(attr: &Attribute, method: &ImplItemFn, mistakes: &mut Mistakes) {
+    if attr.meta.require_path_only().is_err() {
+        let name = attr
+            .path()
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        mistakes.at(
+            attr,
+            format!("`#[{name}]` takes no options; write it alone"),
+        );
+    }
+    no_cfg(attr, method, mistakes);
+}
+
+/// A hook that may be compiled out would change what else is generated.
+fn no_cfg(attr: &Attribute, method: &ImplItemFn, mistakes: &mut Mistakes) {
+    for cfg in attrs::cfgs(&method.attrs) {
+        let name = attr
+            .path()
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        mistakes.at(
+            cfg,
+            format!(
+                "`#[{name}]` can't be switched by `cfg` on its own; put the `cfg` inside of its \
+                 body, or on the whole `impl` block above `#[actor]`"
+            ),
+        );
+    }
+}

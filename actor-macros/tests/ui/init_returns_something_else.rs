@@ -1,0 +1,29 @@
+use actor_core::prelude::*;
+
+pub struct Bank;
+pub struct Silent;
+pub struct Other;
+
+#[actor]
+impl Bank {
+    #[init]
+    fn new() -> Option<Self> {
+        Some(Bank)
+    }
+}
+
+#[actor]
+impl Silent {
+    #[init]
+    fn new() {}
+}
+
+#[actor]
+impl Other {
+    #[init]
+    fn new() -> Result<u64, String> {
+        Ok(1)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[actor_core::main]
+fn main() -> Result<(), String> {
+    Ok(())
+}
+
+#[actor_core::test]
+fn adds() {}

@@ -1,0 +1,4 @@
+#[actor_core::test]
+struct Thing;
+
+fn main() {}
