@@ -1,4 +1,42 @@
 //! Actors that are goroutines: Go's scheduler, Erlang's supervision, Rust's types.
+//!
+//! - Goroutines are stackless tasks on our own G-M-P scheduler: [`go`], [`JoinHandle`], [`sleep`],
+//!   [`timeout`], [`blocking`], [`Runtime`].
+//! - They talk through typed channels ([`chan`]) and share state behind [`sync`].
+//! - An actor is a goroutine with a typed mailbox: write an `impl` block, mark it
+//!   [`#[actor]`](macro@actor), and hand it to a [`Supervisor`](supervise::Supervisor).
+//!
+//! ```
+//! use actor_core::prelude::*;
+//!
+//! struct Greeter {
+//!     greeted: u32,
+//! }
+//!
+//! #[actor]
+//! impl Greeter {
+//!     #[init]
+//!     fn new() -> Self {
+//!         Greeter { greeted: 0 }
+//!     }
+//!
+//!     pub fn greet(&mut self, name: String) -> String {
+//!         self.greeted += 1;
+//!         format!("hello {name}, you are number {}", self.greeted)
+//!     }
+//! }
+//!
+//! #[actor_core::main]
+//! async fn main() {
+//!     let greeter = Greeter::start().await.unwrap();
+//!     assert_eq!(greeter.greet("Ada".into()).await.unwrap(), "hello Ada, you are number 1");
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! - `tokio`: tokio's I/O and timer futures run inside goroutines and handlers. Without it the
+//!   library has no tokio in its tree.
 
 pub mod actor;
 pub mod chan;
@@ -8,6 +46,19 @@ pub mod supervise;
 pub mod sync;
 
 pub use actor_macros::{actor, main, test};
+pub use sched::{
+    AbortHandle, Builder, Elapsed, Entered, Handle, Instant, Interval, JoinError, JoinHandle,
+    LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go, interval, sleep,
+    sleep_until, timeout, yield_now,
+};
 
 /// What a user's file starts with: `use actor_core::prelude::*;`.
-pub mod prelude {}
+pub mod prelude {
+    pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
+    pub use crate::supervise::{ChildSpec, Restart, Supervisor};
+    pub use crate::{actor, blocking, go, interval, sleep, timeout, yield_now};
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

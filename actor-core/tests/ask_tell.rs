@@ -212,12 +212,8 @@ fn an_ask_from_a_foreign_thread_blocks_it_until_the_answer() {
         let probe = actor::start::<Probe>("probe", Probe::quiet())
             .await
             .unwrap();
-        let (done, wait) = actor_core::chan::buffered(1);
-        let thread = std::thread::spawn(move || {
-            let answer = Probe::echo(&probe, 11).blocking();
-            done.try_send(answer).unwrap();
-        });
-        assert_eq!(wait.recv().await, Some(Ok(11)));
-        thread.join().unwrap();
+        let thread = std::thread::spawn(move || Probe::echo(&probe, 11).blocking());
+        let answer = actor_core::sched::blocking(|| thread.join().unwrap());
+        assert_eq!(answer, Ok(11));
     });
 }

@@ -7,6 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use crate::attrs;
 use crate::expand::{Names, answer_types, infallible};
@@ -27,6 +28,16 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             const MAILBOX: ::actor_core::actor::MailboxKind = #mailbox;
         }
     });
+    // At the `vis` option, if there is one: it must not hide them from who sees the actor.
+    let span = model
+        .options
+        .vis
+        .as_ref()
+        .map_or_else(proc_macro2::Span::call_site, Spanned::span);
+    let associated = quote_spanned! {span=>
+        type Msg = #msg;
+        type Handle = #handle;
+    };
     let init = init(model);
     let arms = model.messages.iter().map(|message| arm(message, msg));
     let stopped = stopped(model);
@@ -35,8 +46,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         #[automatically_derived]
         #[allow(clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
         impl ::actor_core::actor::Actor for #self_ty {
-            type Msg = #msg;
-            type Handle = #handle;
+            #associated
             const NAME: &'static str = #name;
             #mailbox
             #init

@@ -44,6 +44,7 @@ pub(crate) fn constructors(model: &Model, names: &Names) -> Vec<TokenStream> {
             }
         }
     });
+    let tuple = (!args.is_empty()).then(|| quote!((#(::core::clone::Clone::clone(&#args),)*)));
     // Behind a `for`, a bound that does not hold is a mistake of the caller alone.
     let child = is_free("child").then(|| {
         quote! {
@@ -51,21 +52,26 @@ pub(crate) fn constructors(model: &Model, names: &Names) -> Vec<TokenStream> {
             #[doc = ""]
             #(#init_docs)*
             #vis fn child(
-                #id: impl ::core::convert::Into<::std::string::String>,
+                #id: impl ::core::convert::Into<::std::sync::Arc<str>>,
                 #(#args: #types),*
             ) -> ::actor_core::supervise::Child<#self_ty>
             where
                 #(for<'__actor> #types: ::core::clone::Clone,)*
             {
-                ::actor_core::supervise::Child::new(#id, move || {
-                    (#(::core::clone::Clone::clone(&#args),)*)
-                })
+                ::actor_core::supervise::Child::new(#id, move || {#tuple})
             }
         }
     });
     vec![quote! {
-        #[allow(clippy::too_many_arguments, dead_code, deprecated, private_interfaces)]
-        #[allow(non_snake_case, unreachable_pub)]
+        #[allow(
+            clippy::too_many_arguments,
+            clippy::used_underscore_binding,
+            dead_code,
+            deprecated,
+            non_snake_case,
+            private_interfaces,
+            unreachable_pub
+        )]
         impl #self_ty {
             #start
             #child

@@ -115,3 +115,112 @@ pub(crate) fn answer_types(answer: &Answer) -> (TokenStream, TokenStream) {
 pub(crate) fn infallible() -> (TokenStream, TokenStream) {
     (quote!(()), quote!(::core::convert::Infallible))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::visit::{self, Visit};
+    use syn::{ExprAwait, ImplItem, ImplItemFn, Item};
+
+    /// Everything that `#[actor]` writes for these tokens, the user's impl first.
+    fn expanded(block: TokenStream) -> Vec<Item> {
+        let file: syn::File = syn::parse2(actor(TokenStream::new(), block)).expect("items");
+        file.items
+    }
+
+    fn method(items: &[Item], block: &str, name: &str) -> ImplItemFn {
+        let is_it = |item: &&ImplItem| matches!(item, ImplItem::Fn(f) if f.sig.ident == name);
+        let found = items.iter().find_map(|item| match item {
+            Item::Impl(item) => {
+                let trait_name = item
+                    .trait_
+                    .as_ref()
+                    .map(|(path, _)| path.segments.last().unwrap());
+                let of = match trait_name {
+                    Some(segment) => segment.ident.to_string(),
+                    None => item.self_ty.to_token_stream().to_string(),
+                };
+                item.items.iter().find(|item| of == block && is_it(item))
+            }
+            _ => None,
+        });
+        match found {
+            Some(ImplItem::Fn(method)) => method.clone(),
+            _ => panic!("no method {name} in an impl of {block}"),
+        }
+    }
+
+    fn bank() -> TokenStream {
+        quote! {
+            impl Bank {
+                #[init]
+                fn new() -> Self { Bank }
+                /// Adds some.
+                #[inline]
+                #[cfg_attr(all(), deprecated, inline)]
+                pub fn deposit(&mut self, mut cents: u64) -> u64 { cents += 1; cents }
+                pub async fn audit(&mut self) {}
+                #[every(seconds = 1)]
+                fn flush(&mut self) { let x = 1 + 1; drop(x) }
+                #[stopped]
+                fn close(self) {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_users_block_is_kept_but_for_the_helper_attributes() {
+        let mut expected: ItemImpl = syn::parse2(bank()).unwrap();
+        for item in &mut expected.items {
+            let ImplItem::Fn(method) = item else { continue };
+            method.attrs.retain(|a| {
+                !["init", "every", "stopped"]
+                    .iter()
+                    .any(|n| a.path().is_ident(n))
+            });
+        }
+        expected.attrs.push(parse_quote!(#[allow(unreachable_pub)]));
+        let kept = expanded(bank()).remove(0);
+        assert_eq!(
+            kept.to_token_stream().to_string(),
+            expected.to_token_stream().to_string()
+        );
+    }
+
+    #[test]
+    fn docs_and_deprecation_are_carried_over_and_other_attributes_are_not() {
+        let attrs = method(&expanded(bank()), "BankRef", "deposit").attrs;
+        let attrs: Vec<_> = attrs
+            .iter()
+            .map(|a| a.to_token_stream().to_string())
+            .collect();
+        assert_eq!(
+            attrs,
+            [
+                "# [doc = r\" Adds some.\"]",
+                "# [cfg_attr (all () , deprecated)]"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_async_handlers_are_awaited_and_nothing_is_boxed() {
+        #[derive(Default)]
+        struct Awaits(Vec<String>);
+        impl<'ast> Visit<'ast> for Awaits {
+            fn visit_expr_await(&mut self, expr: &'ast ExprAwait) {
+                self.0.push(expr.base.to_token_stream().to_string());
+                visit::visit_expr_await(self, expr);
+            }
+        }
+        let items = expanded(bank());
+        let mut awaits = Awaits::default();
+        awaits.visit_impl_item_fn(&method(&items, "Actor", "handle"));
+        assert_eq!(awaits.0, ["Self :: audit (self)"]);
+        let all: String = items
+            .iter()
+            .map(|item| item.to_token_stream().to_string())
+            .collect();
+        assert!(!all.contains("Box") && !all.contains("dyn"), "{all}");
+    }
+}

@@ -32,6 +32,7 @@ pub(crate) fn handle(model: &Model, names: &Names) -> Vec<TokenStream> {
             #[allow(
                 clippy::should_implement_trait,
                 clippy::too_many_arguments,
+                clippy::used_underscore_binding,
                 clippy::wrong_self_convention,
                 dead_code,
                 irrefutable_let_patterns,

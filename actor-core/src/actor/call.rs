@@ -21,7 +21,7 @@ use std::{
 
 use super::{Actor, ActorRef, CallError, Message, Reply, SendError, TrySendError};
 use crate::{
-    chan::{MailboxSend, NoReply, ReplyFuture, reply},
+    chan::{MailboxSend, NoReply, ReplyFuture, reply_to},
     sched::{self, Timeout},
 };
 
@@ -149,37 +149,36 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let mut reply = match state.as_mut().project() {
+        match state.as_mut().project() {
             AskStateProj::First { call } => {
                 let Call {
                     to,
                     mut msg,
                     attach,
                 } = call.take().expect("polled after it was ready");
-                let (slot, reply) = reply();
+                // The waker is registered with the slot from the start: no poll of it is due now.
+                let (slot, reply) = reply_to(cx.waker());
                 attach(&mut msg, slot);
                 let mailbox = &to.cell().mailbox;
                 match mailbox.try_send(msg) {
-                    Ok(()) => reply,
+                    Ok(()) => {
+                        state.set(AskState::Waiting { reply });
+                        Poll::Pending
+                    }
                     Err(TrySendError::Full(msg)) => {
                         let send = mailbox.send(msg);
                         state.as_mut().set(AskState::Sending {
                             send,
                             reply: Some(reply),
                         });
-                        return poll_sending(state, cx);
+                        poll_sending(state, cx)
                     }
-                    Err(TrySendError::Closed(_)) => return Poll::Ready(Err(CallError::Stopped)),
+                    Err(TrySendError::Closed(_)) => Poll::Ready(Err(CallError::Stopped)),
                 }
             }
-            AskStateProj::Waiting { reply } => return poll_reply(reply, cx),
-            AskStateProj::Sending { .. } => return poll_sending(state, cx),
-        };
-        let polled = poll_reply(&mut reply, cx);
-        if polled.is_pending() {
-            state.set(AskState::Waiting { reply });
+            AskStateProj::Waiting { reply } => poll_reply(reply, cx),
+            AskStateProj::Sending { .. } => poll_sending(state, cx),
         }
-        polled
     }
 }
 

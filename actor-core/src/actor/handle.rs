@@ -185,13 +185,9 @@ impl<A: Actor> Future for Exit<A> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let this = &mut *self;
         let incarnation = this.incarnation;
-        this.cell.life.poll_until(&mut this.key, cx, |s| {
-            let over = match incarnation {
-                Some(n) => s.incarnation() != n || !s.is_alive(),
-                None => s.phase() == Phase::Dead,
-            };
-            over.then(|| s.last_exit())
-        })
+        this.cell
+            .life
+            .poll_until(&mut this.key, cx, |s| s.exit_of(incarnation))
     }
 }
 

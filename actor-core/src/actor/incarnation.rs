@@ -27,7 +27,7 @@ use std::{
 
 use super::{Actor, Caught, Cell, Ctx, ExitReason, StopReason, caught, ticker::Ticker};
 use crate::{
-    chan::{NoReply, discard_with},
+    chan::{MailboxReceiver, NoReply, discard_with},
     sched::go,
 };
 
@@ -142,9 +142,10 @@ fn serve<'a, A: Actor>(
     ctx: &'a Ctx<A>,
 ) -> impl Future<Output = ()> + Send + use<'a, A> {
     async move {
+        let mut mailbox = ctx.cell().mailbox.receiver();
         let mut ticker = Ticker::new(A::ticks());
         loop {
-            match poll_fn(|cx| poll_next(ctx, &mut ticker, cx)).await {
+            match poll_fn(|cx| poll_next(ctx, &mut mailbox, &mut ticker, cx)).await {
                 Next::Message(msg) => state.handle(msg, ctx).await,
                 Next::Tick(index) => state.tick(index, ctx).await,
                 Next::Stop => return,
@@ -156,11 +157,12 @@ fn serve<'a, A: Actor>(
 #[inline]
 fn poll_next<A: Actor>(
     ctx: &Ctx<A>,
+    mailbox: &mut MailboxReceiver<'_, A::Msg>,
     ticker: &mut Option<Box<Ticker>>,
     cx: &mut Context<'_>,
 ) -> Poll<Next<A::Msg>> {
-    let cell = ctx.cell();
-    if cell.control.stop_now() {
+    let control = &ctx.cell().control;
+    if control.stop_now() {
         return Poll::Ready(Next::Stop);
     }
     if let Some(ticker) = ticker
@@ -168,11 +170,11 @@ fn poll_next<A: Actor>(
     {
         return Poll::Ready(Next::Tick(index));
     }
-    match cell.mailbox.poll_recv(cx) {
+    match mailbox.poll_recv(cx) {
         Poll::Ready(Some(msg)) => Poll::Ready(Next::Message(msg)),
         Poll::Ready(None) => Poll::Ready(Next::Stop),
         // The waker is registered now; a request made before that had nobody to wake.
-        Poll::Pending if cell.control.stop_now() => Poll::Ready(Next::Stop),
+        Poll::Pending if control.stop_now() => Poll::Ready(Next::Stop),
         Poll::Pending => Poll::Pending,
     }
 }

@@ -83,6 +83,15 @@ impl State {
         last.unwrap_or(ExitReason::Shutdown)
     }
 
+    /// How it ended, once that incarnation has; `None` means for good.
+    pub(crate) fn exit_of(&self, incarnation: Option<u32>) -> Option<ExitReason> {
+        let over = match incarnation {
+            Some(n) => self.incarnation != n || !self.is_alive(),
+            None => self.phase == Phase::Dead,
+        };
+        over.then(|| self.last_exit())
+    }
+
     fn take_wakers(&mut self) -> Vec<(u32, Waker)> {
         self.more
             .as_mut()

@@ -49,7 +49,7 @@ pub use exit::{ExitReason, StopReason};
 pub use handle::{ActorId, ActorRef, Exit};
 pub use start::start;
 
-pub(crate) use caught::{Caught, Panic, caught};
+pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::Cell;
 pub(crate) use incarnation::{Link, spawn};
-pub(crate) use life::{Life, Phase};
+pub(crate) use life::{Burial, Life, Phase};

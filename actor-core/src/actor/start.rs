@@ -7,7 +7,7 @@ use super::{Actor, ActorRef, Cell, Phase, StartError, incarnation};
 /// Starts an actor without a supervisor and waits until its `init` has returned.
 ///
 /// It ends when it is stopped, killed, panics, or when the last handle is dropped. Nobody restarts
-/// it: to keep it alive, make it a [`Child`](crate::supervise) of a supervisor. Dropping
+/// it: to keep it alive, make it a [`Child`](crate::supervise::Child) of a supervisor. Dropping
 /// this future before it is ready kills the actor that was starting.
 ///
 /// # Errors

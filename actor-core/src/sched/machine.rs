@@ -256,6 +256,7 @@ impl Worker<'_> {
         self.shared.fire_timers(now);
         #[cfg(feature = "tokio")]
         self.shared.driver.turn_after(tuning::IO_EVERY, now);
+        self.share_backlog();
         self.take_injected(1)
     }
 
@@ -282,12 +283,14 @@ impl Worker<'_> {
         if self.shared.fire_timers(Instant::now()) > 0
             && let Some(token) = self.next_local()
         {
+            self.share_backlog();
             return Some(self.found(token));
         }
         #[cfg(feature = "tokio")]
         {
             self.shared.driver.turn();
             if let Some(token) = self.next_local() {
+                self.share_backlog();
                 return Some(self.found(token));
             }
         }
@@ -311,8 +314,14 @@ impl Worker<'_> {
         self.searching = false;
         self.shared.give_wake_token();
         self.shared.send(self.shared.dispatch.end_search());
-        if !self.p().ring.is_empty() {
-            self.shared.wake_for_backlog(self.p());
+        self.share_backlog();
+    }
+
+    /// Timers or I/O made goroutines ready: this M runs one of them, others may want the rest.
+    fn share_backlog(&self) {
+        let p = self.p();
+        if !p.ring.is_empty() {
+            self.shared.wake_for_backlog(p);
         }
     }
 
@@ -323,6 +332,9 @@ impl Worker<'_> {
         if procs < 2 {
             return None;
         }
+        // An M that was woken looks longer than one that has just run dry.
+        #[cfg(feature = "tokio")]
+        let woken = self.searching;
         if !self.searching {
             let running = shared.procs.saturating_sub(shared.dispatch.idle_ps());
             if !shared.dispatch.try_search(running) {
@@ -348,7 +360,7 @@ impl Worker<'_> {
             }
             round += 1;
             #[cfg(feature = "tokio")]
-            if round >= 2 * tuning::STEAL_AGED_ROUNDS && shared.driver.is_free() {
+            if shared.driver.is_free() && (!woken || round >= 2 * tuning::STEAL_AGED_ROUNDS) {
                 // I/O waits for somebody to look: rather from inside the driver.
                 return None;
             }
@@ -453,8 +465,12 @@ impl Worker<'_> {
             match self.shared.dispatch.wake_self(self.me) {
                 Some(p) => {
                     self.acquire(p);
+                    let more = deferred.len() > 1;
                     for token in deferred {
                         self.shared.push_local(self.p(), token);
+                    }
+                    if more {
+                        self.share_backlog();
                     }
                     return;
                 }

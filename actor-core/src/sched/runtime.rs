@@ -114,16 +114,14 @@ impl Shared {
                     Err(token) => shared.inject([token]),
                 };
             };
-            let token = if cx.in_poll() {
-                match p.set_runnext(token) {
-                    Ok(()) => return,
-                    Err(token) => token,
-                }
-            } else {
-                token
-            };
-            shared.push_local(p, token);
-            shared.wake_for_backlog(p);
+            if !cx.in_poll() {
+                // I/O or timers, on the M's own account: it looks at the backlog afterwards.
+                return shared.push_local(p, token);
+            }
+            if let Err(token) = p.set_runnext(token) {
+                shared.push_local(p, token);
+                shared.wake_for_backlog(p);
+            }
         });
     }
 

@@ -102,8 +102,9 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 }
 
 fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
-    let mut waiting = shared.dispatch.injected() > 0;
-    let mut stands_still = false;
+    let injected = shared.dispatch.injected() > 0;
+    let mut waiting = injected;
+    let mut stands_still = injected;
     let mut computing = 0;
     let count = shared.processor_count();
     watches.resize(count, Watch { polls: 0, since: now, computes: false });
@@ -116,13 +117,16 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             // A mark that came too late, on a P that is idle by now.
             shared.stuck.fetch_sub(1, Ordering::AcqRel);
         }
-        if polls != watch.polls || polls & 1 == 0 {
-            // A P between polls with work behind it belongs to an M that the kernel suspended, or
-            // is on its way to one.
+        if polls != watch.polls {
             *watch = Watch { polls, since: now, computes: false };
             continue;
         }
+        // The same poll as a tick ago, or an M that the kernel suspended between two.
         stands_still |= work;
+        if polls & 1 == 0 {
+            watch.since = now;
+            continue;
+        }
         if now - watch.since >= tuning::STUCK_AFTER {
             if !p.is_stuck() && p.set_stuck() {
                 shared.stuck.fetch_add(1, Ordering::AcqRel);
@@ -131,9 +135,9 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             computing += usize::from(watch.computes);
         }
     }
-    if (stands_still || waiting) && shared.dispatch.idle_ps() > 0 {
+    if shared.dispatch.idle_ps() > 0 {
         // Insurance against every policy that decided not to wake somebody.
-        if shared.dispatch.searching() == 0 {
+        if stands_still && shared.dispatch.searching() == 0 {
             shared.send(shared.dispatch.wake_one());
         }
         return;

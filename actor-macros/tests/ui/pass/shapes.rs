@@ -1,5 +1,6 @@
 //! Aliases, `Self` in types, cfg, private types, functions as scopes, actors that name each other.
 #![deny(warnings)]
+#![allow(dead_code)]
 
 use std::io;
 
@@ -9,7 +10,7 @@ pub struct Ping {
     peers: Vec<PongRef>,
 }
 
-pub struct Pong(PingRef);
+pub(crate) struct Pong(PingRef);
 
 /// Less visible than the actor's own methods say, which is fine inside of a crate.
 struct Secret;
@@ -24,7 +25,7 @@ impl Ping {
     }
 
     /// Carries a handle of the other actor, which carries one of this.
-    pub fn meet(&mut self, pong: PongRef, me: PingRef) -> io::Result<Option<PingRef>> {
+    pub(crate) fn meet(&mut self, pong: PongRef, me: PingRef) -> io::Result<Option<PingRef>> {
         self.peers.push(pong);
         Ok(Some(me))
     }
@@ -146,6 +147,9 @@ pub async fn inside() -> Result<(), Box<dyn std::error::Error>> {
     let text: String = local.echo("x".into()).await?;
     drop((text, Takes::start(NotClone).await));
     let ping: PingRef = Ping::start().await?;
+    #[expect(deprecated, reason = "the handle's method is deprecated as the handler is")]
+    let greeting = ping.greet();
+    greeting.await?;
     let pong = Pong::start(ping.clone()).await?;
     let back: Option<PingRef> = ping.meet(pong.clone(), pong.ping().await?).await?;
     assert!(back.is_some() && Ping::not_a_message(1) == ping.switched().await?);

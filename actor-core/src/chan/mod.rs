@@ -1,0 +1,31 @@
+//! Channels: values from goroutine to goroutine, and the mailboxes and replies of actors.
+//!
+//! ```text
+//!   Sender ──┐                         ┌── Receiver         channel.rs   many to many, Go's `chan`
+//!   Sender ──┼──▶ [ buffer of n ] ─────┼── Receiver
+//!            └─ waits when full        └─ waits when empty
+//!
+//!   handle ──▶ [ growing ring ] ──▶ the actor               mailbox.rs   many to one, survives it
+//!   asker  ◀───────(one)────────── Reply                    reply.rs     one value, pooled
+//! ```
+//!
+//! Uses `sched` (budget, parking a thread, pooled memory, the clock) and the shim. Its unsafe code is
+//! in `word_lock.rs`, `waiters.rs`, `ring.rs`, `mailbox.rs`, `reply.rs` and `channel.rs`.
+
+mod channel;
+mod error;
+mod mailbox;
+#[cfg(all(test, not(actor_loom)))]
+mod mailbox_tests;
+mod reply;
+#[cfg(all(test, not(actor_loom)))]
+mod reply_tests;
+mod ring;
+pub(crate) mod waiters;
+pub(crate) mod word_lock;
+
+pub use channel::{Iter, Receiver, Recv, Send, Sender, buffered, rendezvous};
+pub use error::{SendError, TryRecvError, TrySendError};
+pub(crate) use mailbox::{Capacity, Mailbox, MailboxReceiver, MailboxSend};
+pub use reply::Reply;
+pub(crate) use reply::{NoReply, ReplyFuture, discard_with, reply, reply_to};

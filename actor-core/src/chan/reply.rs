@@ -1,0 +1,432 @@
+//! The reply to an ask: one value, one asker, one replier, in pooled memory.
+//!
+//! ```text
+//!                     ┌────────── register (asker) ◀──┐
+//!                     ▼                               │
+//!   EMPTY ──send──▶ SENT        WAITING ──send──▶ CLAIMED ──▶ SENT
+//!     │   ──drop──▶ DROPPED..     │       ──drop──▶   "   ──▶ DROPPED..
+//!     └────── asker drops ────────┴──────▶ GONE
+//! ```
+//!
+//! Invariants:
+//! - The waker belongs to the asker in EMPTY, to whoever claims it in WAITING (the replier by
+//!   WAITING → CLAIMED, the asker by WAITING → EMPTY), to the replier in CLAIMED.
+//! - The value belongs to the replier until SENT, then to the asker.
+//! - Storing SENT, DROPPED.. or GONE is that party's last access; the *other* party frees the slot.
+//!   So the replier takes the waker out before it publishes, and wakes it after.
+//! - CLAIMED lasts for a few instructions of the replier (no user code): the asker may spin on it.
+//!
+//! An ask costs the asker one waker clone, the replier one RMW and the waker's drop. Not a slot
+//! inside the asking future: that would be unsound if the future is dropped or forgotten.
+
+use std::alloc::Layout;
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::task::{Context, Poll, RawWakerVTable, Waker};
+
+use super::word_lock::Backoff;
+use crate::sched::mem;
+use crate::shim::UnsafeCell;
+use crate::shim::atomic::{AtomicU8, Ordering};
+
+const EMPTY: u8 = 0;
+const WAITING: u8 = 1;
+const CLAIMED: u8 = 2;
+const SENT: u8 = 3;
+const GONE: u8 = 4;
+/// `DROPPED + reason as u8`.
+const DROPPED: u8 = 5;
+
+/// Why no reply came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoReply {
+    /// The handler dropped the reply.
+    Dropped = 0,
+    /// It was dropped by a panic.
+    Panicked = 1,
+    /// The message was discarded because the actor stopped.
+    Stopped = 2,
+}
+
+thread_local! {
+    /// What a reply that is dropped on this thread tells its asker.
+    static REASON: Cell<NoReply> = const { Cell::new(NoReply::Dropped) };
+}
+
+/// Runs `discard`, which drops messages: their askers are told `reason`.
+pub(crate) fn discard_with<R>(reason: NoReply, discard: impl FnOnce() -> R) -> R {
+    struct Restore(NoReply);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            REASON.set(self.0);
+        }
+    }
+    let _restore = Restore(REASON.replace(reason));
+    discard()
+}
+
+struct Slot<R> {
+    state: AtomicU8,
+    waker: UnsafeCell<Option<Waker>>,
+    value: UnsafeCell<MaybeUninit<R>>,
+}
+
+/// A slot that two parties share; each wrapper below is one of them.
+struct SlotPtr<R>(NonNull<Slot<R>>);
+
+impl<R> SlotPtr<R> {
+    const LAYOUT: Layout = Layout::new::<Slot<R>>();
+
+    #[inline]
+    fn new(waker: Option<Waker>) -> Self {
+        let slot = mem::alloc(Self::LAYOUT).cast::<Slot<R>>();
+        let state = if waker.is_some() { WAITING } else { EMPTY };
+        // SAFETY: fresh memory of the slot's layout, ours alone.
+        unsafe {
+            slot.write(Slot {
+                state: AtomicU8::new(state),
+                waker: UnsafeCell::new(waker),
+                value: UnsafeCell::new(MaybeUninit::uninit()),
+            });
+        }
+        Self(slot)
+    }
+
+    #[inline]
+    fn slot(&self) -> &Slot<R> {
+        // SAFETY: alive until both parties have let go, and we have not: `free` and the last store
+        // of a state are what parties do last.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// # Safety
+    /// The other party has let go, and the value was taken or never written.
+    #[inline]
+    unsafe fn free(self) {
+        // SAFETY: the last use of the slot, which came from `mem::alloc` with this layout. Dropping
+        // it drops the waker; the value is a `MaybeUninit`.
+        unsafe {
+            self.0.drop_in_place();
+            mem::free(self.0.cast(), Self::LAYOUT);
+        }
+    }
+
+    /// Replier: publishes the final `state` and wakes the asker; frees the slot if it is gone.
+    /// Returns false in that case, with the slot *not* freed, for the caller to clean up.
+    #[inline]
+    fn publish(&self, state: u8) -> bool {
+        let slot = self.slot();
+        // ORDERING: Relaxed, a guess for the exchanges below.
+        let mut seen = slot.state.load(Ordering::Relaxed);
+        loop {
+            let next = match seen {
+                EMPTY => state,
+                WAITING => CLAIMED,
+                _ => return self.asker_is_gone(),
+            };
+            // ORDERING: Release pairs with the asker's Acquire loads (the value is visible with
+            // SENT); Acquire pairs with the Release of `register` (the waker is visible).
+            match slot
+                .state
+                .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Err(now) => seen = now,
+                Ok(EMPTY) => return true,
+                Ok(_) => {
+                    // SAFETY: WAITING → CLAIMED made the waker ours.
+                    let waker = slot.waker.with_mut(|waker| unsafe { (*waker).take() });
+                    // ORDERING: Release pairs with the asker's Acquire. Our last access.
+                    slot.state.store(state, Ordering::Release);
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                    return true;
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn asker_is_gone(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `ReplyFuture::drop`: the asker is done with
+        // the slot, and we may free it.
+        let seen = self.slot().state.load(Ordering::Acquire);
+        debug_assert_eq!(seen, GONE);
+        false
+    }
+}
+
+/// The handler's side of an ask: send the answer, or drop it to answer nothing.
+///
+/// Dropping it tells the asker at once that no reply will come (and whether that was a panic).
+pub struct Reply<R>(Option<SlotPtr<R>>);
+
+// SAFETY: it moves one value of `R` to the asker's thread, and shares nothing else.
+unsafe impl<R: Send> Send for Reply<R> {}
+// SAFETY: `&Reply` gives only `is_wanted`, an atomic load.
+unsafe impl<R: Send> Sync for Reply<R> {}
+
+impl<R> Reply<R> {
+    /// A reply that nobody waits for, as in a tell: what is sent is dropped.
+    #[doc(hidden)]
+    #[inline]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Answers. The value is dropped if the asker is gone. Never waits.
+    #[inline]
+    pub fn send(mut self, value: R) {
+        let Some(slot) = self.0.take() else { return };
+        // SAFETY: until SENT is stored the value's place is the replier's, and empty.
+        slot.slot()
+            .value
+            .with_mut(|place| unsafe { (*place).write(value) });
+        if !slot.publish(SENT) {
+            // SAFETY: the asker is gone: the value is still ours, and then the slot is.
+            unsafe {
+                let value = slot.slot().value.with(|place| (*place).assume_init_read());
+                slot.free();
+                drop(value);
+            }
+        }
+    }
+
+    /// Whether somebody still waits for the answer: a handler may skip costly work if not.
+    #[inline]
+    pub fn is_wanted(&self) -> bool {
+        // ORDERING: Relaxed, a hint.
+        self.0
+            .as_ref()
+            .is_some_and(|slot| slot.slot().state.load(Ordering::Relaxed) != GONE)
+    }
+}
+
+impl<R> Drop for Reply<R> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            drop_unanswered(slot);
+        }
+    }
+}
+
+#[cold]
+fn drop_unanswered<R>(slot: SlotPtr<R>) {
+    let reason = match REASON.get() {
+        NoReply::Dropped if std::thread::panicking() => NoReply::Panicked,
+        reason => reason,
+    };
+    if !slot.publish(DROPPED + reason as u8) {
+        // SAFETY: the asker is gone, and no value was written.
+        unsafe { slot.free() };
+    }
+}
+
+impl<R> fmt::Debug for Reply<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("is_wanted", &self.is_wanted())
+            .finish()
+    }
+}
+
+/// The asker's side. Dropping it tells the handler that nobody waits any more.
+#[must_use = "the reply is lost unless the future is awaited"]
+pub(crate) struct ReplyFuture<R> {
+    slot: Option<SlotPtr<R>>,
+    /// Which waker is registered, by its parts: the slot's own must not be looked at in WAITING.
+    /// Compared only while the slot is WAITING, and so keeps that waker alive.
+    registered: WakerId,
+}
+
+/// What `Waker::will_wake` compares.
+type WakerId = (*const (), *const RawWakerVTable);
+
+#[inline]
+fn id_of(waker: &Waker) -> WakerId {
+    (waker.data(), waker.vtable())
+}
+
+// SAFETY: it receives one value of `R` from the replier's thread, and shares nothing else.
+unsafe impl<R: Send> Send for ReplyFuture<R> {}
+// SAFETY: `&ReplyFuture` gives no access at all.
+unsafe impl<R: Send> Sync for ReplyFuture<R> {}
+
+/// A reply and its future.
+#[inline]
+pub(crate) fn reply<R>() -> (Reply<R>, ReplyFuture<R>) {
+    pair(None, (ptr::null(), ptr::null()))
+}
+
+/// As [`reply`], with the asker's waker registered from the start: saves the first poll an RMW.
+#[inline]
+pub(crate) fn reply_to<R>(waker: &Waker) -> (Reply<R>, ReplyFuture<R>) {
+    pair(Some(waker.clone()), id_of(waker))
+}
+
+#[inline]
+fn pair<R>(waker: Option<Waker>, registered: WakerId) -> (Reply<R>, ReplyFuture<R>) {
+    let slot = SlotPtr::new(waker);
+    (
+        Reply(Some(SlotPtr(slot.0))),
+        ReplyFuture {
+            slot: Some(slot),
+            registered,
+        },
+    )
+}
+
+impl<R> Future for ReplyFuture<R> {
+    type Output = Result<R, NoReply>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let slot = this
+            .slot
+            .as_ref()
+            .expect("a reply was polled after it was taken")
+            .slot();
+        // ORDERING: Acquire pairs with the Release of SENT or DROPPED in `publish`.
+        let mut seen = slot.state.load(Ordering::Acquire);
+        if seen == WAITING && this.registered == id_of(cx.waker()) {
+            return Poll::Pending;
+        }
+        if seen < SENT {
+            this.registered = id_of(cx.waker());
+            seen = match register(slot, seen, cx.waker()) {
+                Some(last) => last,
+                None => return Poll::Pending,
+            };
+        }
+        let slot = this.slot.take().expect("checked above");
+        // SAFETY: a final state was stored: the replier has let go. With SENT there is a value, and
+        // it is taken once, here.
+        Poll::Ready(unsafe {
+            let result = match seen {
+                SENT => Ok(slot.slot().value.with(|place| (*place).assume_init_read())),
+                _ => Err(reason_of(seen)),
+            };
+            slot.free();
+            result
+        })
+    }
+}
+
+fn reason_of(state: u8) -> NoReply {
+    match state - DROPPED {
+        0 => NoReply::Dropped,
+        1 => NoReply::Panicked,
+        _ => NoReply::Stopped,
+    }
+}
+
+/// Asker: makes sure that `waker` is woken; or returns the final state.
+fn register<R>(slot: &Slot<R>, mut seen: u8, waker: &Waker) -> Option<u8> {
+    let mut wait = Backoff::new();
+    loop {
+        match seen {
+            WAITING => {
+                // The replier may take the waker at any time: make it ours before looking at it.
+                if let Err(now) = disown(slot) {
+                    seen = now;
+                    continue;
+                }
+                seen = EMPTY;
+            }
+            EMPTY => {
+                // SAFETY: in EMPTY the waker is the asker's.
+                let replaced = slot.waker.with_mut(|stored| unsafe {
+                    match &*stored {
+                        Some(known) if known.will_wake(waker) => None,
+                        _ => (*stored).replace(waker.clone()),
+                    }
+                });
+                drop(replaced);
+                // ORDERING: Release pairs with the Acquire in `publish`: the waker is visible.
+                match slot.state.compare_exchange(
+                    EMPTY,
+                    WAITING,
+                    Ordering::AcqRel,
+                    Ordering::Acquire,
+                ) {
+                    Ok(_) => return None,
+                    Err(now) => seen = now,
+                }
+            }
+            CLAIMED => {
+                // The replier is about to publish, and may have taken an older waker.
+                wait.snooze();
+                seen = slot.state.load(Ordering::Acquire);
+            }
+            last => return Some(last),
+        }
+    }
+}
+
+/// Asker: WAITING → EMPTY, so that the waker is the asker's again.
+fn disown<R>(slot: &Slot<R>) -> Result<(), u8> {
+    // ORDERING: Acquire on failure pairs with the Release in `publish`; success publishes nothing.
+    slot.state
+        .compare_exchange(WAITING, EMPTY, Ordering::AcqRel, Ordering::Acquire)
+        .map(|_| ())
+}
+
+impl<R> Drop for ReplyFuture<R> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            give_up(slot);
+        }
+    }
+}
+
+#[cold]
+fn give_up<R>(shared: SlotPtr<R>) {
+    let slot = shared.slot();
+    let mut wait = Backoff::new();
+    let mut seen = slot.state.load(Ordering::Acquire);
+    loop {
+        match seen {
+            WAITING => seen = disown(slot).err().unwrap_or(EMPTY),
+            EMPTY => {
+                // SAFETY: in EMPTY the waker is the asker's.
+                drop(slot.waker.with_mut(|waker| unsafe { (*waker).take() }));
+                // ORDERING: Release pairs with the Acquire in `asker_is_gone`. Our last access.
+                match slot
+                    .state
+                    .compare_exchange(EMPTY, GONE, Ordering::AcqRel, Ordering::Acquire)
+                {
+                    Ok(_) => return,
+                    Err(now) => seen = now,
+                }
+            }
+            CLAIMED => {
+                wait.snooze();
+                // ORDERING: Acquire pairs with the Release of the final state in `publish`.
+                seen = slot.state.load(Ordering::Acquire);
+            }
+            last => {
+                // SAFETY: a final state: the replier has let go; SENT means there is a value.
+                unsafe {
+                    let value = (last == SENT)
+                        .then(|| slot.value.with(|place| (*place).assume_init_read()));
+                    shared.free();
+                    drop(value);
+                }
+                return;
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for ReplyFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyFuture(..)")
+    }
+}

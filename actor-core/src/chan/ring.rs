@@ -1,0 +1,141 @@
+//! The growing ring of slots behind a mailbox: raw storage, no synchronisation, no idea of who owns
+//! which slot. `mailbox.rs` decides that.
+//!
+//! - No memory until the first slot is needed; capacities are powers of two.
+//! - Indices count up for ever and wrap; the slot of index `i` is `i & (capacity - 1)`.
+//! - The handle is one word: blocks are aligned to 32, and the low 5 bits hold the capacity's log2.
+//! - The storage never drops a value: who owns a slot reads the value out.
+
+use std::alloc::Layout;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use crate::sched::mem;
+
+/// The slots of a first block: enough for an actor that is asked one thing at a time.
+const FIRST_CAPACITY_LOG2: usize = 2;
+
+/// Blocks start at multiples of this, so that the capacity's log2 fits below.
+const ALIGN: usize = 32;
+
+/// The smallest block.
+#[repr(align(32))]
+struct Aligned(#[expect(dead_code, reason = "only its layout matters")] [u8; ALIGN]);
+
+/// The largest capacity of a ring.
+pub(crate) const CAPACITY_MAX: u32 = 1 << 30;
+
+/// A block of slots, or none. Copying the handle copies no slot.
+pub(crate) struct Slots<M> {
+    /// The block's address plus the log2 of its capacity; null for none.
+    tagged: *mut u8,
+    _values: PhantomData<M>,
+}
+
+impl<M> Clone for Slots<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Slots<M> {}
+
+impl<M> Slots<M> {
+    pub(crate) const NONE: Self = Self {
+        tagged: ptr::null_mut(),
+        _values: PhantomData,
+    };
+
+    #[inline]
+    fn capacity_log2(self) -> usize {
+        self.tagged.addr() & (ALIGN - 1)
+    }
+
+    #[inline]
+    pub(crate) fn capacity(self) -> u32 {
+        if self.tagged.is_null() {
+            0
+        } else {
+            1 << self.capacity_log2()
+        }
+    }
+
+    /// A block of twice as many slots (of the first size, for `NONE`).
+    pub(crate) fn allocate_larger(self) -> Self {
+        let capacity_log2 = if self.tagged.is_null() {
+            FIRST_CAPACITY_LOG2
+        } else {
+            self.capacity_log2() + 1
+        };
+        assert!(
+            1 << capacity_log2 <= CAPACITY_MAX,
+            "a mailbox holds at most 2^30 messages"
+        );
+        let block = mem::alloc(Self::layout(capacity_log2)).as_ptr();
+        debug_assert_eq!(block.addr() % ALIGN, 0);
+        Self {
+            tagged: block.map_addr(|addr| addr | capacity_log2),
+            _values: PhantomData,
+        }
+    }
+
+    fn layout(capacity_log2: usize) -> Layout {
+        let slots = Layout::array::<M>(1 << capacity_log2).and_then(|slots| slots.align_to(ALIGN));
+        let slots = slots.expect("the mailbox outgrew the address space");
+        // Messages without data still get a block, so that the capacity has a meaning.
+        if slots.size() == 0 {
+            Layout::new::<Aligned>()
+        } else {
+            slots
+        }
+    }
+
+    #[inline]
+    fn slot(self, index: u32) -> *mut M {
+        debug_assert!(!self.tagged.is_null());
+        let position = index as usize & ((1 << self.capacity_log2()) - 1);
+        let block = self.tagged.map_addr(|addr| addr & !(ALIGN - 1)).cast::<M>();
+        // Inside the block, by the mask; `wrapping_add` needs no promise.
+        block.wrapping_add(position)
+    }
+
+    /// # Safety
+    /// There is a block, and the slot of `index` is empty and the caller's alone.
+    #[inline]
+    pub(crate) unsafe fn write(self, index: u32, value: M) {
+        // SAFETY: in bounds by the mask, aligned by the layout, nobody else's by the promise.
+        unsafe { self.slot(index).write(value) }
+    }
+
+    /// # Safety
+    /// The slot of `index` holds a value and is the caller's alone; it is empty afterwards.
+    #[inline]
+    pub(crate) unsafe fn read(self, index: u32) -> M {
+        // SAFETY: in bounds, aligned, and initialised by the promise; it is not read again.
+        unsafe { self.slot(index).read() }
+    }
+
+    /// Moves the `len` values from index `from` on to the same indices of `to`.
+    ///
+    /// # Safety
+    /// Those slots are full here and empty there, the caller's alone, and `len` fits both blocks.
+    pub(crate) unsafe fn move_to(self, to: Self, from: u32, len: u32) {
+        for offset in 0..len {
+            let index = from.wrapping_add(offset);
+            // SAFETY: promised by the caller, slot by slot.
+            unsafe { to.write(index, self.read(index)) }
+        }
+    }
+
+    /// Frees the block, if there is one. Values in it are forgotten.
+    ///
+    /// # Safety
+    /// No copy of this handle is used again.
+    pub(crate) unsafe fn free(self) {
+        let block = self.tagged.map_addr(|addr| addr & !(ALIGN - 1));
+        if let Some(block) = NonNull::new(block) {
+            // SAFETY: it came from `mem::alloc` with this layout, and is freed once, as promised.
+            unsafe { mem::free(block, Self::layout(self.capacity_log2())) }
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Intrusive lists of waiting operations: the queues of channels, mailboxes, locks and groups.
+//!
+//! A [`Waiter`] lives inside a pinned future; a [`WaitList`] lives in the object, under its lock.
+//! No allocation, and nothing is reference-counted but the waker.
+//!
+//! ```text
+//!            enqueue                 take_first / finish
+//!   IDLE ───────────────▶ QUEUED ───────────────────────▶ DONE     got what it waited for
+//!     ▲                      │ ╲─────────────────────────▶ CLOSED   the object was closed
+//!     └──────────────────────┘ cancel (drop of the future)
+//! ```
+//!
+//! Invariants:
+//! - Links, waker and value of a QUEUED waiter are touched only under the object's lock.
+//! - Whoever finishes a waiter unlinks it, takes its waker by value and stores the new state *last*:
+//!   after that store the waiter belongs to its future again, which may free it at once, lock or no
+//!   lock. The waker is woken after unlocking ([`WakeList`]).
+//! - A waiter goes back from QUEUED to IDLE only under the lock, by its own future.
+//! - A forgotten future (`mem::forget` of its box) leaks its memory, pinned: the list stays valid.
+//! - The list is circular through `next`; it holds the last waiter only, so it is one word.
+//!
+//! Rejected: a boxed waiter per operation (flume), 2 allocations each; waking under the lock.
+
+use std::fmt;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
+use std::ptr;
+use std::task::Waker;
+
+use crate::shim::UnsafeCell;
+use crate::shim::atomic::{AtomicU8, Ordering};
+
+/// Where a waiter is in its life: the picture above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum WaitState {
+    /// In no list. The value, if any, is the future's own.
+    Idle = 0,
+    /// In the list.
+    Queued = 1,
+    /// Finished: the value was taken (a send), put in (a receive) or the permit granted.
+    Done = 2,
+    /// Finished by a close; the value, if any, is still here.
+    Closed = 3,
+}
+
+struct Fields<T> {
+    next: *const Waiter<T>,
+    prev: *const Waiter<T>,
+    waker: Option<Waker>,
+    value: Option<T>,
+}
+
+/// One waiting operation, embedded in its pinned future. See the file's comment.
+pub(crate) struct Waiter<T> {
+    fields: UnsafeCell<Fields<T>>,
+    state: AtomicU8,
+    _pinned: PhantomPinned,
+}
+
+// SAFETY: the fields are reached by the future's thread, or by another under the object's lock, and
+// the state's Release/Acquire hands them back; values and wakers move between threads (`T: Send`).
+unsafe impl<T: Send> Send for Waiter<T> {}
+// SAFETY: as above; `&Waiter` alone gives no access to the fields outside the protocol.
+unsafe impl<T: Send> Sync for Waiter<T> {}
+
+impl<T> Waiter<T> {
+    pub(crate) fn new(value: Option<T>) -> Self {
+        Self {
+            fields: UnsafeCell::new(Fields {
+                next: ptr::null(),
+                prev: ptr::null(),
+                waker: None,
+                value,
+            }),
+            state: AtomicU8::new(WaitState::Idle as u8),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> WaitState {
+        // ORDERING: Acquire pairs with the Release in `finish`: the value written there is visible.
+        match self.state.load(Ordering::Acquire) {
+            0 => WaitState::Idle,
+            1 => WaitState::Queued,
+            2 => WaitState::Done,
+            _ => WaitState::Closed,
+        }
+    }
+
+    /// Takes the value out of a waiter that is in no list.
+    #[inline]
+    pub(crate) fn take_value(self: Pin<&mut Self>) -> Option<T> {
+        assert_ne!(
+            self.state(),
+            WaitState::Queued,
+            "the waiter is still in a list"
+        );
+        // SAFETY: not QUEUED, so the fields are the future's own, borrowed mutably here; and it
+        // cannot become QUEUED meanwhile, as that needs the pinned borrow too.
+        self.fields
+            .with_mut(|fields| unsafe { (*fields).value.take() })
+    }
+
+    /// Puts a value into a waiter that is in no list.
+    #[inline]
+    pub(crate) fn put_value(self: Pin<&mut Self>, value: T) {
+        assert_ne!(
+            self.state(),
+            WaitState::Queued,
+            "the waiter is still in a list"
+        );
+        // SAFETY: as in `take_value`.
+        self.fields
+            .with_mut(|fields| unsafe { (*fields).value = Some(value) });
+    }
+
+    /// Returns a finished waiter to the start, so that it can wait again.
+    #[inline]
+    pub(crate) fn reset(self: Pin<&mut Self>) {
+        assert_ne!(
+            self.state(),
+            WaitState::Queued,
+            "the waiter is still in a list"
+        );
+        // ORDERING: Relaxed, the waiter is in no list: nobody else looks at it.
+        self.state.store(WaitState::Idle as u8, Ordering::Relaxed);
+    }
+}
+
+impl<T> Drop for Waiter<T> {
+    fn drop(&mut self) {
+        debug_assert_ne!(
+            self.state(),
+            WaitState::Queued,
+            "a queued waiter was dropped"
+        );
+    }
+}
+
+impl<T> fmt::Debug for Waiter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The queue of waiters, in the order of their arrival. Kept under the object's lock.
+pub(crate) struct WaitList<T> {
+    last: *const Waiter<T>,
+}
+
+// SAFETY: the list is a set of links between waiters, used by one thread at a time (`&mut self`,
+// under a lock); wakers are Send, values move between threads only for `T: Send`.
+unsafe impl<T: Send> Send for WaitList<T> {}
+
+impl<T> WaitList<T> {
+    pub(crate) const fn new() -> Self {
+        Self { last: ptr::null() }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.last.is_null()
+    }
+
+    fn fields<R>(&self, waiter: *const Waiter<T>, f: impl FnOnce(&mut Fields<T>) -> R) -> R {
+        // SAFETY: private; every caller passes a waiter that is linked in this list, so it is alive
+        // (its future unlinks it before its memory goes) and its fields are ours under the lock. The
+        // closures passed here never look at another waiter's fields.
+        unsafe { (*waiter).fields.with_mut(|fields| f(&mut *fields)) }
+    }
+
+    fn first(&self) -> *const Waiter<T> {
+        if self.last.is_null() {
+            ptr::null()
+        } else {
+            self.fields(self.last, |last| last.next)
+        }
+    }
+
+    /// Appends a waiter, to be woken through `waker`.
+    ///
+    /// # Safety
+    /// The object's lock is held, as for every method of the list. The waiter is IDLE, stays at its
+    /// address, and its future calls [`cancel`](Self::cancel) under the same lock before the waiter
+    /// is dropped, unless it finds it finished.
+    pub(crate) unsafe fn enqueue(&mut self, waiter: Pin<&mut Waiter<T>>, waker: &Waker) {
+        debug_assert_eq!(waiter.state(), WaitState::Idle);
+        let new: *const Waiter<T> = &raw const *waiter;
+        let first = self.first();
+        let (next, prev) = if first.is_null() {
+            (new, new)
+        } else {
+            (first, self.last)
+        };
+        self.fields(new, |fields| {
+            fields.next = next;
+            fields.prev = prev;
+            fields.waker = Some(waker.clone());
+        });
+        if !first.is_null() {
+            self.fields(self.last, |last| last.next = new);
+            self.fields(first, |first| first.prev = new);
+        }
+        self.last = new;
+        // ORDERING: Relaxed, the lock orders it for everybody else, and the future set it itself.
+        waiter
+            .state
+            .store(WaitState::Queued as u8, Ordering::Relaxed);
+    }
+
+    fn unlink(&mut self, waiter: *const Waiter<T>) {
+        let (next, prev) = self.fields(waiter, |w| (w.next, w.prev));
+        if next == waiter {
+            self.last = ptr::null();
+            return;
+        }
+        self.fields(prev, |p| p.next = next);
+        self.fields(next, |n| n.prev = prev);
+        if self.last == waiter {
+            self.last = prev;
+        }
+    }
+
+    /// Finishes the first waiter: runs `exchange` on its value, unlinks it, marks it `state`.
+    /// Returns the waker, to be woken after unlocking.
+    #[inline]
+    pub(crate) fn finish_first<R>(
+        &mut self,
+        state: WaitState,
+        exchange: impl FnOnce(&mut Option<T>) -> R,
+    ) -> Option<(R, Waker)> {
+        let first = self.first();
+        if first.is_null() {
+            return None;
+        }
+        self.unlink(first);
+        // `fields` wants a linked waiter; this one was, a moment ago, and is still QUEUED.
+        let (result, waker) = self.fields(first, |w| (exchange(&mut w.value), w.waker.take()));
+        // SAFETY: alive: its future cannot free it before it sees the state stored here, or takes
+        // the lock that we hold.
+        let waiter_state = unsafe { &(*first).state };
+        // ORDERING: Release pairs with the Acquire in `state()`: the future sees the value. It must
+        // be the last access: the waiter may be gone right after it.
+        waiter_state.store(state as u8, Ordering::Release);
+        waker.map(|waker| (result, waker))
+    }
+
+    /// Whether this waiter is the first in the queue.
+    pub(crate) fn is_first(&self, waiter: Pin<&mut Waiter<T>>) -> bool {
+        ptr::eq(self.first(), &raw const *waiter)
+    }
+
+    /// Takes the first waiter's waker and leaves the waiter in the queue: a call to compete.
+    /// `None` if it was called already and has not polled since, or if nobody waits.
+    pub(crate) fn call_first(&mut self) -> Option<Waker> {
+        let first = self.first();
+        if first.is_null() {
+            None
+        } else {
+            self.fields(first, |w| w.waker.take())
+        }
+    }
+
+    /// Reads the first waiter's value.
+    pub(crate) fn peek_first<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        let first = self.first();
+        if first.is_null() {
+            None
+        } else {
+            self.fields(first, |w| w.value.as_ref().map(look))
+        }
+    }
+
+    /// The waiter was polled again: stores the waker if it is another one. Returns the replaced
+    /// one, to be dropped after unlocking (dropping a waker may run foreign code).
+    ///
+    /// # Safety
+    /// As for [`enqueue`](Self::enqueue): the lock is held, the waiter is QUEUED in this list.
+    #[must_use = "drop it after unlocking"]
+    pub(crate) unsafe fn renew(
+        &mut self,
+        waiter: Pin<&mut Waiter<T>>,
+        waker: &Waker,
+    ) -> Option<Waker> {
+        debug_assert_eq!(waiter.state(), WaitState::Queued);
+        self.fields(&raw const *waiter, |w| match &w.waker {
+            Some(known) if known.will_wake(waker) => None,
+            _ => w.waker.replace(waker.clone()),
+        })
+    }
+
+    /// The future gives up: unlinks the waiter. Returns its waker, to be dropped after unlocking;
+    /// `None` says that [`call_first`](Self::call_first) had called it.
+    ///
+    /// # Safety
+    /// The lock is held and the waiter is QUEUED in this list.
+    #[must_use = "drop it after unlocking"]
+    pub(crate) unsafe fn cancel(&mut self, waiter: Pin<&mut Waiter<T>>) -> Option<Waker> {
+        debug_assert_eq!(waiter.state(), WaitState::Queued);
+        let raw: *const Waiter<T> = &raw const *waiter;
+        self.unlink(raw);
+        let waker = self.fields(raw, |w| w.waker.take());
+        // ORDERING: Relaxed, unlinked under the lock: nobody else looks at the waiter any more.
+        waiter.state.store(WaitState::Idle as u8, Ordering::Relaxed);
+        waker
+    }
+}
+
+impl<T> fmt::Debug for WaitList<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitList")
+            .field("is_empty", &self.is_empty())
+            .finish()
+    }
+}
+
+/// Wakers collected under a lock, to be woken after it. Declare it *before* the guard, so that it is
+/// dropped after: dropping it wakes them, a panic in between included.
+#[derive(Debug, Default)]
+pub(crate) struct WakeList {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl WakeList {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            first: None,
+            more: Vec::new(),
+        }
+    }
+
+    /// One waker fits without memory; more go to a vector (a close, a batch).
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) {
+        if self.first.is_none() {
+            self.first = Some(waker);
+        } else {
+            self.more.push(waker);
+        }
+    }
+}
+
+impl Drop for WakeList {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(first) = self.first.take() {
+            first.wake();
+            if !self.more.is_empty() {
+                self.more.drain(..).for_each(Waker::wake);
+            }
+        }
+    }
+}
+
+/// Pins a field of a pinned future. The unsafe part of pin projection, in one place.
+///
+/// # Safety
+/// `field` must be structurally pinned: never moved out of, and pinned whenever its future is.
+#[inline]
+pub(crate) unsafe fn pin_field<T>(field: &mut T) -> Pin<&mut T> {
+    // SAFETY: promised by the caller.
+    unsafe { Pin::new_unchecked(field) }
+}
+
+// The list is one word: the mailbox counts on it.
+const _: () = assert!(size_of::<WaitList<u8>>() == size_of::<usize>());

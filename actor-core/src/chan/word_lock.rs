@@ -1,0 +1,183 @@
+//! A lock of one byte whose other bits are flags that its owner may read and change for free.
+//!
+//! The sections it guards are tens of instructions and run no user code, so it is a spin lock that
+//! soon gives way: a few spins, then `sched_yield`, then short sleeps, never an unbounded spin.
+//!
+//! - Bit 0 is `LOCKED`; the seven flags above belong to whoever embeds the word.
+//! - While the lock is held only its owner changes the word; while it is free the word changes only
+//!   by a compare-and-swap. Therefore unlocking is a plain store (no read-modify-write), and that
+//!   store may set the flags as well: an uncontended lock/unlock pair costs one RMW.
+//! - [`Locked`] pairs the word with the value that it guards, for those who need no flags.
+//!
+//! Rejected: parking_lot's raw mutex (its unlock is a second RMW, and the flags would be a third);
+//! a queue of parked waiters (needs memory, and the sections are shorter than a futex call).
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use crate::shim::UnsafeCell;
+use crate::shim::atomic::{AtomicU8, Ordering};
+
+/// Bit 0: somebody is in the section.
+pub(crate) const LOCKED: u8 = 1;
+
+/// The lock word: see the file's comment.
+pub(crate) struct WordLock(AtomicU8);
+
+impl WordLock {
+    #[inline]
+    pub(crate) fn new(flags: u8) -> Self {
+        debug_assert_eq!(flags & LOCKED, 0);
+        Self(AtomicU8::new(flags))
+    }
+
+    /// The word as it was a moment ago.
+    #[inline]
+    pub(crate) fn peek(&self) -> u8 {
+        // ORDERING: Acquire pairs with the Release in `unlock` and `transition`: who acts on a flag
+        // sees what was written before it was set.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Enters the section; returns the flags.
+    #[inline]
+    pub(crate) fn lock(&self) -> u8 {
+        // ORDERING: Relaxed, only a guess for the compare-and-swap below.
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & LOCKED == 0 && self.transition(seen, seen | LOCKED) {
+            return seen;
+        }
+        self.lock_contended()
+    }
+
+    /// Leaves the section, setting the flags to `flags`.
+    #[inline]
+    pub(crate) fn unlock(&self, flags: u8) {
+        debug_assert_eq!(flags & LOCKED, 0);
+        // ORDERING: Release pairs with the Acquire of `transition` and `peek`: the next owner sees
+        // what this one wrote. A plain store loses no update: nobody else writes a locked word.
+        self.0.store(flags, Ordering::Release);
+    }
+
+    /// Changes a free word in one step; false if it is no longer `from`.
+    #[inline]
+    pub(crate) fn transition(&self, from: u8, to: u8) -> bool {
+        debug_assert_eq!(from & LOCKED, 0);
+        // ORDERING: AcqRel; Acquire pairs with the Release in `unlock`, Release with the Acquire of
+        // whoever reads the flags set here.
+        self.0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> u8 {
+        let mut wait = Backoff::new();
+        loop {
+            let seen = self.0.load(Ordering::Relaxed);
+            if seen & LOCKED == 0 && self.transition(seen, seen | LOCKED) {
+                return seen;
+            }
+            wait.snooze();
+        }
+    }
+}
+
+impl fmt::Debug for WordLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WordLock({:#010b})", self.peek())
+    }
+}
+
+/// Gives way to whoever holds a short section: spins, then yields, then sleeps.
+#[derive(Debug)]
+pub(crate) struct Backoff(u32);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(0)
+    }
+
+    #[cfg(not(actor_loom))]
+    pub(crate) fn snooze(&mut self) {
+        const SPIN_ROUNDS: u32 = 5; // 1 + 2 + .. + 16 = 31 pauses, about a microsecond
+        const YIELD_ROUNDS: u32 = 12;
+        match self.0 {
+            round if round < SPIN_ROUNDS => {
+                (0..1 << round).for_each(|_| crate::shim::hint::spin_loop());
+            }
+            round if round < YIELD_ROUNDS => crate::shim::thread::yield_now(),
+            // The owner was descheduled inside the section: let it run.
+            _ => std::thread::sleep(std::time::Duration::from_micros(50)),
+        }
+        self.0 = self.0.saturating_add(1);
+    }
+
+    #[cfg(actor_loom)]
+    pub(crate) fn snooze(&mut self) {
+        crate::shim::thread::yield_now();
+    }
+}
+
+/// A value behind a [`WordLock`].
+pub(crate) struct Locked<T> {
+    word: WordLock,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only in the locked section, by one thread at a time, which may move
+// it (`T: Send`).
+unsafe impl<T: Send> Sync for Locked<T> {}
+
+impl<T> Locked<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            word: WordLock::new(0),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> LockedGuard<'_, T> {
+        self.word.lock();
+        LockedGuard { lock: self }
+    }
+}
+
+impl<T> fmt::Debug for Locked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked")
+            .field("word", &self.word)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to the value; dropping it leaves the section.
+pub(crate) struct LockedGuard<'a, T> {
+    lock: &'a Locked<T>,
+}
+
+impl<T> Deref for LockedGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: we hold the lock, so no `&mut` exists but through this guard, borrowed here.
+        self.lock.value.with(|value| unsafe { &*value })
+    }
+}
+
+impl<T> DerefMut for LockedGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: we hold the lock and the guard is borrowed mutably: the only access.
+        self.lock.value.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+impl<T> Drop for LockedGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.word.unlock(0);
+    }
+}

@@ -1,0 +1,93 @@
+//! An actor as a child: its handle exists before it is started and survives restarts.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{ChildSpec, Restart, actor_body::ActorBody};
+use crate::actor::{Actor, ActorRef, Cell};
+
+/// An actor to be supervised.
+///
+/// The mailbox exists from here on: a message sent through [`handle`](Child::handle) before the
+/// start waits for it. If the child is dropped without being started, or its supervisor ends,
+/// its senders and askers are told that it is stopped.
+///
+/// ```
+/// # use actor_core::actor::{Actor, Ctx, ActorRef, Message};
+/// # use std::convert::Infallible;
+/// # struct Log; struct Line(String); impl Message for Line {}
+/// # impl Actor for Log {
+/// #     type Msg = Line; type Args = (); type Error = Infallible; type Handle = ActorRef<Self>;
+/// #     const NAME: &'static str = "log";
+/// #     async fn init(_: (), _: &Ctx<Self>) -> Result<Self, Infallible> { Ok(Log) }
+/// #     async fn handle(&mut self, _: Line, _: &Ctx<Self>) {}
+/// # }
+/// use actor_core::supervise::{Child, Restart, Supervisor};
+///
+/// let log = Child::<Log>::new("log", || ()).restart(Restart::Transient);
+/// let handle = log.handle(); // hand it out, then start the tree
+/// # actor_core::sched::Runtime::new().unwrap().run(async move {
+/// let app = Supervisor::one_for_one("app").child(log).start().await.unwrap();
+/// assert_eq!(handle.name(), "log");
+/// app.stop().await;
+/// # });
+/// ```
+pub struct Child<A: Actor> {
+    spec: ChildSpec,
+    cell: Arc<Cell<A>>,
+}
+
+impl<A: Actor> Child<A> {
+    /// A child with this id; `args` is called for the arguments of each (re)start's `init`.
+    pub fn new(id: impl Into<Arc<str>>, args: impl FnMut() -> A::Args + Send + 'static) -> Self {
+        let id = id.into();
+        let cell = Cell::new(&id, true);
+        let body = ActorBody::new(Arc::clone(&cell), Box::new(args));
+        Self {
+            spec: ChildSpec::new(id, Arc::new(body)),
+            cell,
+        }
+    }
+
+    /// The actor's handle, valid now and across restarts.
+    #[must_use]
+    pub fn handle(&self) -> A::Handle {
+        ActorRef::new(Arc::clone(&self.cell)).into()
+    }
+
+    /// See [`ChildSpec::restart`].
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.spec = self.spec.restart(restart);
+        self
+    }
+
+    /// See [`ChildSpec::stop_within`]. Stopping handles the queued messages, then runs the stop
+    /// hook.
+    #[must_use]
+    pub fn stop_within(mut self, limit: Duration) -> Self {
+        self.spec = self.spec.stop_within(limit);
+        self
+    }
+
+    /// See [`ChildSpec::start_within`].
+    #[must_use]
+    pub fn start_within(mut self, limit: Duration) -> Self {
+        self.spec = self.spec.start_within(limit);
+        self
+    }
+}
+
+impl<A: Actor> From<Child<A>> for ChildSpec {
+    fn from(child: Child<A>) -> Self {
+        child.spec
+    }
+}
+
+impl<A: Actor> fmt::Debug for Child<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("actor", &self.cell)
+            .field("spec", &self.spec)
+            .finish()
+    }
+}

@@ -1,0 +1,50 @@
+//! Why a request to a running supervisor was refused.
+
+use std::{error::Error, fmt};
+
+use crate::actor::StartError;
+
+/// Why a supervisor could not do what it was asked to do with a child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// `start_child`: a child with this id runs.
+    AlreadyStarted,
+    /// `start_child`: there is a child with this id; it is stopped or about to be restarted.
+    AlreadyPresent,
+    /// `restart_child`, `delete_child`: it runs.
+    Running,
+    /// `restart_child`, `delete_child`: it is about to be restarted.
+    Restarting,
+    /// No child has this id.
+    NotFound,
+    /// It was started and could not.
+    StartFailed(StartError),
+    /// The supervisor is stopped.
+    SupervisorStopped,
+}
+
+impl fmt::Display for ChildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyStarted => f.write_str("a child with this id is running"),
+            Self::AlreadyPresent => {
+                f.write_str("a child with this id exists and is not running; restart or delete it")
+            }
+            Self::Running => f.write_str("the child is running; terminate it first"),
+            Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
+            Self::NotFound => f.write_str("no child has this id"),
+            Self::StartFailed(error) => error.fmt(f),
+            Self::SupervisorStopped => f.write_str("the supervisor is stopped"),
+        }
+    }
+}
+
+impl Error for ChildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::StartFailed(error) => error.source(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The handle of a supervisor: what a running one can be asked.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{ChildError, ChildSpec, Restart, run::Shared, table::Entry};
+use crate::{
+    actor::{ExitReason, Phase, Reply, StopReason},
+    chan::reply,
+};
+
+/// What the engine's control mailbox carries.
+pub(crate) enum Command {
+    Started {
+        slot: u32,
+        serial: u32,
+    },
+    Exited {
+        slot: u32,
+        serial: u32,
+        reason: ExitReason,
+    },
+    Retry {
+        slot: u32,
+        serial: u32,
+    },
+    /// For that incarnation only: a request that came too late must not stop the next.
+    Stop {
+        why: StopReason,
+        incarnation: u32,
+    },
+    StartChild {
+        spec: ChildSpec,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    RestartChild {
+        id: String,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    TerminateChild {
+        id: String,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    DeleteChild {
+        id: String,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    WhichChildren {
+        reply: Reply<Vec<ChildInfo>>,
+    },
+    CountChildren {
+        reply: Reply<ChildCounts>,
+    },
+}
+
+/// What a child is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChildKind {
+    /// An actor.
+    Actor,
+    /// A plain goroutine.
+    Goroutine,
+    /// A supervisor with children of its own.
+    Supervisor,
+}
+
+/// How a child is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChildState {
+    /// It runs.
+    Running,
+    /// It doesn't, and waits for `restart_child` or `delete_child`.
+    Stopped,
+    /// Its restart failed and will be tried again.
+    Restarting,
+}
+
+/// One line of [`SupervisorRef::which_children`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildInfo {
+    /// Its id.
+    pub id: String,
+    /// What it is made of.
+    pub kind: ChildKind,
+    /// How it is doing.
+    pub state: ChildState,
+    /// When it is restarted.
+    pub restart: Restart,
+}
+
+impl ChildInfo {
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self {
+            id: entry.spec.id.to_string(),
+            kind: entry.spec.body.kind(),
+            state: entry.state,
+            restart: entry.spec.restart,
+        }
+    }
+}
+
+/// What [`SupervisorRef::count_children`] returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ChildCounts {
+    /// All children.
+    pub specs: usize,
+    /// Those that run.
+    pub active: usize,
+    /// Those that are supervisors, running or not.
+    pub supervisors: usize,
+    /// Those that are not, running or not.
+    pub workers: usize,
+}
+
+/// The address of a supervisor: cheap to clone, valid before its start and across restarts.
+/// Dropping it doesn't stop the supervisor.
+///
+/// Requests are served in order, and not while a child is starting or stopping. So a child that
+/// awaits one in its own `init` or stop hook waits for itself, as in OTP. A request whose future
+/// is dropped after its first poll is still carried out.
+#[derive(Clone)]
+pub struct SupervisorRef {
+    shared: Arc<Shared>,
+}
+
+impl SupervisorRef {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The supervisor's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// True once it has ended and nothing is about to start it again.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.life.look(|s| s.phase() == Phase::Dead)
+    }
+
+    /// Asks it to stop its children, last started first, each within its deadline, and to end.
+    ///
+    /// The request is made by the call; the future is ready when all of them have ended. A
+    /// supervisor that is itself a permanent child is then started again.
+    #[must_use = "the request is made; await it to know when all has stopped, or `drop` it"]
+    pub fn stop(&self) -> SupervisorExit {
+        let exit = self.exit_of_this_incarnation();
+        if let Some(incarnation) = exit.incarnation {
+            self.shared.tell(Command::Stop {
+                why: StopReason::Requested,
+                incarnation,
+            });
+        }
+        exit
+    }
+
+    /// Ends it without ceremony: its children are killed, in no order, and no hook runs. The
+    /// future is ready when all of them have ended.
+    #[must_use = "the kill is done; await it to know when all has ended, or `drop` it"]
+    pub fn kill(&self) -> SupervisorExit {
+        let exit = self.exit_of_this_incarnation();
+        self.shared.life.kill();
+        exit
+    }
+
+    /// Waits until it has ended for good and says how; by then all its children have.
+    #[must_use = "futures do nothing unless awaited"]
+    pub fn wait(&self) -> SupervisorExit {
+        SupervisorExit {
+            shared: Arc::clone(&self.shared),
+            incarnation: None,
+            key: None,
+        }
+    }
+
+    fn exit_of_this_incarnation(&self) -> SupervisorExit {
+        let incarnation = Some(self.shared.life.look(|s| s.incarnation()));
+        SupervisorExit {
+            shared: Arc::clone(&self.shared),
+            incarnation,
+            key: None,
+        }
+    }
+
+    /// Starts one more child, the last in the order, and waits for its init.
+    ///
+    /// # Errors
+    /// [`AlreadyStarted`](ChildError::AlreadyStarted) or
+    /// [`AlreadyPresent`](ChildError::AlreadyPresent) when the id is taken,
+    /// [`StartFailed`](ChildError::StartFailed) when it could not start: it is then forgotten.
+    pub async fn start_child<S: Into<ChildSpec>>(&self, spec: S) -> Result<(), ChildError> {
+        let spec = spec.into();
+        self.ask(|reply| Command::StartChild { spec, reply })
+            .await?
+    }
+
+    /// Starts a stopped child again, in its old place in the order. It doesn't count as a restart
+    /// against the intensity.
+    ///
+    /// # Errors
+    /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting),
+    /// [`NotFound`](ChildError::NotFound), or [`StartFailed`](ChildError::StartFailed): it stays
+    /// stopped.
+    pub async fn restart_child(&self, id: &str) -> Result<(), ChildError> {
+        self.ask(|reply| Command::RestartChild {
+            id: id.to_owned(),
+            reply,
+        })
+        .await?
+    }
+
+    /// Stops a child within its deadline, or by force, and keeps its spec (a temporary child's
+    /// is forgotten). A restart that was about to be retried is called off.
+    ///
+    /// # Errors
+    /// [`NotFound`](ChildError::NotFound). A stopped child is fine.
+    pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
+        self.ask(|reply| Command::TerminateChild {
+            id: id.to_owned(),
+            reply,
+        })
+        .await?
+    }
+
+    /// Forgets a stopped child.
+    ///
+    /// # Errors
+    /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting) or
+    /// [`NotFound`](ChildError::NotFound).
+    pub async fn delete_child(&self, id: &str) -> Result<(), ChildError> {
+        self.ask(|reply| Command::DeleteChild {
+            id: id.to_owned(),
+            reply,
+        })
+        .await?
+    }
+
+    /// Its children, in start order.
+    ///
+    /// # Errors
+    /// [`SupervisorStopped`](ChildError::SupervisorStopped).
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ChildError> {
+        self.ask(|reply| Command::WhichChildren { reply }).await
+    }
+
+    /// How many children it has, and how many of them run.
+    ///
+    /// # Errors
+    /// [`SupervisorStopped`](ChildError::SupervisorStopped).
+    pub async fn count_children(&self) -> Result<ChildCounts, ChildError> {
+        self.ask(|reply| Command::CountChildren { reply }).await
+    }
+
+    async fn ask<R>(&self, command: impl FnOnce(Reply<R>) -> Command) -> Result<R, ChildError> {
+        let (slot, answer) = reply();
+        // Refused when it is stopped for good; the slot in it dies and says so.
+        self.shared.tell(command(slot));
+        answer.await.map_err(|_| ChildError::SupervisorStopped)
+    }
+}
+
+impl fmt::Debug for SupervisorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SupervisorRef")
+            .field(&self.shared.name)
+            .finish()
+    }
+}
+
+impl PartialEq for SupervisorRef {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for SupervisorRef {}
+
+/// The end of a supervisor: of one incarnation after `stop` and `kill`, for good after `wait`.
+/// When it is ready its children have ended. May be dropped at any time.
+pub struct SupervisorExit {
+    shared: Arc<Shared>,
+    /// `None`: the end for good.
+    incarnation: Option<u32>,
+    key: Option<u32>,
+}
+
+impl Future for SupervisorExit {
+    type Output = ExitReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        let this = &mut *self;
+        let incarnation = this.incarnation;
+        this.shared
+            .life
+            .poll_until(&mut this.key, cx, |s| s.exit_of(incarnation))
+    }
+}
+
+impl Drop for SupervisorExit {
+    fn drop(&mut self) {
+        self.shared.life.unregister(&mut self.key);
+    }
+}
+
+impl fmt::Debug for SupervisorExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SupervisorExit")
+            .field(&self.shared.name)
+            .finish()
+    }
+}

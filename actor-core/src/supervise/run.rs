@@ -1,0 +1,202 @@
+//! What a supervisor shares with its handles (across incarnations) and with its children (one
+//! incarnation).
+//!
+//! - `Shared` is the address: control mailbox, name, life. Handles hold it.
+//! - `Run` is one incarnation *and all its children*: the engine holds it, and so does the
+//!   `ChildLink` of every child that lives. When the last of them is gone, its Drop tells the end.
+//!   So a supervisor that was killed has "ended" only when its children have, although nobody is
+//!   left to wait for them, and a parent never starts a second incarnation next to the remains of
+//!   the first.
+//! - `ChildLink` tells the engine about one start of one child. Dropped without a word (the
+//!   goroutine was dropped before its end) it says `Killed`.
+
+use std::sync::Arc;
+
+use super::{handle::Command, spec::Body};
+use crate::{
+    actor::{Burial, ExitReason, Life, Link, caught},
+    chan::{Capacity, Mailbox, NoReply, discard_with},
+    shim::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    sync::WaitGroup,
+};
+
+pub(crate) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) control: Mailbox<Command>,
+    pub(super) life: Life,
+    serial: AtomicU32,
+}
+
+impl Shared {
+    pub(super) fn new(name: Arc<str>) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            control: Mailbox::new(Capacity::Unbounded),
+            life: Life::new(true),
+            serial: AtomicU32::new(0),
+        })
+    }
+
+    /// The number of a start: no exit of another start carries it.
+    pub(super) fn next_serial(&self) -> u32 {
+        // ORDERING: Relaxed: only uniqueness counts.
+        self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// To the engine; lost when the supervisor is gone for good.
+    pub(super) fn tell(&self, command: Command) {
+        let _ = self.control.try_send(command);
+    }
+
+    pub(super) fn settle(&self) {
+        if self.life.settle() == Burial::Yours {
+            self.bury();
+        }
+    }
+
+    pub(super) fn release(&self) {
+        if self.life.release() == Burial::Yours {
+            self.bury();
+        }
+    }
+
+    fn bury(&self) {
+        self.control.close();
+        discard_with(NoReply::Stopped, || {
+            for command in self.control.drain() {
+                // A spec in it owns user data.
+                if let Err(panic) = caught(|| drop(command)) {
+                    tracing::error!(
+                        supervisor = &*self.name,
+                        ?panic,
+                        "a child spec's Drop panicked"
+                    );
+                }
+            }
+        });
+        self.life.dead();
+    }
+}
+
+pub(crate) struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) joined: WaitGroup,
+    end: Mutex<End>,
+}
+
+struct End {
+    reason: ExitReason,
+    parent: Option<ChildLink>,
+    /// What a supervisor without a parent is made of; its drop releases the children for good.
+    keep: Option<Arc<dyn Body>>,
+}
+
+impl Run {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        parent: Option<ChildLink>,
+        keep: Option<Arc<dyn Body>>,
+    ) -> Arc<Self> {
+        let end = End {
+            reason: ExitReason::Killed,
+            parent,
+            keep,
+        };
+        Arc::new(Self {
+            shared,
+            joined: WaitGroup::new(),
+            end: Mutex::new(end),
+        })
+    }
+
+    /// All children of the first start run.
+    pub(super) fn started(&self) {
+        self.shared.life.running();
+        if let Some(parent) = &self.end.lock().parent {
+            parent.started();
+        }
+    }
+
+    /// How the engine ended; told when the children are gone as well.
+    pub(super) fn ends_with(&self, reason: ExitReason) {
+        self.end.lock().reason = reason;
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let (reason, parent, keep) = {
+            let mut end = self.end.lock();
+            let reason = std::mem::replace(&mut end.reason, ExitReason::Killed);
+            (reason, end.parent.take(), end.keep.take())
+        };
+        // Before the end is told, so that whoever waits for it finds the children dead for good.
+        if let Err(panic) = caught(|| drop(keep)) {
+            tracing::error!(
+                supervisor = &*self.shared.name,
+                ?panic,
+                "a child spec's Drop panicked"
+            );
+        }
+        if self.shared.life.ended(reason.clone()) == Burial::Yours {
+            self.shared.bury();
+        }
+        if let Some(parent) = parent {
+            parent.ended(reason);
+        }
+    }
+}
+
+pub(crate) struct ChildLink {
+    /// Taken when the end was told.
+    run: Option<Arc<Run>>,
+    slot: u32,
+    serial: u32,
+}
+
+impl ChildLink {
+    pub(super) fn new(run: &Arc<Run>, slot: u32, serial: u32) -> Self {
+        run.joined.add(1);
+        Self {
+            run: Some(Arc::clone(run)),
+            slot,
+            serial,
+        }
+    }
+
+    fn tell_end(&mut self, reason: ExitReason) {
+        if let Some(run) = self.run.take() {
+            let (slot, serial) = (self.slot, self.serial);
+            run.shared.tell(Command::Exited {
+                slot,
+                serial,
+                reason,
+            });
+            run.joined.done();
+        }
+    }
+}
+
+impl Link for ChildLink {
+    fn started(&self) {
+        if let Some(run) = &self.run {
+            run.shared.tell(Command::Started {
+                slot: self.slot,
+                serial: self.serial,
+            });
+        }
+    }
+
+    fn ended(mut self, reason: ExitReason) {
+        self.tell_end(reason);
+    }
+}
+
+impl Drop for ChildLink {
+    fn drop(&mut self) {
+        self.tell_end(ExitReason::Killed);
+    }
+}

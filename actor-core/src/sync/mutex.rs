@@ -1,0 +1,375 @@
+//! An async mutex with Go's fairness: barging while it is cheap, hand-off when somebody starves.
+//!
+//! ```text
+//!              lock: one CAS                        unlock, nobody waits: one CAS
+//!   free ────────────────────▶ LOCKED ────────────────────────────────▶ free
+//!                                │
+//!                                │ unlock, WAITERS:
+//!                                ├─ first waits < 1 ms: free, *call* the first (it competes)
+//!                                └─ first waits ≥ 1 ms: stays LOCKED, *granted* to the first
+//! ```
+//!
+//! Invariants:
+//! - `WAITERS` and the queue change only under the queue's lock. `WAITERS` ⇔ the queue is not empty.
+//! - Free with waiters ⇒ the first one was called since (its waker was taken out), or is polling. A
+//!   called waiter stays the first: if it loses the race it waits on at its place, as in Go.
+//! - So: who leaves the queue while the mutex is free passes the call on (drop of a called future);
+//!   who was granted the mutex and is dropped unlocks it.
+//! - Barging needs no flag against it: a granted mutex is never free in between.
+//!
+//! Known limit: a granted waiter whose goroutine doesn't poll it (it sits in another branch) holds
+//! the mutex until it is polled or dropped. Barging makes that need 1 ms of waiting first.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+#[cfg(not(actor_loom))]
+use std::time::Duration;
+
+use crate::chan::waiters::{WaitList, WaitState, Waiter, pin_field};
+use crate::chan::word_lock::Locked;
+use crate::sched::{Instant, block_on_thread, coop};
+use crate::shim::UnsafeCell;
+use crate::shim::atomic::{AtomicU8, Ordering};
+
+const LOCKED: u8 = 1;
+const WAITERS: u8 = 2;
+
+/// Who waits longer is handed the mutex. Go's `starvationThresholdNs`.
+#[cfg(not(actor_loom))]
+const STARVATION: Duration = Duration::from_millis(1);
+
+#[cfg(not(actor_loom))]
+fn starves(since: &Instant) -> bool {
+    since.elapsed() >= STARVATION
+}
+
+/// A model has no clock: it says beforehand whether waiters starve.
+#[cfg(actor_loom)]
+fn starves(_since: &Instant) -> bool {
+    super::loom_models::STARVING.get()
+}
+
+/// A lock around a value, which a goroutine may hold across an `.await`.
+///
+/// Go's `sync.Mutex`, with the value inside and a guard for `Unlock`. Fast and unfair while nobody
+/// waits long; a goroutine that has waited for 1 ms is handed the lock next. A panic while it is
+/// held unlocks it and poisons nothing: keep the value valid between statements, or let an actor own
+/// it.
+///
+/// ```
+/// use actor_core::{sched::Runtime, sync::Mutex};
+///
+/// let total = Mutex::new(0);
+/// Runtime::new()?.block_on(async {
+///     *total.lock().await += 5;
+/// });
+/// assert_eq!(total.into_inner(), 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Mutex<T> {
+    state: AtomicU8,
+    /// Each waiter's value is the moment it began to wait.
+    queue: Locked<WaitList<Instant>>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only through a guard, one at a time, perhaps on another thread each
+// time: it must be Send.
+unsafe impl<T: Send> Sync for Mutex<T> {}
+// SAFETY: moving the mutex moves the value. (Only loom's cell needs this line.)
+unsafe impl<T: Send> Send for Mutex<T> {}
+
+impl<T> Mutex<T> {
+    /// A mutex around `value`, unlocked.
+    pub fn new(value: T) -> Self {
+        Self {
+            state: AtomicU8::new(0),
+            queue: Locked::new(WaitList::new()),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Locks it, waiting while another goroutine holds it. Go's `Lock`.
+    ///
+    /// Dropping the future gives up the place in the queue; if the lock had just been handed to it,
+    /// it goes to the next.
+    ///
+    /// Locking twice in one goroutine waits for ever, as in Go.
+    #[inline]
+    pub fn lock(&self) -> Lock<'_, T> {
+        Lock {
+            mutex: self,
+            waiter: Waiter::new(None),
+        }
+    }
+
+    /// Locks it if it is free. Go's `TryLock`.
+    #[inline]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.try_acquire().then(|| MutexGuard { mutex: self })
+    }
+
+    /// Locks it on a thread, blocking it meanwhile; for threads that run no goroutines.
+    pub fn lock_blocking(&self) -> MutexGuard<'_, T> {
+        self.try_lock()
+            .unwrap_or_else(|| block_on_thread(self.lock()))
+    }
+
+    /// The value, without locking: `&mut self` proves that nobody holds it.
+    pub fn get_mut(&mut self) -> &mut T {
+        // SAFETY: `&mut self`: there is no guard and no waiter that could make one.
+        self.value.with_mut(|value| unsafe { &mut *value })
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
+    #[inline]
+    fn try_acquire(&self) -> bool {
+        // ORDERING: Relaxed, a guess for the exchange below.
+        let mut seen = self.state.load(Ordering::Relaxed);
+        while seen & LOCKED == 0 {
+            // ORDERING: Acquire pairs with the Release in `unlock`: the value is visible.
+            match self.state.compare_exchange_weak(
+                seen,
+                seen | LOCKED,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Acquires it, or sets `WAITERS`, in one step. The queue's lock is held.
+    fn acquire_or_announce(&self) -> bool {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let free = seen & LOCKED == 0;
+            let next = if free { seen | LOCKED } else { seen | WAITERS };
+            // ORDERING: Acquire as in `try_acquire`; announcing publishes nothing (the queue has a
+            // lock of its own).
+            match self
+                .state
+                .compare_exchange(seen, next, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => return free,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn unlock(&self) {
+        // ORDERING: Release pairs with the Acquire in `try_acquire`.
+        if self
+            .state
+            .compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed)
+            .is_err()
+        {
+            self.unlock_contended();
+        }
+    }
+
+    #[cold]
+    fn unlock_contended(&self) {
+        let mut queue = self.queue.lock();
+        let starving = queue.peek_first(starves);
+        let waker = if starving == Some(true) {
+            // The lock stays LOCKED and is the waiter's. The value travels with the waiter's state
+            // (Release in `finish_first`, Acquire in `state`).
+            let granted = queue.finish_first(WaitState::Done, |_since| ());
+            self.forget_waiters_if_none(&queue);
+            granted.map(|((), waker)| waker)
+        } else {
+            // ORDERING: Release pairs with the Acquire in `try_acquire`.
+            self.state.fetch_and(!LOCKED, Ordering::Release);
+            queue.call_first()
+        };
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn forget_waiters_if_none(&self, queue: &WaitList<Instant>) {
+        if queue.is_empty() {
+            // ORDERING: Relaxed: the flag guards nothing, the queue's lock does.
+            self.state.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Mutex");
+        match self.try_lock() {
+            Some(guard) => out.field("value", &*guard).finish(),
+            None => out.finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The future of [`Mutex::lock`].
+#[must_use = "nothing is locked until the future is awaited"]
+pub struct Lock<'a, T> {
+    mutex: &'a Mutex<T>,
+    waiter: Waiter<Instant>,
+}
+
+impl<'a, T> Future for Lock<'a, T> {
+    type Output = MutexGuard<'a, T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if coop::poll_proceed(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // SAFETY: `waiter` is never moved out of.
+        let (mutex, mut waiter) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.mutex, pin_field(&mut this.waiter))
+        };
+        if waiter.state() == WaitState::Idle && mutex.try_acquire() {
+            return Poll::Ready(MutexGuard { mutex });
+        }
+        let mut queue = mutex.queue.lock();
+        match waiter.state() {
+            WaitState::Done => {
+                // Granted: LOCKED is ours. Not again, should the future be polled or dropped.
+                waiter.reset();
+                Poll::Ready(MutexGuard { mutex })
+            }
+            state => {
+                let queued = state == WaitState::Queued;
+                let acquired = mutex.acquire_or_announce();
+                let waker = match (acquired, queued) {
+                    (true, false) => None,
+                    (true, true) => {
+                        // SAFETY: locked; QUEUED, and in the only list it can be in.
+                        let waker = unsafe { queue.cancel(waiter.as_mut()) };
+                        mutex.forget_waiters_if_none(&queue);
+                        waker
+                    }
+                    // SAFETY: as above. Lost the race: wait on, at the same place.
+                    (false, true) => unsafe { queue.renew(waiter.as_mut(), cx.waker()) },
+                    (false, false) => {
+                        waiter.as_mut().put_value(Instant::now());
+                        // SAFETY: locked; pinned in this future, whose drop cancels it.
+                        unsafe { queue.enqueue(waiter, cx.waker()) };
+                        None
+                    }
+                };
+                drop(queue);
+                drop(waker);
+                if acquired {
+                    Poll::Ready(MutexGuard { mutex })
+                } else {
+                    Poll::Pending
+                }
+            }
+        }
+    }
+}
+
+impl<T> Drop for Lock<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.waiter.state() != WaitState::Idle {
+            self.give_up();
+        }
+    }
+}
+
+impl<T> Lock<'_, T> {
+    #[cold]
+    fn give_up(&mut self) {
+        let mutex = self.mutex;
+        // SAFETY: it was queued, so this future was pinned, and is not moved before it is freed.
+        let waiter = unsafe { pin_field(&mut self.waiter) };
+        let mut queue = mutex.queue.lock();
+        if waiter.state() != WaitState::Queued {
+            drop(queue);
+            mutex.unlock(); // it was granted to us meanwhile
+            return;
+        }
+        // SAFETY: locked; QUEUED, and in the only list it can be in.
+        let waker = unsafe { queue.cancel(waiter) };
+        mutex.forget_waiters_if_none(&queue);
+        // Free: the call that we got, or would have got, is the next one's.
+        // ORDERING: Relaxed: if somebody locks it meanwhile, its unlock calls the first.
+        let free = mutex.state.load(Ordering::Relaxed) & LOCKED == 0;
+        let next = if free { queue.call_first() } else { None };
+        drop(queue);
+        drop(waker);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Lock<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("waiter", &self.waiter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to the value of a [`Mutex`]; dropping it unlocks.
+#[must_use = "the mutex is unlocked at once if the guard is not kept"]
+pub struct MutexGuard<'a, T> {
+    mutex: &'a Mutex<T>,
+}
+
+// SAFETY: sharing the guard shares `&T`; the mutex itself may be used from anywhere.
+unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: LOCKED is ours, and `&mut` comes only from `&mut self`.
+        self.mutex.value.with(|value| unsafe { &*value })
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: LOCKED is ours, and the guard is borrowed mutably.
+        self.mutex.value.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.mutex.unlock();
+    }
+}
