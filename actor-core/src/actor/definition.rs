@@ -153,3 +153,29 @@ pub trait Actor: Sized + Send + 'static {
         async {}
     }
 }
+
+/// A handler's `Result`, whatever alias it was written with (`io::Result<T>`, say): how the code
+/// that `#[actor]` writes learns the value's and the error's type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is named `Result` but is not std's `Result`",
+    note = "a handler's `Result` becomes the caller's `Result<T, CallError<E>>`: use std's, or give \
+            the type another name"
+)]
+pub trait ReplyResult {
+    /// The value.
+    type Ok;
+    /// The handler's error.
+    type Err;
+    /// The plain `Result`.
+    fn into_result(self) -> Result<Self::Ok, Self::Err>;
+}
+
+impl<T, E> ReplyResult for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+
+    #[inline]
+    fn into_result(self) -> Result<T, E> {
+        self
+    }
+}

@@ -43,7 +43,7 @@ pub use crate::chan::{Reply, SendError, TrySendError};
 pub use call::{Ask, AskTimeout, Call, Tell};
 pub use ctx::Ctx;
 pub use dead_letters::dead_letters;
-pub use definition::{Actor, MailboxKind, Message};
+pub use definition::{Actor, MailboxKind, Message, ReplyResult};
 pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use handle::{ActorId, ActorRef, Exit};
