@@ -24,7 +24,10 @@ impl Drop for Gone {
 fn a_goroutine_yields_its_value() {
     let rt = runtime(2);
     assert_eq!(rt.block_on(async { go(async { 42 }).await.unwrap() }), 42);
-    assert_eq!(rt.run(async { go(async { "nested" }).await.unwrap() }), "nested");
+    assert_eq!(
+        rt.run(async { go(async { "nested" }).await.unwrap() }),
+        "nested"
+    );
 }
 
 #[test]
@@ -38,7 +41,10 @@ fn a_panic_reaches_the_joiner_and_no_machine_dies() {
         }));
         let error = error.unwrap_err();
         assert!(error.is_panic() && !error.is_cancelled());
-        assert_eq!(error.panic_message(), Some(format!("round {round}").as_str()));
+        assert_eq!(
+            error.panic_message(),
+            Some(format!("round {round}").as_str())
+        );
     }
     assert_eq!(rt.block_on(rt.handle().go(async { 1 })).unwrap(), 1);
 }
@@ -266,7 +272,10 @@ fn several_runtimes_live_in_one_process() {
     let there = a.handle().clone();
     let value = b.run(async move {
         // A goroutine of `b` joins one of `a`: the wake crosses runtimes.
-        there.go(async { go(async { 3 }).await.unwrap() + 1 }).await.unwrap()
+        there
+            .go(async { go(async { 3 }).await.unwrap() + 1 })
+            .await
+            .unwrap()
     });
     assert_eq!(value, 4);
 }
@@ -341,18 +350,29 @@ fn crossbeam() -> (mpsc::Sender<()>, Shared<mpsc::Receiver<()>>) {
 #[test]
 fn outside_a_runtime_go_says_what_to_do() {
     let panic = std::panic::catch_unwind(|| drop(go(async {}))).unwrap_err();
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| {
-        panic.downcast_ref::<&str>().map(|text| (*text).to_owned())
-    });
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     assert!(text.unwrap().contains("no runtime here"));
 }
 
 #[test]
 fn a_builder_refuses_nonsense_with_a_message_that_names_it() {
     let zero = Runtime::builder().procs(0).build().unwrap_err();
-    assert!(zero.to_string().contains("procs must be between 1 and 1024, not 0"));
-    let few = Runtime::builder().procs(4).machines_max(2).build().unwrap_err();
-    assert!(few.to_string().contains("machines_max (2) must be at least procs (4)"));
+    assert!(
+        zero.to_string()
+            .contains("procs must be between 1 and 1024, not 0")
+    );
+    let few = Runtime::builder()
+        .procs(4)
+        .machines_max(2)
+        .build()
+        .unwrap_err();
+    assert!(
+        few.to_string()
+            .contains("machines_max (2) must be at least procs (4)")
+    );
 }
 
 #[test]

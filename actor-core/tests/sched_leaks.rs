@@ -64,7 +64,11 @@ fn one_life() {
         let aborted = go(pending::<()>());
         aborted.abort();
         assert!(aborted.await.is_err());
-        assert!(timeout(Duration::from_millis(1), pending::<()>()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(1), pending::<()>())
+                .await
+                .is_err()
+        );
         interval(Duration::from_millis(1)).tick().await;
         for _ in 0..4 {
             drop(go(async { blocking(|| std::fs::metadata("/").map(drop)) }));
@@ -90,6 +94,9 @@ fn main() {
     // Not exactly equal: parking_lot's table of threads grows when more of them than ever before
     // meet by chance, once or twice in a process's life. A leak would come with every life.
     let left = LIVE.load(SeqCst) - live;
-    assert!(left < LIVES / 4, "{LIVES} lives left {left} allocations behind");
+    assert!(
+        left < LIVES / 4,
+        "{LIVES} lives left {left} allocations behind"
+    );
     println!("test a_runtime_leaves_no_thread_and_no_allocation_behind ... ok");
 }

@@ -72,7 +72,11 @@ fn a_dropped_sleep_leaves_nothing_behind() {
         let waker = Waker::noop();
         for _ in 0..10_000 {
             let mut late = pin!(sleep(ms(3_600_000)));
-            assert!(late.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+            assert!(
+                late.as_mut()
+                    .poll(&mut Context::from_waker(waker))
+                    .is_pending()
+            );
         }
         // The ones above are cancelled: this one is the earliest again, and ends.
         sleep(ms(1)).await;
@@ -84,7 +88,12 @@ fn reset_moves_a_deadline_whether_it_has_fired_or_not() {
     let rt = Runtime::builder().procs(1).build().unwrap();
     rt.block_on(async {
         let mut timer = pin!(sleep(ms(3_600_000)));
-        assert!(timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(
+            timer
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
         timer.as_mut().reset(Instant::now() + ms(1));
         timer.as_mut().await;
         assert!(timer.is_elapsed());

@@ -135,8 +135,12 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
 
 /// The runtime that this thread belongs to or has entered.
 pub(crate) fn shared() -> Option<Arc<Shared>> {
-    with(|cx| cx.map(|cx| cx.shared.clone()))
-        .or_else(|| ENTERED.try_with(|entered| entered.borrow().last().cloned()).ok().flatten())
+    with(|cx| cx.map(|cx| cx.shared.clone())).or_else(|| {
+        ENTERED
+            .try_with(|entered| entered.borrow().last().cloned())
+            .ok()
+            .flatten()
+    })
 }
 
 pub(crate) fn enter(shared: Arc<Shared>) {

@@ -34,7 +34,10 @@ pub(crate) struct Cpus {
 impl Cpus {
     pub(crate) fn detect() -> Self {
         let cores = core_affinity::get_core_ids().unwrap_or_default();
-        Self { cores, quota: quota(Path::new("/sys/fs/cgroup"), Path::new("/proc/self/cgroup")) }
+        Self {
+            cores,
+            quota: quota(Path::new("/sys/fs/cgroup"), Path::new("/proc/self/cgroup")),
+        }
     }
 
     /// The number of Ps for these cores and this quota.
@@ -51,13 +54,19 @@ impl Cpus {
 
     /// The core of each P, or none if Ms are not to be pinned.
     pub(crate) fn plan(&self, pinning: Pinning, procs: usize) -> Vec<CoreId> {
-        let owns = self.quota.is_none_or(|quota| quota >= self.cores.len() as f64);
+        let owns = self
+            .quota
+            .is_none_or(|quota| quota >= self.cores.len() as f64);
         let pin = match pinning {
             Pinning::Off => false,
             Pinning::Auto => owns && procs == self.cores.len() && procs > 1,
             Pinning::On => procs <= self.cores.len(),
         };
-        if pin { self.cores[..procs].to_vec() } else { Vec::new() }
+        if pin {
+            self.cores[..procs].to_vec()
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -72,7 +81,11 @@ fn quota(root: &Path, membership: &Path) -> Option<f64> {
         if !v2 && !controllers.split(',').any(|name| name == "cpu") {
             continue;
         }
-        let base = if v2 { root.to_path_buf() } else { root.join("cpu") };
+        let base = if v2 {
+            root.to_path_buf()
+        } else {
+            root.join("cpu")
+        };
         let mut at = base.join(path.trim_start_matches('/'));
         loop {
             let limit = if v2 { limit_v2(&at) } else { limit_v1(&at) };
@@ -102,7 +115,11 @@ fn parse_cpu_max(text: &str) -> Option<f64> {
 
 fn limit_v1(dir: &Path) -> Option<f64> {
     let read = |name| -> Option<f64> {
-        std::fs::read_to_string(dir.join(name)).ok()?.trim().parse().ok()
+        std::fs::read_to_string(dir.join(name))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     };
     let (quota, period) = (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?);
     (quota > 0.0 && period > 0.0).then(|| quota / period)
@@ -113,7 +130,10 @@ pub(crate) fn pin_to(core: CoreId) {
     if !core_affinity::set_for_current(core) {
         static TOLD: std::sync::Once = std::sync::Once::new();
         TOLD.call_once(|| {
-            tracing::warn!(core = core.id, "could not pin a machine to its core; it stays unpinned");
+            tracing::warn!(
+                core = core.id,
+                "could not pin a machine to its core; it stays unpinned"
+            );
         });
     }
 }
@@ -126,7 +146,10 @@ pub(crate) fn unpin(cores: &[CoreId]) {
         // the check; the call gets the set's true size and reads it only.
         unsafe {
             let mut set: libc::cpu_set_t = std::mem::zeroed();
-            for core in cores.iter().filter(|core| core.id < libc::CPU_SETSIZE as usize) {
+            for core in cores
+                .iter()
+                .filter(|core| core.id < libc::CPU_SETSIZE as usize)
+            {
                 libc::CPU_SET(core.id, &mut set);
             }
             libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
@@ -151,7 +174,8 @@ pub(crate) fn thread_id() -> usize {
 pub(crate) fn is_blocked(tid: usize) -> bool {
     // "tid (name) S ...": the name may hold spaces and brackets, so look behind the last one.
     std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).is_ok_and(|stat| {
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('R'))
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| !rest.starts_with('R'))
     })
 }
 
@@ -182,11 +206,17 @@ mod tests {
     #[test]
     fn a_quota_below_the_cores_limits_ps_and_turns_pinning_off() {
         let cores: Vec<_> = (0..4).map(|id| CoreId { id }).collect();
-        let free = Cpus { cores: cores.clone(), quota: None };
+        let free = Cpus {
+            cores: cores.clone(),
+            quota: None,
+        };
         assert_eq!((free.procs(), free.plan(Pinning::Auto, 4).len()), (4, 4));
         assert_eq!(free.plan(Pinning::Auto, 3).len(), 0);
         assert_eq!(free.plan(Pinning::On, 3).len(), 3);
-        let tight = Cpus { cores, quota: Some(1.5) };
+        let tight = Cpus {
+            cores,
+            quota: Some(1.5),
+        };
         assert_eq!((tight.procs(), tight.plan(Pinning::Auto, 2).len()), (2, 0));
     }
 }

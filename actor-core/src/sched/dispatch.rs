@@ -83,7 +83,9 @@ pub(crate) enum Park<T> {
     /// There was work after all; the M keeps its P.
     Work(T),
     /// It is on the idle list and gave up its P: park until `handoff`, at most until this deadline.
-    Sleep { until: u64 },
+    Sleep {
+        until: u64,
+    },
     Stop,
 }
 
@@ -171,7 +173,9 @@ impl<T, M: Idler> Dispatch<T, M> {
 
     /// Takes an idle P and an idle M, preferably one whose last P it was.
     fn send_off(&self, inner: &mut Inner<T, M>) -> Wake<M> {
-        let Some(p) = inner.idle_ps.pop() else { return Wake::Nobody };
+        let Some(p) = inner.idle_ps.pop() else {
+            return Wake::Nobody;
+        };
         inner.held += 1;
         self.hand_to_someone(inner, p)
     }
@@ -181,16 +185,19 @@ impl<T, M: Idler> Dispatch<T, M> {
     pub(crate) fn hand_to_someone(&self, inner: &mut Inner<T, M>, p: usize) -> Wake<M> {
         self.searching.fetch_add(1, Ordering::AcqRel);
         let keeper = |inner: &Inner<T, M>, m: &Arc<M>| {
-            inner.timekeeper.as_ref().is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, m))
+            inner
+                .timekeeper
+                .as_ref()
+                .is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, m))
         };
         // The warmest M, but rather not the one that keeps time for the others.
-        let at = (0..inner.idle_ms.len())
-            .rev()
-            .max_by_key(|&i| {
-                let m = &inner.idle_ms[i];
-                (!keeper(inner, m), m.last_p() == p)
-            });
-        let Some(at) = at else { return Wake::NewMachine { p } };
+        let at = (0..inner.idle_ms.len()).rev().max_by_key(|&i| {
+            let m = &inner.idle_ms[i];
+            (!keeper(inner, m), m.last_p() == p)
+        });
+        let Some(at) = at else {
+            return Wake::NewMachine { p };
+        };
         let m = inner.idle_ms.remove(at);
         if keeper(inner, &m) {
             inner.timekeeper = None;
@@ -266,7 +273,9 @@ impl<T, M: Idler> Dispatch<T, M> {
         }
         inner.idle_ms.push(me.clone());
         self.publish(&inner);
-        Park::Sleep { until: Self::keep_time(&mut inner, me, next_deadline()) }
+        Park::Sleep {
+            until: Self::keep_time(&mut inner, me, next_deadline()),
+        }
     }
 
     /// Makes `me` the timekeeper if no parked M wakes early enough. Returns its deadline.
@@ -328,7 +337,10 @@ impl<T, M: Idler> Dispatch<T, M> {
     /// A thread without a P added a timer: if nobody parked wakes early enough, wake one to look.
     pub(crate) fn timer_added(&self, deadline: u64) -> Wake<M> {
         let mut inner = self.lock();
-        let covered = inner.timekeeper.as_ref().is_some_and(|(_, kept)| *kept <= deadline);
+        let covered = inner
+            .timekeeper
+            .as_ref()
+            .is_some_and(|(_, kept)| *kept <= deadline);
         if covered || inner.stopping {
             return Wake::Nobody;
         }
@@ -341,7 +353,11 @@ impl<T, M: Idler> Dispatch<T, M> {
     /// list, with an idle P if there is one. `None`: it goes on sleeping, or was handed a P.
     pub(crate) fn wake_self(&self, me: &Arc<M>) -> Option<usize> {
         let mut inner = self.lock();
-        if inner.timekeeper.as_ref().is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, me)) {
+        if inner
+            .timekeeper
+            .as_ref()
+            .is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, me))
+        {
             inner.timekeeper = None;
         }
         let at = inner.idle_ms.iter().position(|m| Arc::ptr_eq(m, me))?;
@@ -354,9 +370,15 @@ impl<T, M: Idler> Dispatch<T, M> {
     /// A parked M gives up for good: off the idle list. False: it was handed a P meanwhile.
     pub(crate) fn retire(&self, me: &Arc<M>) -> bool {
         let mut inner = self.lock();
-        let Some(at) = inner.idle_ms.iter().position(|m| Arc::ptr_eq(m, me)) else { return false };
+        let Some(at) = inner.idle_ms.iter().position(|m| Arc::ptr_eq(m, me)) else {
+            return false;
+        };
         inner.idle_ms.remove(at);
-        if inner.timekeeper.as_ref().is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, me)) {
+        if inner
+            .timekeeper
+            .as_ref()
+            .is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, me))
+        {
             inner.timekeeper = None;
         }
         true

@@ -62,7 +62,9 @@ pub(crate) struct Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("taken", &self.taken).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +96,8 @@ impl Driver {
     }
 
     fn leave(&self) {
-        self.last_turn.store(Instant::now().nanos(), Ordering::Relaxed);
+        self.last_turn
+            .store(Instant::now().nanos(), Ordering::Relaxed);
         self.taken.store(false, Ordering::Release);
     }
 

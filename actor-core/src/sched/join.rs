@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::task::TaskRef;
 use super::coop;
+use super::task::TaskRef;
 
 /// Waits for a goroutine and yields what it returned.
 ///
@@ -34,7 +34,11 @@ pub struct JoinHandle<T> {
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(task: TaskRef) -> Self {
-        Self { task, taken: false, output: PhantomData }
+        Self {
+            task,
+            taken: false,
+            output: PhantomData,
+        }
     }
 
     /// Asks the scheduler to end the goroutine at its current await; it then yields a cancelled
@@ -53,7 +57,9 @@ impl<T> JoinHandle<T> {
     /// A handle that can abort the goroutine after this one has been moved or awaited.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle { task: self.task.clone() }
+        AbortHandle {
+            task: self.task.clone(),
+        }
     }
 
     /// The goroutine's number, unique within its runtime.
@@ -67,7 +73,10 @@ impl<T> JoinHandle<T> {
         let slot = self.task.join_waker();
         if state.has_join_waker() {
             // SAFETY: while JOIN_WAKER is on the slot is read-only for both sides (I4).
-            if unsafe { &*slot }.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            if unsafe { &*slot }
+                .as_ref()
+                .is_some_and(|known| known.will_wake(waker))
+            {
                 return !state.is_complete();
             }
             if state.unset_join_waker().is_err() {
@@ -88,7 +97,10 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        assert!(!self.taken, "JoinHandle was awaited again after it had returned its value");
+        assert!(
+            !self.taken,
+            "JoinHandle was awaited again after it had returned its value"
+        );
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
         }
@@ -152,7 +164,9 @@ impl AbortHandle {
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AbortHandle").field("id", &self.task.header().id).finish()
+        f.debug_struct("AbortHandle")
+            .field("id", &self.task.header().id)
+            .finish()
     }
 }
 

@@ -60,7 +60,10 @@ fn loom_a_wake_during_or_after_a_poll_leads_to_one_that_sees_its_write() {
         });
         run_token(&shared.0, &shared.1, &shared.2);
         waker.join().unwrap();
-        assert!(shared.2.saw.load(Relaxed) >= 1, "the last poll did not see the waker's write");
+        assert!(
+            shared.2.saw.load(Relaxed) >= 1,
+            "the last poll did not see the waker's write"
+        );
         assert!(shared.2.polls.load(Relaxed) <= 2);
     });
 }
@@ -145,7 +148,11 @@ fn loom_the_output_is_dropped_once_by_the_handle_or_the_completer() {
 #[test]
 fn loom_a_joiner_that_registers_while_the_goroutine_ends_is_woken_or_told() {
     model(|| {
-        let state = Arc::new((State::new(), loom::cell::UnsafeCell::new(0), AtomicUsize::new(0)));
+        let state = Arc::new((
+            State::new(),
+            loom::cell::UnsafeCell::new(0),
+            AtomicUsize::new(0),
+        ));
         let completer = thread::spawn({
             let state = state.clone();
             move || {
@@ -173,7 +180,8 @@ fn loom_the_last_of_two_references_frees_and_sees_all_uses() {
     model(|| {
         let shared = Arc::new((State::new(), loom::cell::UnsafeCell::new(0)));
         let frees = Arc::new(AtomicUsize::new(0));
-        let release = |shared: Arc<(State, loom::cell::UnsafeCell<i32>)>, frees: Arc<AtomicUsize>| {
+        let release = |shared: Arc<(State, loom::cell::UnsafeCell<i32>)>,
+                       frees: Arc<AtomicUsize>| {
             // SAFETY: shared reads only, before the release.
             shared.1.with(|value| unsafe { assert_eq!(*value, 0) });
             if shared.0.ref_dec() {
@@ -280,7 +288,8 @@ fn loom_runnext_is_taken_once() {
             move || p.take_runnext().map(number)
         });
         let mut got: Vec<_> = p.take_runnext().map(number).into_iter().collect();
-        p.set_runnext(token(2)).unwrap_or_else(|token| got.push(number(token)));
+        p.set_runnext(token(2))
+            .unwrap_or_else(|token| got.push(number(token)));
         got.extend(thief.join().unwrap());
         got.extend(p.take_runnext().map(number));
         got.sort_unstable();
@@ -310,7 +319,10 @@ impl Idler for FakeM {
 }
 
 fn fake_m() -> Arc<FakeM> {
-    Arc::new(FakeM { handoff: AtomicUsize::new(NO_P), bell: Bell::new() })
+    Arc::new(FakeM {
+        handoff: AtomicUsize::new(NO_P),
+        bell: Bell::new(),
+    })
 }
 
 type Sched = Dispatch<usize, FakeM>;

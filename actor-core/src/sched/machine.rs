@@ -197,7 +197,9 @@ impl Worker<'_> {
     }
 
     fn p(&self) -> &Processor {
-        self.cx.p().expect("an M looks for work only while it holds a P")
+        self.cx
+            .p()
+            .expect("an M looks for work only while it holds a P")
     }
 
     fn next(&mut self) -> Option<RunToken> {
@@ -486,7 +488,9 @@ impl Worker<'_> {
         let timeout = if until != NEVER {
             Some(Instant::from_nanos(until) - Instant::now())
         } else {
-            self.shared.has_too_many_machines().then_some(tuning::MACHINE_KEEP_ALIVE)
+            self.shared
+                .has_too_many_machines()
+                .then_some(tuning::MACHINE_KEEP_ALIVE)
         };
         #[cfg(feature = "tokio")]
         if let Some(expired) = self.shared.driver.park(self.cx, timeout) {

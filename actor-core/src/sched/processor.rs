@@ -55,7 +55,11 @@ impl Processor {
     pub(crate) fn mark_poll(&self, inside: bool) {
         // ORDERING: Relaxed: a counter with one writer at a time.
         let polls = self.polls.load(Ordering::Relaxed);
-        let next = if (polls & 1 == 1) == inside { polls + 2 } else { polls + 1 };
+        let next = if (polls & 1 == 1) == inside {
+            polls + 2
+        } else {
+            polls + 1
+        };
         self.polls.store(next, Ordering::Relaxed);
     }
 

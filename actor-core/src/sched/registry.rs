@@ -43,7 +43,10 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(shards: usize) -> Self {
-        let shard = |_| Shard { list: Mutex::new(List::default()), ids: AtomicU64::new(0) };
+        let shard = |_| Shard {
+            list: Mutex::new(List::default()),
+            ids: AtomicU64::new(0),
+        };
         Self {
             shards: (0..shards.next_power_of_two()).map(shard).collect(),
             closed: AtomicBool::new(false),
@@ -76,7 +79,10 @@ impl Registry {
         }
         // SAFETY: links are ours under the lock; the head is alive by the registry's reference.
         unsafe {
-            *header.as_ref().links.get() = Links { prev: None, next: list.head };
+            *header.as_ref().links.get() = Links {
+                prev: None,
+                next: list.head,
+            };
             if let Some(old) = list.head {
                 (*old.as_ref().links.get()).prev = Some(header);
             }

@@ -33,7 +33,9 @@ pub(crate) struct Ring {
 
 impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Ring")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,7 +44,9 @@ impl Ring {
         Self {
             head: Padded(AtomicU32::new(0)),
             tail: Padded(AtomicU32::new(0)),
-            slots: (0..RING).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect(),
+            slots: (0..RING)
+                .map(|_| AtomicPtr::new(std::ptr::null_mut()))
+                .collect(),
         }
     }
 
@@ -113,17 +117,26 @@ impl Ring {
         let head = self.head.0.load(Ordering::Acquire);
         let tail = self.tail.0.load(Ordering::Relaxed);
         let n = tail.wrapping_sub(head) / 2;
-        let raws: Vec<_> =
-            (0..n).map(|i| self.slot(head.wrapping_add(i)).load(Ordering::Relaxed)).collect();
+        let raws: Vec<_> = (0..n)
+            .map(|i| self.slot(head.wrapping_add(i)).load(Ordering::Relaxed))
+            .collect();
         // ORDERING: AcqRel as in `pop`. A thief that was faster has made room: nothing to do.
         if self
             .head
             .0
-            .compare_exchange(head, head.wrapping_add(n), Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(
+                head,
+                head.wrapping_add(n),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
             .is_ok()
         {
             // SAFETY: as in `pop`, for each of the n claimed slots.
-            out.extend(raws.into_iter().map(|raw| unsafe { RunToken::from_raw(raw) }));
+            out.extend(
+                raws.into_iter()
+                    .map(|raw| unsafe { RunToken::from_raw(raw) }),
+            );
         }
     }
 
@@ -146,15 +159,23 @@ impl Ring {
         let oldest = self.slot(head).load(Ordering::Relaxed);
         for i in 1..n {
             let raw = self.slot(head.wrapping_add(i)).load(Ordering::Relaxed);
-            own.slot(own_tail.wrapping_add(i - 1)).store(raw, Ordering::Relaxed);
+            own.slot(own_tail.wrapping_add(i - 1))
+                .store(raw, Ordering::Relaxed);
         }
         // ORDERING: Release: our reads of the slots come before the owner's re-use of them.
         self.head
             .0
-            .compare_exchange(head, head.wrapping_add(n), Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(
+                head,
+                head.wrapping_add(n),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
             .ok()?;
         // ORDERING: Release pairs with the Acquire of `tail` in another thief's `steal_into`.
-        own.tail.0.store(own_tail.wrapping_add(n - 1), Ordering::Release);
+        own.tail
+            .0
+            .store(own_tail.wrapping_add(n - 1), Ordering::Release);
         // SAFETY: the exchange claimed the n slots, this one among them.
         Some(unsafe { RunToken::from_raw(oldest) })
     }

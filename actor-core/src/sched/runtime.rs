@@ -72,7 +72,9 @@ impl fmt::Debug for Shared {
 impl Shared {
     #[inline]
     pub(crate) fn processor(&self, index: usize) -> &Processor {
-        self.processors[index].get().expect("a P's index is given out after it was made")
+        self.processors[index]
+            .get()
+            .expect("a P's index is given out after it was made")
     }
 
     #[inline]
@@ -181,7 +183,8 @@ impl Shared {
     }
 
     pub(crate) fn refill_wake_tokens(&self) {
-        self.wake_tokens.store(tuning::WAKE_TOKENS, Ordering::Relaxed);
+        self.wake_tokens
+            .store(tuning::WAKE_TOKENS, Ordering::Relaxed);
     }
 
     /// Sends an M off; false when there is none and no thread could be made.
@@ -217,10 +220,12 @@ impl Shared {
         let m = Arc::new(Machine::new(id));
         m.hand(p);
         let shared = self.arc();
-        let thread = std::thread::Builder::new().name(format!("{}-m{id}", self.name)).spawn({
-            let m = m.clone();
-            move || machine::run(shared, m)
-        });
+        let thread = std::thread::Builder::new()
+            .name(format!("{}-m{id}", self.name))
+            .spawn({
+                let m = m.clone();
+                move || machine::run(shared, m)
+            });
         match thread {
             Ok(thread) => {
                 self.threads.lock().push((m, thread));
@@ -260,7 +265,9 @@ impl Shared {
 
     /// Joins the threads of Ms that have ended.
     pub(crate) fn join_retired(&self) {
-        let Some(mut threads) = self.threads.try_lock() else { return };
+        let Some(mut threads) = self.threads.try_lock() else {
+            return;
+        };
         let mut at = 0;
         while at < threads.len() {
             if threads[at].0.is_retired() {
@@ -382,12 +389,17 @@ impl Shared {
 
     /// The earliest deadline of all Ps.
     pub(crate) fn next_deadline(&self) -> u64 {
-        (0..self.processor_count()).map(|p| self.processor(p).timers.next()).min().unwrap_or(NEVER)
+        (0..self.processor_count())
+            .map(|p| self.processor(p).timers.next())
+            .min()
+            .unwrap_or(NEVER)
     }
 
     /// Fires what is due, on whichever P; returns how many.
     pub(crate) fn fire_timers(&self, now: Instant) -> usize {
-        (0..self.processor_count()).map(|p| self.processor(p).timers.fire(now.nanos())).sum()
+        (0..self.processor_count())
+            .map(|p| self.processor(p).timers.fire(now.nanos()))
+            .sum()
     }
 
     /// sysmon: fires what should have been fired a tick ago.
@@ -431,7 +443,9 @@ impl Shared {
     fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
         // The token is ours, so `cancel` can't ask anybody to queue it.
         let _ = task.header().state.cancel();
-        let task::Ran::Done = token.run() else { unreachable!("a cancelled goroutine ends") };
+        let task::Ran::Done = token.run() else {
+            unreachable!("a cancelled goroutine ends")
+        };
     }
 
     /// A goroutine has left the registry; the end of the runtime may wait for that.
@@ -454,7 +468,9 @@ impl Shared {
                 if left.is_zero() {
                     break;
                 }
-                self.drained.1.wait_for(&mut guard, left.min(Duration::from_millis(100)));
+                self.drained
+                    .1
+                    .wait_for(&mut guard, left.min(Duration::from_millis(100)));
             }
         }
         let left = self.registry.len();
@@ -560,7 +576,9 @@ impl Builder {
             None => env_number("ACTOR_PROCS")?.unwrap_or_else(|| cpus.procs()),
         };
         if procs == 0 || procs > 1024 {
-            return Err(invalid(format!("procs must be between 1 and 1024, not {procs}")));
+            return Err(invalid(format!(
+                "procs must be between 1 and 1024, not {procs}"
+            )));
         }
         if self.machines_max < procs {
             return Err(invalid(format!(
@@ -592,7 +610,9 @@ impl Builder {
             name: self.name,
         });
         let runtime = Runtime {
-            handle: Handle { shared: shared.clone() },
+            handle: Handle {
+                shared: shared.clone(),
+            },
             sysmon: None,
             shutdown_within: self.shutdown_within,
         };
@@ -608,7 +628,9 @@ fn env_number(name: &str) -> io::Result<Option<usize>> {
     match std::env::var(name) {
         Err(_) => Ok(None),
         Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-            invalid(format!("the environment variable {name} must be a number, not {text:?}"))
+            invalid(format!(
+                "the environment variable {name} must be a number, not {text:?}"
+            ))
         }),
     }
 }
@@ -679,7 +701,9 @@ impl Runtime {
                 wake
             };
             if !shared.send(wake) {
-                return Err(io::Error::other("the system refused a thread for a machine"));
+                return Err(io::Error::other(
+                    "the system refused a thread for a machine",
+                ));
             }
         }
         let sysmon = std::thread::Builder::new()
@@ -750,7 +774,9 @@ impl Runtime {
     }
 
     fn end(&mut self, within: Duration) -> Result<(), LeftBehind> {
-        let Some(sysmon) = self.sysmon.take() else { return Ok(()) };
+        let Some(sysmon) = self.sysmon.take() else {
+            return Ok(());
+        };
         let shared = self.handle.shared.clone();
         let on_own_machine =
             context::with(|cx| cx.is_some_and(|cx| Arc::ptr_eq(&cx.shared, &shared)));
@@ -766,7 +792,13 @@ impl Runtime {
         }
         let clean = shared.stop(within);
         let _ = sysmon.join();
-        if clean { Ok(()) } else { Err(LeftBehind { goroutines: shared.registry.len() }) }
+        if clean {
+            Ok(())
+        } else {
+            Err(LeftBehind {
+                goroutines: shared.registry.len(),
+            })
+        }
     }
 }
 
@@ -786,7 +818,11 @@ pub struct LeftBehind {
 
 impl fmt::Display for LeftBehind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} goroutines did not yield before the runtime's end", self.goroutines)
+        write!(
+            f,
+            "{} goroutines did not yield before the runtime's end",
+            self.goroutines
+        )
     }
 }
 

@@ -173,20 +173,28 @@ impl State {
 
     /// Publishes the waker that the join handle has just written into its slot.
     pub(crate) fn set_join_waker(&self) -> Result<(), AlreadyComplete> {
-        self.update_unless_complete(|word| word | JOIN_WAKER).map(|_| ())
+        self.update_unless_complete(|word| word | JOIN_WAKER)
+            .map(|_| ())
     }
 
     /// Takes the slot back, to write another waker.
     pub(crate) fn unset_join_waker(&self) -> Result<(), AlreadyComplete> {
-        self.update_unless_complete(|word| word & !JOIN_WAKER).map(|_| ())
+        self.update_unless_complete(|word| word & !JOIN_WAKER)
+            .map(|_| ())
     }
 
     /// Gives up interest in the output.
     pub(crate) fn drop_join(&self) -> JoinDropped {
         match self.update_unless_complete(|word| word & !(JOIN_INTEREST | JOIN_WAKER)) {
-            Ok(old) => JoinDropped { drop_output: false, drop_waker: old & JOIN_WAKER != 0 },
+            Ok(old) => JoinDropped {
+                drop_output: false,
+                drop_waker: old & JOIN_WAKER != 0,
+            },
             // The completer may still be reading the waker: it is dropped with the memory.
-            Err(AlreadyComplete) => JoinDropped { drop_output: true, drop_waker: false },
+            Err(AlreadyComplete) => JoinDropped {
+                drop_output: true,
+                drop_waker: false,
+            },
         }
     }
 
@@ -198,12 +206,10 @@ impl State {
             }
             // ORDERING: Release: publishes the join waker to `complete`'s Acquire. Acquire: pairs
             // with `complete`'s Release when the exchange fails.
-            match self.0.compare_exchange_weak(
-                word,
-                f(word),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self
+                .0
+                .compare_exchange_weak(word, f(word), Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(old) => return Ok(old),
                 Err(now) => word = now,
             }

@@ -107,7 +107,14 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
     let mut stands_still = injected;
     let mut computing = 0;
     let count = shared.processor_count();
-    watches.resize(count, Watch { polls: 0, since: now, computes: false });
+    watches.resize(
+        count,
+        Watch {
+            polls: 0,
+            since: now,
+            computes: false,
+        },
+    );
     for (index, watch) in watches.iter_mut().enumerate() {
         let p = shared.processor(index);
         let polls = p.polls();
@@ -118,7 +125,11 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             shared.stuck.fetch_sub(1, Ordering::AcqRel);
         }
         if polls != watch.polls {
-            *watch = Watch { polls, since: now, computes: false };
+            *watch = Watch {
+                polls,
+                since: now,
+                computes: false,
+            };
             continue;
         }
         // The same poll as a tick ago, or an M that the kernel suspended between two.
@@ -159,7 +170,9 @@ fn compensate(shared: &Arc<Shared>, computing: usize) {
             if inner.stopping || !inner.idle_ps.is_empty() || running + beyond >= shared.procs {
                 return;
             }
-            let Some(p) = inner.spare_ps.pop().or_else(|| shared.new_spare_p()) else { return };
+            let Some(p) = inner.spare_ps.pop().or_else(|| shared.new_spare_p()) else {
+                return;
+            };
             inner.held += 1;
             let wake = shared.dispatch.hand_to_someone(&mut inner, p);
             shared.dispatch.publish(&inner);

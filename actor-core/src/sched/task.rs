@@ -288,10 +288,15 @@ unsafe fn finish<F: Future>(
     mut output: Result<F::Output, JoinError>,
 ) {
     // SAFETY: the stage is ours; it is overwritten below without being dropped again.
-    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { std::ptr::drop_in_place(stage) }));
+    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
+        std::ptr::drop_in_place(stage)
+    }));
     if let Err(payload) = dropped {
         // The value of a goroutine whose future panics in Drop is not trusted: the panic is told.
-        discard(std::mem::replace(&mut output, Err(JoinError::panicked(payload))));
+        discard(std::mem::replace(
+            &mut output,
+            Err(JoinError::panicked(payload)),
+        ));
     }
     // SAFETY: the old stage was dropped above.
     unsafe { stage.write(Stage::Finished(output)) };

@@ -34,8 +34,10 @@ impl Wake for ThreadWaker {
 pub(crate) fn block_on_thread<F: Future>(future: F) -> F::Output {
     blocking(|| {
         let mut future = pin!(future);
-        let notes =
-            Arc::new(ThreadWaker { thread: thread::current(), woken: AtomicBool::new(false) });
+        let notes = Arc::new(ThreadWaker {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        });
         let waker = Waker::from(notes.clone());
         let mut cx = Context::from_waker(&waker);
         loop {

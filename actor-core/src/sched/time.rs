@@ -38,7 +38,11 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until an instant; ready at once if it lies in the past. See [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, registered: None, fired: false }
+    Sleep {
+        deadline,
+        registered: None,
+        fired: false,
+    }
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -140,8 +144,14 @@ impl fmt::Debug for Sleep {
 /// ```
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    assert!(!period.is_zero(), "the period of an interval must be longer than zero");
-    Interval { sleep: sleep(period), period }
+    assert!(
+        !period.is_zero(),
+        "the period of an interval must be longer than zero"
+    );
+    Interval {
+        sleep: sleep(period),
+        period,
+    }
 }
 
 /// What [`interval`] returns.
@@ -193,7 +203,10 @@ impl Interval {
 /// # });
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), sleep: sleep(duration) }
+    Timeout {
+        future: future.into_future(),
+        sleep: sleep(duration),
+    }
 }
 
 pin_project! {

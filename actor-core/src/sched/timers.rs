@@ -60,7 +60,10 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self { heap: Mutex::new(Heap::default()), next: AtomicU64::new(NEVER) }
+        Self {
+            heap: Mutex::new(Heap::default()),
+            next: AtomicU64::new(NEVER),
+        }
     }
 
     /// The earliest deadline in nanoseconds, or [`NEVER`].
@@ -94,8 +97,14 @@ impl Timers {
     /// Whether the timer still waits; if so it will wake `waker` from now on.
     pub(crate) fn refresh(&self, key: TimerKey, waker: &Waker) -> bool {
         let mut heap = self.heap.lock();
-        let Some(slot) = heap.live(key) else { return false };
-        if slot.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        let Some(slot) = heap.live(key) else {
+            return false;
+        };
+        if slot
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             return true;
         }
         let old = slot.waker.replace(waker.clone());
@@ -117,7 +126,9 @@ impl Timers {
             {
                 let mut heap = self.heap.lock();
                 while n < batch.len() {
-                    let Some(waker) = heap.pop_due(now) else { break };
+                    let Some(waker) = heap.pop_due(now) else {
+                        break;
+                    };
                     batch[n] = waker;
                     n += 1;
                 }
@@ -146,24 +157,35 @@ impl Heap {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
-                self.slots.push(Slot { generation: 0, place, waker: None });
+                self.slots.push(Slot {
+                    generation: 0,
+                    place,
+                    waker: None,
+                });
                 (self.slots.len() - 1) as u32
             }
         };
         let entry = &mut self.slots[slot as usize];
         entry.place = place;
         entry.waker = Some(waker);
-        let key = TimerKey { slot, generation: entry.generation };
+        let key = TimerKey {
+            slot,
+            generation: entry.generation,
+        };
         self.seq += 1;
-        self.entries.push(Entry { deadline, seq: self.seq, slot });
+        self.entries.push(Entry {
+            deadline,
+            seq: self.seq,
+            slot,
+        });
         self.sift_up(place as usize);
         key
     }
 
     fn live(&mut self, key: TimerKey) -> Option<&mut Slot> {
-        self.slots.get_mut(key.slot as usize).filter(|slot| {
-            slot.generation == key.generation && slot.waker.is_some()
-        })
+        self.slots
+            .get_mut(key.slot as usize)
+            .filter(|slot| slot.generation == key.generation && slot.waker.is_some())
     }
 
     fn cancel(&mut self, key: TimerKey) -> Option<Waker> {
@@ -214,7 +236,11 @@ impl Heap {
             let first = at * ARITY + 1;
             let children = first..(first + ARITY).min(self.entries.len());
             let Some(least) = children.reduce(|a, b| {
-                if self.entries[b].before(&self.entries[a]) { b } else { a }
+                if self.entries[b].before(&self.entries[a]) {
+                    b
+                } else {
+                    a
+                }
             }) else {
                 return at;
             };

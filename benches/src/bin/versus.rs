@@ -30,7 +30,7 @@ const IDLE_ACTORS: usize = 100_000;
 struct Options {
     quick: bool,
     rounds: Option<usize>,
-    /// Part of the names of the works to run; empty for all.
+    /// How the names of the works to run begin; empty for all.
     only: String,
     /// Part of the names of the peers to run; empty for all.
     peer: String,
@@ -70,37 +70,7 @@ fn main() -> ExitCode {
     if let Some(peer) = &options.idle {
         return print_idle_bytes(peer);
     }
-    let wanted = |name: &str| name.contains(&options.only);
-    let rounds = value()?.parse().map_err(|e| format!("--rounds: {e}"))?;
-                options.rounds = Some(rounds).filter(|n| *n > 0);
-            }
-            "--only" => options.only = value()?,
-            "--peer" => options.peer = value()?,
-            "--json" => options.json = Some(value()?),
-            "--idle" => options.idle = Some(value()?),
-            _ => return Err(format!("unknown option {arg}; see the top of versus.rs")),
-        }
-    }
-    Ok(options)
-}
-
-fn main() -> ExitCode {
-    let options = match options() {
-        Ok(options) => options,
-        Err(what) => {
-            eprintln!("versus: {what}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if let Some(peer) = &options.idle {
-        return print_idle_bytes(peer);
-    }
-    let wanted = |name: &str| {
-        options
-            .only
-            .as_ref()
-            .is_none_or(|only| name.contains(only.as_str()))
-    };
+    let wanted = |name: &str| name.starts_with(&options.only);
     let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 11 });
     println!("{} cores, {rounds} rounds, medians\n", cores());
 
@@ -112,7 +82,9 @@ fn main() -> ExitCode {
         .into_iter()
         .filter(|idle| wanted(idle_name(*idle)))
     {
-        let peers = PEERS.into_iter().filter(|peer| peer.contains(&options.peer));
+        let peers = PEERS
+            .into_iter()
+            .filter(|peer| peer.contains(&options.peer));
         cells.extend(peers.map(|peer| idle_bytes(peer, idle)));
     }
     for offence in Offence::ALL
@@ -282,7 +254,11 @@ fn worst_gaps(offence: Offence, rounds: usize, options: &Options) -> Vec<Cell> {
             tickers[turn].samples.push(gap.ticker_ms);
         }
     }
-    for cell in pairs.iter().chain(&tickers).filter(|cell| !cell.samples.is_empty()) {
+    for cell in pairs
+        .iter()
+        .chain(&tickers)
+        .filter(|cell| !cell.samples.is_empty())
+    {
         eprintln!(
             "{:34} {:12} {:>12} ms",
             cell.work,
