@@ -251,8 +251,8 @@ async fn restarted(restart: Restart, end: impl AsyncFn(&ActorRef<Probe>)) -> boo
 fn permanent_transient_and_temporary_are_restarted_as_their_exit_reasons_say() {
     run(async {
         let normal = async |p: &ActorRef<Probe>| drop(p.stop().await);
-        let by_itself = async |p: &ActorRef<Probe>| drop(Probe::stop_self(p).await);
-        let panic = async |p: &ActorRef<Probe>| drop(Probe::panic(p).await);
+        let by_itself = async |p: &ActorRef<Probe>| _ = Probe::stop_self(p).await;
+        let panic = async |p: &ActorRef<Probe>| _ = Probe::panic(p).await;
         let kill = async |p: &ActorRef<Probe>| drop(p.kill().await);
         assert!(restarted(Restart::Permanent, normal).await);
         assert!(restarted(Restart::Permanent, by_itself).await);

@@ -137,6 +137,8 @@ enum Next<M> {
     Stop,
 }
 
+// Not an `async fn`: the bound says `Send` here, where it can be read, not at the spawn.
+#[allow(clippy::manual_async_fn)]
 fn serve<'a, A: Actor>(
     state: &'a mut A,
     ctx: &'a Ctx<A>,

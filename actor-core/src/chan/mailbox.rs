@@ -219,9 +219,9 @@ impl<M> Mailbox<M> {
         }
         self.waking.store(true, Ordering::Relaxed);
         self.word.unlock(now);
-        // SAFETY: we cleared `PARKED`, so the waker is there, and the receiver doesn't replace it
-        // while `waking` is true; the receiver's park (Release) made it visible to our lock.
         self.waker.with(|waker| {
+            // SAFETY: we cleared `PARKED`, so the waker is there, and the receiver doesn't replace
+            // it while `waking` is true; its park (Release) made it visible to our lock.
             if let Some(waker) = unsafe { &*waker } {
                 waker.wake_by_ref();
             }

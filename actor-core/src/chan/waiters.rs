@@ -249,11 +249,6 @@ impl<T> WaitList<T> {
         waker.map(|waker| (result, waker))
     }
 
-    /// Whether this waiter is the first in the queue.
-    pub(crate) fn is_first(&self, waiter: Pin<&mut Waiter<T>>) -> bool {
-        ptr::eq(self.first(), &raw const *waiter)
-    }
-
     /// Takes the first waiter's waker and leaves the waiter in the queue: a call to compete.
     /// `None` if it was called already and has not polled since, or if nobody waits.
     pub(crate) fn call_first(&mut self) -> Option<Waker> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::machine::Machine;
 use super::processor::Processor;
-use super::runtime::Shared;
+use super::shared::Shared;
 use super::task::RunToken;
 
 #[derive(Debug)]

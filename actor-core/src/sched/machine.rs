@@ -21,7 +21,7 @@ use super::clock::Instant;
 use super::context::{self, Context};
 use super::dispatch::{Idler, Park};
 use super::processor::Processor;
-use super::runtime::Shared;
+use super::shared::Shared;
 use super::task::{Ran, RunToken};
 use super::timers::NEVER;
 use super::{cpus, tuning};
@@ -366,7 +366,7 @@ impl Worker<'_> {
                 // I/O waits for somebody to look: rather from inside the driver.
                 return None;
             }
-            if round % 16 == 0 && started.elapsed() >= tuning::SPIN {
+            if round.is_multiple_of(16) && started.elapsed() >= tuning::SPIN {
                 return None;
             }
             for _ in 0..20 {

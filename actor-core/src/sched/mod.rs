@@ -14,7 +14,7 @@
 //! Start reading with `state.rs` (the life of a G), `dispatch.rs` (parking, and why no wake-up is
 //! lost) and `machine.rs` (what an M does). This layer uses nothing else of the crate but `shim`.
 //! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, and in single places of
-//! `processor.rs`, `context.rs`, `join.rs`, `runtime.rs` and `cpus.rs`.
+//! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
 mod clock;
 mod context;
@@ -32,6 +32,7 @@ mod processor;
 mod registry;
 mod ring;
 mod runtime;
+mod shared;
 mod state;
 mod sysmon;
 mod task;

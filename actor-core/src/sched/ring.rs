@@ -114,6 +114,7 @@ impl Ring {
 
     /// Owner only: takes the older half at once, to hand it on when the ring is full.
     pub(crate) fn pop_half(&self, out: &mut Vec<RunToken>) {
+        // ORDERING: as in `pop`.
         let head = self.head.0.load(Ordering::Acquire);
         let tail = self.tail.0.load(Ordering::Relaxed);
         let n = tail.wrapping_sub(head) / 2;

@@ -199,6 +199,7 @@ impl State {
     }
 
     fn update_unless_complete(&self, f: impl Fn(u64) -> u64) -> Result<u64, AlreadyComplete> {
+        // ORDERING: Acquire: pairs with `complete`'s Release.
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             if word & COMPLETE != 0 {

@@ -21,7 +21,7 @@
 
 use super::clock::Instant;
 use super::dispatch::Wake;
-use super::runtime::Shared;
+use super::shared::Shared;
 use super::tuning;
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicBool, Ordering};

@@ -28,7 +28,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use super::join::JoinError;
 use super::mem;
 use super::registry::Links;
-use super::runtime::Shared;
+use super::shared::Shared;
 use super::state::{Idle, Notify, Start, State};
 
 /// What became of a run token.
@@ -254,10 +254,12 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
             let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
             let mut cx = Context::from_waker(&waker);
             let polled = catch_unwind(AssertUnwindSafe(|| {
-                // SAFETY: RUNNING makes us the only one to touch the stage, and it is `Running`
-                // until completion. The future is pinned: it is dropped in place, never moved.
+                // SAFETY: RUNNING makes us the only one to touch the stage.
                 match unsafe { &mut *stage } {
-                    Stage::Running(future) => unsafe { Pin::new_unchecked(future) }.poll(&mut cx),
+                    Stage::Running(future) => {
+                        // SAFETY: it is dropped in place (`finish`), never moved.
+                        unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
+                    }
                     _ => unreachable!("a completed goroutine has no run token"),
                 }
             }));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::clock::Instant;
-use super::runtime::Shared;
+use super::shared::Shared;
 use super::timers::TimerKey;
 use super::{context, coop};
 
