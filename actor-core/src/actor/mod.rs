@@ -36,6 +36,8 @@ mod exit;
 mod handle;
 mod incarnation;
 mod life;
+#[cfg(all(test, not(actor_loom)))]
+mod sizes;
 mod start;
 mod ticker;
 

@@ -360,7 +360,8 @@ impl<T> Receiver<T> {
     /// Waiting receivers are served in the order they came. Go's `v, ok := <-ch`.
     ///
     /// Dropping the future loses nothing: a value that was handed to it goes to the next receiver,
-    /// at its old place in the order.
+    /// at its old place in the order. (If the channel was closed meanwhile, other receivers may have
+    /// seen `None` by then; this one's next receive finds the value.)
     ///
     /// ```
     /// # let rt = actor_core::sched::Runtime::new()?;

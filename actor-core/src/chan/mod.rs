@@ -14,6 +14,8 @@
 
 mod channel;
 mod error;
+#[cfg(all(test, actor_loom))]
+pub(crate) mod loom_models;
 mod mailbox;
 #[cfg(all(test, not(actor_loom)))]
 mod mailbox_tests;

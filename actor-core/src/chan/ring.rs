@@ -13,7 +13,7 @@ use std::ptr::{self, NonNull};
 use crate::sched::mem;
 
 /// The slots of a first block: enough for an actor that is asked one thing at a time.
-const FIRST_CAPACITY_LOG2: usize = 2;
+const FIRST_CAPACITY_LOG2: usize = if cfg!(actor_loom) { 0 } else { 2 };
 
 /// Blocks start at multiples of this, so that the capacity's log2 fits below.
 const ALIGN: usize = 32;

@@ -9,6 +9,9 @@
 //!   store may set the flags as well: an uncontended lock/unlock pair costs one RMW.
 //! - [`Locked`] pairs the word with the value that it guards, for those who need no flags.
 //!
+//! loom cannot explore spinning, so its builds put [`modelled::WordLock`] in the place of
+//! [`SpinWord`]: the same word, behind a mutex that loom knows. `SpinWord` has a model of its own.
+//!
 //! Rejected: parking_lot's raw mutex (its unlock is a second RMW, and the flags would be a third);
 //! a queue of parked waiters (needs memory, and the sections are shorter than a futex call).
 
@@ -21,10 +24,15 @@ use crate::shim::atomic::{AtomicU8, Ordering};
 /// Bit 0: somebody is in the section.
 pub(crate) const LOCKED: u8 = 1;
 
-/// The lock word: see the file's comment.
-pub(crate) struct WordLock(AtomicU8);
+#[cfg(not(actor_loom))]
+pub(crate) use SpinWord as WordLock;
+#[cfg(actor_loom)]
+pub(crate) use modelled::WordLock;
 
-impl WordLock {
+/// The lock word: see the file's comment.
+pub(crate) struct SpinWord(AtomicU8);
+
+impl SpinWord {
     #[inline]
     pub(crate) fn new(flags: u8) -> Self {
         debug_assert_eq!(flags & LOCKED, 0);
@@ -83,9 +91,73 @@ impl WordLock {
     }
 }
 
-impl fmt::Debug for WordLock {
+impl fmt::Debug for SpinWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WordLock({:#010b})", self.peek())
+        write!(f, "SpinWord({:#010b})", self.peek())
+    }
+}
+
+#[cfg(actor_loom)]
+mod modelled {
+    //! `SpinWord`'s interface for models: waiting for the section blocks, instead of spinning.
+
+    use loom::sync::{Mutex, MutexGuard};
+
+    use super::{AtomicU8, LOCKED, Ordering, UnsafeCell};
+
+    #[derive(Debug)]
+    pub(crate) struct WordLock {
+        word: AtomicU8,
+        /// The owner's guard. Declared before the mutex that it borrows.
+        held: UnsafeCell<Option<MutexGuard<'static, ()>>>,
+        section: Box<Mutex<()>>,
+    }
+
+    // SAFETY: `held` is touched only by the section's owner.
+    unsafe impl Send for WordLock {}
+    // SAFETY: as above.
+    unsafe impl Sync for WordLock {}
+
+    impl WordLock {
+        pub(crate) fn new(flags: u8) -> Self {
+            Self {
+                word: AtomicU8::new(flags),
+                held: UnsafeCell::new(None),
+                section: Box::new(Mutex::new(())),
+            }
+        }
+
+        pub(crate) fn peek(&self) -> u8 {
+            self.word.load(Ordering::Acquire)
+        }
+
+        pub(crate) fn lock(&self) -> u8 {
+            let guard = self.section.lock().unwrap();
+            // SAFETY: only the lifetime changes; the guard is dropped in `unlock`, before the boxed
+            // mutex is.
+            let guard = unsafe {
+                std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard)
+            };
+            // SAFETY: we are the section's owner.
+            self.held.with_mut(|held| unsafe { *held = Some(guard) });
+            self.word.fetch_or(LOCKED, Ordering::Relaxed)
+        }
+
+        pub(crate) fn unlock(&self, flags: u8) {
+            // SAFETY: we are still the section's owner.
+            let guard = self.held.with_mut(|held| unsafe { (*held).take() });
+            // ORDERING: Release pairs with `peek`.
+            self.word.store(flags, Ordering::Release);
+            drop(guard);
+        }
+
+        pub(crate) fn transition(&self, from: u8, to: u8) -> bool {
+            let _guard = self.section.lock().unwrap();
+            // ORDERING: as in `SpinWord`.
+            self.word
+                .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        }
     }
 }
 

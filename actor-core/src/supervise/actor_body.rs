@@ -30,7 +30,7 @@ impl<A: Actor> ActorBody<A> {
 }
 
 impl<A: Actor> Body for ActorBody<A> {
-    fn start(&self, link: ChildLink) -> Begun {
+    fn start(&self, mut link: ChildLink) -> Begun {
         // The arguments are made by user code.
         match caught(|| (*self.args.lock())()) {
             Ok(args) => spawn(&self.cell, args, link),

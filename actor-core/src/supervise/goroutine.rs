@@ -145,7 +145,7 @@ struct Seed<Fut> {
 
 async fn live<Fut: Future<Output: Outcome>>(seed: Seed<Fut>) {
     // The link is declared first, and so dropped last: after the future, however this ends.
-    let Seed { link, future } = seed;
+    let Seed { mut link, future } = seed;
     // In a block of ours, so that the user's future is dropped inside of what is caught.
     let ended = Caught::new(async move {
         let outcome = future.await;
@@ -160,7 +160,7 @@ where
     F: FnMut(StopSignal) -> Option<Fut> + Send + 'static,
     Fut: Future<Output: Outcome> + Send + 'static,
 {
-    fn start(&self, link: ChildLink) -> Begun {
+    fn start(&self, mut link: ChildLink) -> Begun {
         let stop = StopSignal::new();
         match caught(|| (self.make.lock().0)(stop.clone())) {
             Ok(Some(future)) => {

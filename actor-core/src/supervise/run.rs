@@ -144,7 +144,7 @@ impl Drop for Run {
         if self.shared.life.ended(reason.clone()) == Burial::Yours {
             self.shared.bury();
         }
-        if let Some(parent) = parent {
+        if let Some(mut parent) = parent {
             parent.ended(reason);
         }
     }
@@ -190,7 +190,7 @@ impl Link for ChildLink {
         }
     }
 
-    fn ended(mut self, reason: ExitReason) {
+    fn ended(&mut self, reason: ExitReason) {
         self.tell_end(reason);
     }
 }

@@ -12,6 +12,8 @@
 //! and `wait_group.rs`.
 
 mod buf_pool;
+#[cfg(all(test, actor_loom))]
+mod loom_models;
 mod mutex;
 mod once;
 mod pool;

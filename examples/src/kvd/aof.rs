@@ -1,0 +1,365 @@
+//! The append-only-file actor: makes writes durable, many at a time.
+//!
+//! ```text
+//!  shard ──append(records, ticket)──▶ mailbox ──▶ pending ──one write, one fdatasync──▶ kvd.aof
+//!                                                    └──▶ then every ticket is settled ──▶ connections
+//! ```
+//!
+//! - Group commit: records gather while more messages wait in the mailbox; the last of them commits
+//!   for all. While a sync runs the next group gathers, so the disk is never idle under load and a
+//!   lone write never waits for company.
+//! - A shard sends its records in the order in which it applied them, and this actor writes in the
+//!   order of its mailbox: per key, the file tells what happened.
+//! - Each [`Ticket`] is settled exactly once, by its drop if need be; the connection waits for it
+//!   before it answers. So an answered write is as safe as `--fsync` says.
+//! - A failed write (a full disk) is cut back to whole records and tried again every second; until
+//!   it succeeds, writes are refused with `MISCONF`, as Redis does. A failed sync is final: the
+//!   system may have dropped the data it could not write, so writes are refused until a restart.
+//! - A crash of this actor loses what was pending, which the shards have applied. Its next
+//!   incarnation publishes a new epoch: a shard that sees it rebuilds itself from the file, and
+//!   records of an older epoch are not accepted.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actor_core::chan::Sender;
+use actor_core::prelude::*;
+use rustix::fs::{FlockOperation, flock};
+
+use super::config::Fsync;
+use super::log::{self, Scan};
+
+/// A group is committed at this size even if more is waiting.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+/// A larger buffer is given back once it is written.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// What others may know about the log without asking its actor.
+#[derive(Debug, Default)]
+pub(crate) struct LogState {
+    /// The incarnation that writes the log.
+    epoch: AtomicU64,
+    /// Why writes are refused, if they are.
+    fault: Mutex<Option<Arc<str>>>,
+    /// Bytes in the file.
+    len: AtomicU64,
+    /// Syncs so far: less than the writes, when groups are committed.
+    syncs: AtomicU64,
+}
+
+impl LogState {
+    // ORDERING: SeqCst throughout: these are read once per batch, where it does not show.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn fault(&self) -> Option<Arc<str>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a batch's writes ended.
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) shard: usize,
+    pub(crate) result: Result<(), Arc<str>>,
+}
+
+/// A connection's claim to hear when its writes are safe. Dropping it says that they are not.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    shard: usize,
+    /// The connection's channel; taken when the ticket is settled.
+    to: Option<Sender<Ack>>,
+}
+
+impl Ticket {
+    pub(crate) fn new(shard: usize, to: Sender<Ack>) -> Self {
+        Self {
+            shard,
+            to: Some(to),
+        }
+    }
+
+    pub(crate) fn settle(mut self, result: Result<(), Arc<str>>) {
+        self.send(result);
+    }
+
+    fn send(&mut self, result: Result<(), Arc<str>>) {
+        if let Some(to) = self.to.take() {
+            // The channel has room for a ticket of each shard; a connection that is gone has no
+            // use for the answer.
+            let _ = to.try_send(Ack {
+                shard: self.shard,
+                result,
+            });
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.send(Err("the write was interrupted and may be lost".into()));
+    }
+}
+
+/// What a shard logs for one batch.
+#[derive(Debug)]
+pub(crate) struct Records {
+    /// The epoch in which the shard's data was read.
+    pub(crate) epoch: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ticket: Option<Ticket>,
+}
+
+/// Where the log stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    pub(crate) epoch: u64,
+    pub(crate) len: u64,
+}
+
+/// Why the log can't be used.
+#[derive(Debug)]
+pub(crate) struct AofError {
+    path: PathBuf,
+    what: &'static str,
+    cause: Arc<str>,
+}
+
+impl fmt::Display for AofError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "can't {} {}: {}",
+            self.what,
+            self.path.display(),
+            self.cause
+        )
+    }
+}
+
+impl std::error::Error for AofError {}
+
+/// What the actor is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct AofConfig {
+    pub(crate) path: PathBuf,
+    pub(crate) fsync: Fsync,
+    pub(crate) state: Arc<LogState>,
+}
+
+/// The actor's state.
+#[derive(Debug)]
+pub(crate) struct Aof {
+    config: AofConfig,
+    file: File,
+    epoch: u64,
+    /// Bytes of whole records in the file.
+    len: u64,
+    /// Whether something was written since the last sync.
+    unsynced: bool,
+    /// Set by a failed sync: no more writes.
+    broken: bool,
+    pending: Vec<u8>,
+    tickets: Vec<Ticket>,
+}
+
+#[actor(mailbox = buffered(1024), name = "aof", vis = pub(crate))]
+impl Aof {
+    /// Opens the log, checks all of it, and cuts a damaged tail off.
+    #[init]
+    async fn open(config: AofConfig, ctx: &Ctx<Self>) -> Result<Self, AofError> {
+        let epoch = ctx.incarnation();
+        let opened = actor_core::blocking(|| open_checked(&config.path));
+        let (file, scan) = opened.map_err(|(what, error)| AofError {
+            path: config.path.clone(),
+            what,
+            cause: error.to_string().into(),
+        })?;
+        config.state.epoch.store(epoch, Ordering::SeqCst);
+        config.state.len.store(scan.end, Ordering::SeqCst);
+        *config.state.lock() = None;
+        Ok(Self {
+            config,
+            file,
+            epoch,
+            len: scan.end,
+            unsynced: false,
+            broken: false,
+            pending: Vec::new(),
+            tickets: Vec::new(),
+        })
+    }
+
+    /// Takes records to be written; their ticket is settled once they are.
+    pub(crate) fn append(&mut self, records: Records, ctx: &Ctx<Self>) {
+        if records.epoch != self.epoch {
+            return; // the ticket's drop tells the connection
+        }
+        self.pending.extend_from_slice(&records.bytes);
+        self.tickets.extend(records.ticket);
+        if ctx.handle().mailbox_len() == 0 || self.pending.len() >= GROUP_BYTES_MAX {
+            self.commit();
+        }
+    }
+
+    /// Writes all that was appended before, and says where the file ends now.
+    pub(crate) fn flush(&mut self) -> Result<Position, AofError> {
+        self.commit();
+        match self.config.state.fault() {
+            Some(cause) if !self.pending.is_empty() => Err(AofError {
+                path: self.config.path.clone(),
+                what: "write to",
+                cause,
+            }),
+            _ => Ok(Position {
+                epoch: self.epoch,
+                len: self.len,
+            }),
+        }
+    }
+
+    /// `DEBUG PANIC aof`.
+    pub(crate) fn crash(&mut self) {
+        panic!("asked to by DEBUG PANIC");
+    }
+
+    #[every(seconds = 1)]
+    fn each_second(&mut self) {
+        self.commit();
+        if self.config.fsync == Fsync::EverySecond {
+            self.sync();
+        }
+    }
+
+    #[stopped]
+    fn close(mut self) {
+        self.commit();
+        self.sync();
+    }
+}
+
+impl Aof {
+    /// Writes what is pending, syncs it if so configured, and settles the tickets.
+    fn commit(&mut self) {
+        if !self.pending.is_empty() && !self.broken {
+            let always = self.config.fsync == Fsync::Always;
+            // A disk may take its time: others run meanwhile. To the page cache it is quicker to
+            // write than to hand over.
+            let write = || (&self.file).write_all(&self.pending);
+            match if always {
+                actor_core::blocking(write)
+            } else {
+                write()
+            } {
+                Ok(()) => {
+                    self.len += self.pending.len() as u64;
+                    self.config.state.len.store(self.len, Ordering::SeqCst);
+                    self.unsynced = true;
+                    self.pending.clear();
+                    self.pending.shrink_to(KEPT_BYTES_MAX);
+                    self.set_fault(None);
+                    if always {
+                        self.sync();
+                    }
+                }
+                Err(error) => {
+                    // What was written of a record must not stand before the next attempt. If even
+                    // that fails, the attempt after a restart finds and cuts the torn record.
+                    self.broken = self.file.set_len(self.len).is_err();
+                    self.set_fault(Some(error.to_string()));
+                }
+            }
+        }
+        if !self.tickets.is_empty() {
+            let result = self.config.state.fault().map_or(Ok(()), Err);
+            self.tickets
+                .drain(..)
+                .for_each(|ticket| ticket.settle(result.clone()));
+        }
+    }
+
+    fn sync(&mut self) {
+        if !self.unsynced || self.broken {
+            return;
+        }
+        match actor_core::blocking(|| self.file.sync_data()) {
+            Ok(()) => {
+                self.unsynced = false;
+                self.config.state.syncs.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(error) => {
+                self.broken = true;
+                self.set_fault(Some(format!("fdatasync: {error}; restart the daemon")));
+            }
+        }
+    }
+
+    fn set_fault(&self, fault: Option<String>) {
+        let mut current = self.config.state.lock();
+        match (&*current, &fault) {
+            (None, Some(text)) => eprintln!("kvd: writes are refused: {text}"),
+            (Some(_), None) => eprintln!("kvd: the log can be written again"),
+            _ => return,
+        }
+        *current = fault.map(Into::into);
+    }
+}
+
+/// Opens and locks the log, makes it if it is missing, and cuts what is not whole.
+fn open_checked(path: &Path) -> Result<(File, Scan), (&'static str, io::Error)> {
+    let open = || {
+        File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+    };
+    let mut file = open().map_err(|error| ("open", error))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        let text = "another daemon uses it; choose another --dir";
+        ("lock", io::Error::new(io::ErrorKind::WouldBlock, text))
+    })?;
+    let mut scan = log::scan(path, u64::MAX, |_| true, |_| ()).map_err(|error| ("read", error))?;
+    if let Some(damage) = scan.damage {
+        let aside = PathBuf::from(format!("{}.cut-{}", path.display(), scan.end));
+        log::cut(&mut file, scan.end, &aside).map_err(|error| ("cut", error))?;
+        eprintln!(
+            "kvd: {}: {damage} at offset {}: cut there, {} whole records kept; the rest is in {}",
+            path.display(),
+            scan.end,
+            scan.records,
+            aside.display(),
+        );
+    }
+    if scan.end == 0 {
+        begin(&mut file, path).map_err(|error| ("begin", error))?;
+        scan.end = log::MAGIC.len() as u64;
+    }
+    Ok((file, scan))
+}
+
+/// Makes an empty file a log, durably: its name is in its folder's data.
+fn begin(file: &mut File, path: &Path) -> io::Result<()> {
+    file.write_all(log::MAGIC)?;
+    file.sync_all()?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+}
