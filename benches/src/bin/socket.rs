@@ -64,8 +64,11 @@ fn driver_thread() -> Duration {
     })
 }
 
+/// A way to have sockets, and how to measure it.
+type Kind = (&'static str, fn() -> Duration);
+
 fn main() {
-    let kinds: [(&str, fn() -> Duration); 4] = [
+    let kinds: [Kind; 4] = [
         ("tokio, current thread", || {
             in_tokio(tokio::runtime::Builder::new_current_thread())
         }),

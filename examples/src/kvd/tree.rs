@@ -9,17 +9,18 @@
 //!  ├── pubsub         actor
 //!  ├── connections    one_for_one
 //!  │   └── client-7   goroutine, temporary: started by the listener, never restarted
-//!  └── listener       goroutine, transient: last to start, first to stop
+//!  └── listener       goroutine: last to start, first to stop
 //! ```
 //!
 //! Children start in this order, each when the one before it is ready, and stop in reverse. Handles
 //! are valid before their actor runs and across its restarts, so everything can be wired up first.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actor_core::actor::{ExitReason, StartError};
@@ -40,6 +41,8 @@ use super::store::Place;
 
 /// The data file's name in `--dir`.
 pub const LOG_NAME: &str = "kvd.aof";
+
+const LISTENER: &str = "listener";
 
 /// Why the daemon did not start.
 #[derive(Debug)]
@@ -73,7 +76,35 @@ impl std::error::Error for KvdError {}
 pub struct Kvd {
     root: SupervisorRef,
     services: Arc<Services>,
+    socket: Socket,
     addr: SocketAddr,
+}
+
+/// The listening socket. Every incarnation of the listener gets a duplicate; the stop closes it,
+/// so that new clients are refused by the system and do not wait in a queue that no one serves.
+#[derive(Clone, Debug)]
+struct Socket(Arc<Mutex<Option<StdListener>>>);
+
+impl Socket {
+    fn bind(addr: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        let socket = StdListener::bind(addr)?;
+        socket.set_nonblocking(true)?;
+        let addr = socket.local_addr()?;
+        Ok((Self(Arc::new(Mutex::new(Some(socket)))), addr))
+    }
+
+    fn another(&self) -> io::Result<StdListener> {
+        let closed = || io::Error::new(io::ErrorKind::NotConnected, "the daemon is stopping");
+        self.lock().as_ref().ok_or_else(closed)?.try_clone()
+    }
+
+    fn take(&self) -> Option<StdListener> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<StdListener>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Kvd {
@@ -88,7 +119,8 @@ impl Kvd {
         // Bound here and not in the listener: a restart of the listener keeps the socket, and a
         // port in use is no reason to restart anything.
         let wanted = SocketAddr::new(config.bind, config.port);
-        let (socket, addr) = bind(wanted).map_err(|error| KvdError::Listen(wanted, error))?;
+        let (socket, addr) =
+            Socket::bind(wanted).map_err(|error| KvdError::Listen(wanted, error))?;
 
         let path = config.dir.join(LOG_NAME);
         let log_state = Arc::new(LogState::default());
@@ -138,17 +170,11 @@ impl Kvd {
             config,
         });
         let connections = Supervisor::one_for_one("connections");
-        let listener = ChildSpec::go("listener", {
+        let listener = ChildSpec::go(LISTENER, {
             let (services, connections) = (Arc::clone(&services), connections.handle());
-            move || {
-                listen(
-                    socket.try_clone(),
-                    Arc::clone(&services),
-                    connections.clone(),
-                )
-            }
-        })
-        .restart(Restart::Transient);
+            let socket = socket.clone();
+            move || listen(socket.another(), Arc::clone(&services), connections.clone())
+        });
         let root = Supervisor::one_for_one("kvd")
             .intensity(5, Duration::from_secs(10))
             .child(aof)
@@ -162,6 +188,7 @@ impl Kvd {
         Ok(Self {
             root,
             services,
+            socket,
             addr,
         })
     }
@@ -181,6 +208,8 @@ impl Kvd {
     pub async fn stop(self) -> bool {
         let within = self.services.config.stop_within;
         let end = Instant::now() + within;
+        let _ = self.root.terminate_child(LISTENER).await;
+        drop(self.socket.take());
         self.services.stopping.close();
         // The rest of the time is for the log.
         if timeout(within / 4 * 3, self.services.open.wait())
@@ -196,27 +225,15 @@ impl Kvd {
     }
 }
 
-fn bind(addr: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
-    let socket = StdListener::bind(addr)?;
-    socket.set_nonblocking(true)?;
-    let addr = socket.local_addr()?;
-    Ok((socket, addr))
-}
-
-/// The listener: starts a supervised goroutine per client until the daemon stops.
+/// The listener: starts a supervised goroutine per client until it is stopped.
 async fn listen(
     socket: io::Result<StdListener>,
     services: Arc<Services>,
     connections: SupervisorRef,
-) -> io::Result<()> {
+) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(socket?)?;
     loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = services.stopped.recv() => return Ok(()),
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
+        match listener.accept().await {
             Ok((stream, _)) => match Seat::take(&services) {
                 Some(seat) => welcome(stream, seat, &connections).await,
                 None => {

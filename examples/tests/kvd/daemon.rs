@@ -14,12 +14,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// The longest wait for anything.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running kvd; killed when dropped.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     dir: Arc<TempDir>,
     lines: Receiver<String>,
     said: String,
@@ -27,22 +27,22 @@ pub struct Daemon {
 }
 
 /// The executable, not yet started.
-pub fn kvd() -> Command {
+pub(crate) fn kvd() -> Command {
     Command::new(env!("CARGO_BIN_EXE_kvd"))
 }
 
 impl Daemon {
     /// Starts one in a new folder, on any port, with more arguments.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         Self::start_in(Arc::new(TempDir::new().expect("a folder")), args)
     }
 
-    pub fn start_in(dir: Arc<TempDir>, args: &[&str]) -> Self {
+    pub(crate) fn start_in(dir: Arc<TempDir>, args: &[&str]) -> Self {
         Self::launch(kvd(), dir, args)
     }
 
     /// Starts `command`, which ends up being kvd.
-    pub fn launch(mut command: Command, dir: Arc<TempDir>, args: &[&str]) -> Self {
+    pub(crate) fn launch(mut command: Command, dir: Arc<TempDir>, args: &[&str]) -> Self {
         let mut child = command
             .args(["--port", "0", "--dir"])
             .arg(dir.path())
@@ -78,20 +78,20 @@ impl Daemon {
     }
 
     /// The folder, for the next daemon.
-    pub fn dir(&self) -> Arc<TempDir> {
+    pub(crate) fn dir(&self) -> Arc<TempDir> {
         Arc::clone(&self.dir)
     }
 
-    pub fn log_path(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         log_path(self.dir.path())
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// A connection of the client library.
-    pub fn client(&self) -> redis::Connection {
+    pub(crate) fn client(&self) -> redis::Connection {
         let client = redis::Client::open(format!("redis://{}/", self.addr)).expect("a URL");
         let connection = client.get_connection().expect("a connection");
         connection.set_read_timeout(Some(LIMIT)).expect("set");
@@ -99,7 +99,7 @@ impl Daemon {
     }
 
     /// A bare socket.
-    pub fn raw(&self) -> Raw {
+    pub(crate) fn raw(&self) -> Raw {
         let stream = TcpStream::connect(self.addr).expect("a connection");
         stream.set_read_timeout(Some(LIMIT)).expect("set");
         stream.set_write_timeout(Some(LIMIT)).expect("set");
@@ -108,13 +108,13 @@ impl Daemon {
         }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id() as i32).expect("a process");
         kill_process(pid, signal).expect("signalled");
     }
 
     /// Waits until a line with `text` comes on stderr.
-    pub fn wait_for_line(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(LIMIT) {
                 Ok(line) => {
@@ -130,7 +130,7 @@ impl Daemon {
     }
 
     /// Waits for the end of the process and gives all that it said on stderr.
-    pub fn wait(&mut self) -> (ExitStatus, String) {
+    pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         let (sender, exited) = channel();
         let pid = self.child.id();
         thread::spawn(move || {
@@ -145,20 +145,20 @@ impl Daemon {
         (status, self.said.clone())
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.wait();
     }
 
     /// Ends it in order; panics unless it exits with 0.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal(Signal::TERM);
         let (status, said) = self.wait();
         assert!(status.success(), "{status}: {said}");
     }
 
     /// Resident memory in MiB.
-    pub fn memory_mib(&self) -> u64 {
+    pub(crate) fn memory_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
             .expect("the process runs");
         let line = status
@@ -175,7 +175,7 @@ impl Daemon {
     }
 
     /// Repeats `look` until it gives something: for what shows from outside only by looking.
-    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let end = Instant::now() + LIMIT;
         loop {
             if let Some(found) = look() {
@@ -194,17 +194,17 @@ impl Drop for Daemon {
     }
 }
 
-pub fn log_path(dir: &Path) -> PathBuf {
+pub(crate) fn log_path(dir: &Path) -> PathBuf {
     dir.join("kvd.aof")
 }
 
 /// A socket to which bytes are written by hand.
-pub struct Raw {
+pub(crate) struct Raw {
     stream: BufReader<TcpStream>,
 }
 
 impl Raw {
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream
             .get_mut()
             .write_all(bytes.as_ref())
@@ -212,16 +212,16 @@ impl Raw {
     }
 
     /// As [`send`](Self::send), to a daemon that may have hung up.
-    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.get_mut().write_all(bytes.as_ref()).is_ok()
     }
 
-    pub fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         self.stream.get_ref()
     }
 
     /// The next line; empty at the end of the stream.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = Vec::new();
         // A reset is an end too: the daemon hung up with bytes of ours unread.
         match self.stream.read_until(b'\n', &mut line) {
@@ -233,13 +233,13 @@ impl Raw {
     }
 
     /// Sends a line and gives the reply's first.
-    pub fn ask(&mut self, line: &str) -> String {
+    pub(crate) fn ask(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n"));
         self.line()
     }
 
     /// All that comes until the daemon hangs up.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
             Ok(_) => {}
@@ -250,22 +250,22 @@ impl Raw {
     }
 
     /// Panics unless the daemon has hung up, without another byte.
-    pub fn expect_end(&mut self) {
+    pub(crate) fn expect_end(&mut self) {
         assert_eq!(String::from_utf8_lossy(&self.rest()), "");
     }
 }
 
 /// Counts acknowledged things that a test waits for.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<(Mutex<u64>, std::sync::Condvar)>);
+pub(crate) struct Progress(Arc<(Mutex<u64>, std::sync::Condvar)>);
 
 impl Progress {
-    pub fn add(&self) {
+    pub(crate) fn add(&self) {
         *self.0.0.lock().expect("no panic") += 1;
         self.0.1.notify_all();
     }
 
-    pub fn wait_for(&self, more: u64) {
+    pub(crate) fn wait_for(&self, more: u64) {
         let mut count = self.0.0.lock().expect("no panic");
         let goal = *count + more;
         while *count < goal {

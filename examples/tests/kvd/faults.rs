@@ -15,7 +15,7 @@ fn a_crashing_shard_loses_no_acknowledged_write() {
         let load = Load::start(&daemon, 4);
         let mut raw = daemon.raw();
         for round in 0..4 {
-            load.progress.wait_for(50);
+            load.progress.wait_for(500);
             let shard = round % 2;
             let reply = raw.ask(&format!("DEBUG PANIC {shard}"));
             assert!(
@@ -23,7 +23,7 @@ fn a_crashing_shard_loses_no_acknowledged_write() {
                 "{reply}"
             );
         }
-        load.progress.wait_for(50);
+        load.progress.wait_for(500);
         let told = load.finish();
         check(&daemon, &told);
         assert_eq!(incarnations(&daemon), [3, 3]);
@@ -129,11 +129,11 @@ fn a_crash_of_the_log_actor_loses_no_acknowledged_write() {
     let load = Load::start(&daemon, 4);
     let mut raw = daemon.raw();
     for _ in 0..3 {
-        load.progress.wait_for(50);
+        load.progress.wait_for(500);
         let reply = raw.ask("DEBUG PANIC aof");
         assert!(reply.starts_with("-ERR aof crashed as asked"), "{reply}");
     }
-    load.progress.wait_for(50);
+    load.progress.wait_for(500);
     let told = load.finish();
     check(&daemon, &told);
     // What is in memory is what is in the file.
@@ -151,7 +151,7 @@ fn kill_9_under_load_loses_no_acknowledged_write() {
         check(&daemon, &told);
         assert_eq!(daemon.raw().ask("FLUSHDB"), "+OK");
         let load = Load::start(&daemon, 6);
-        load.progress.wait_for(100 + round * 77);
+        load.progress.wait_for(1000 + round * 777);
         daemon.kill();
         told = load.finish();
         dir = daemon.dir();

@@ -9,26 +9,26 @@ use super::daemon::{Daemon, Progress};
 
 /// What one writer was told.
 #[derive(Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// Keys whose `SET` was answered with OK, and their value.
-    pub acknowledged: BTreeMap<String, u64>,
+    pub(crate) acknowledged: BTreeMap<String, u64>,
     /// The last answer to the writer's `INCR`.
-    pub counter: i64,
+    pub(crate) counter: i64,
     /// Error replies.
-    pub errors: Vec<String>,
+    pub(crate) errors: Vec<String>,
     /// Requests whose fate is unknown: an error reply, or none.
-    pub unknown: u64,
+    pub(crate) unknown: u64,
 }
 
 /// Some writers, each on its own connection.
-pub struct Load {
+pub(crate) struct Load {
     writers: Vec<JoinHandle<Told>>,
     enough: Arc<AtomicBool>,
-    pub progress: Progress,
+    pub(crate) progress: Progress,
 }
 
 impl Load {
-    pub fn start(daemon: &Daemon, writers: usize) -> Self {
+    pub(crate) fn start(daemon: &Daemon, writers: usize) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
         let progress = Progress::default();
         let writers = (0..writers)
@@ -81,7 +81,7 @@ impl Load {
     }
 
     /// Ends the writers, or waits until the daemon has ended them.
-    pub fn finish(self) -> Vec<Told> {
+    pub(crate) fn finish(self) -> Vec<Told> {
         self.enough.store(true, Ordering::SeqCst);
         self.writers
             .into_iter()
@@ -91,7 +91,7 @@ impl Load {
 }
 
 /// Panics unless the daemon has every acknowledged write.
-pub fn check(daemon: &Daemon, told: &[Told]) {
+pub(crate) fn check(daemon: &Daemon, told: &[Told]) {
     let mut raw = daemon.raw();
     for (writer, told) in told.iter().enumerate() {
         assert!(

@@ -10,7 +10,7 @@ fn sigterm_under_load_exits_0_and_keeps_every_acknowledged_write() {
     for (fsync, signal) in [("no", Signal::TERM), ("everysec", Signal::INT)] {
         let mut daemon = Daemon::start(&["--fsync", fsync]);
         let load = Load::start(&daemon, 4);
-        load.progress.wait_for(200);
+        load.progress.wait_for(2000);
         daemon.signal(signal);
         let (status, said) = daemon.wait();
         assert!(status.success(), "{status}: {said}");
