@@ -40,24 +40,27 @@ trap 'stop_server; rm -rf "$scratch"' EXIT
 
 free_port() {
     while :; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((20000 + RANDOM % 12000)) # below the range that clients' ports come from
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
     done
 }
 
-# Starts the server called $1 on $port with its files in $dir; server_pid is it.
-start_server() {
+# Becomes the server called $1 on $port with its files in $dir.
+become_server() {
+    local redis=(redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save "")
     case $1 in
-    kvd-no)        "$bin/kvd" --port "$port" --dir "$dir" --fsync no ;;
-    kvd-everysec)  "$bin/kvd" --port "$port" --dir "$dir" --fsync everysec ;;
-    resp_tokio)    "$bin/resp_tokio" --port "$port" ;;
-    redis-memory)  redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save "" \
-                       --appendonly no ;;
-    redis-no)      redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save "" \
-                       --appendonly yes --appendfsync no ;;
-    redis-everysec) redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save "" \
-                       --appendonly yes --appendfsync everysec ;;
-    esac >"$dir/log" 2>&1 &
+    kvd-no)         exec "$bin/kvd" --port "$port" --dir "$dir" --fsync no ;;
+    kvd-everysec)   exec "$bin/kvd" --port "$port" --dir "$dir" --fsync everysec ;;
+    resp_tokio)     exec "$bin/resp_tokio" --port "$port" ;;
+    redis-memory)   exec "${redis[@]}" --appendonly no ;;
+    redis-no)       exec "${redis[@]}" --appendonly yes --appendfsync no ;;
+    redis-everysec) exec "${redis[@]}" --appendonly yes --appendfsync everysec ;;
+    esac
+}
+
+# Starts the server called $1 and waits until it answers; server_pid is it.
+start_server() {
+    become_server "$1" >"$dir/log" 2>&1 &
     server_pid=$!
     for _ in $(seq 200); do
         if [ "$(redis-cli -p "$port" PING 2>/dev/null)" = PONG ]; then return; fi

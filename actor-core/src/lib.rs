@@ -55,7 +55,7 @@ pub use sched::{
 /// What a user's file starts with: `use actor_core::prelude::*;`.
 pub mod prelude {
     pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
-    pub use crate::supervise::{ChildSpec, Restart, Supervisor};
+    pub use crate::supervise::{Child, ChildSpec, Restart, Supervisor};
     pub use crate::{actor, blocking, go, interval, sleep, timeout, yield_now};
 }
 

@@ -2,10 +2,18 @@
 
 mod probe;
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use actor_core::{
-    actor::{self, CallError, ExitReason},
+    actor::{self, Actor, ActorRef, CallError, Ctx, ExitReason, Message, StopReason},
     sched::{go, yield_now},
 };
 use probe::{Args, Gate, Log, Probe, run};
@@ -226,6 +234,8 @@ fn many_waiters_are_told_and_those_that_gave_up_are_forgotten() {
     });
 }
 
+// The id is what is hashed, and it never changes.
+#[allow(clippy::mutable_key_type)]
 #[test]
 fn handles_are_equal_when_they_mean_the_same_actor_and_show_its_name() {
     run(async {
@@ -240,5 +250,59 @@ fn handles_are_equal_when_they_mean_the_same_actor_and_show_its_name() {
         assert_eq!(format!("{one:?}"), format!("one#{}", one.id()));
         assert_eq!(one.name(), "one");
         assert_ne!(one.id(), two.id());
+    });
+}
+
+/// Ticks at two periods and says how often.
+struct Clock(Log, Arc<AtomicUsize>);
+
+struct Never;
+
+impl Message for Never {}
+
+impl Actor for Clock {
+    type Msg = Never;
+    type Args = (Log, Arc<AtomicUsize>);
+    type Error = Infallible;
+    type Handle = ActorRef<Self>;
+    const NAME: &'static str = "clock";
+
+    async fn init((log, ticks): Self::Args, _: &Ctx<Self>) -> Result<Self, Infallible> {
+        Ok(Clock(log, ticks))
+    }
+
+    async fn handle(&mut self, _: Never, _: &Ctx<Self>) {}
+
+    fn ticks() -> &'static [Duration] {
+        const { &[Duration::from_millis(2), Duration::from_secs(3600)] }
+    }
+
+    async fn tick(&mut self, index: usize, ctx: &Ctx<Self>) {
+        self.0.add(format!("tick {index}"));
+        if self.1.fetch_add(1, Ordering::SeqCst) == 4 {
+            ctx.stop();
+        }
+    }
+
+    async fn stopped(self, why: StopReason, _: &Ctx<Self>) {
+        self.0.add(format!("stopped {why:?}"));
+    }
+}
+
+#[test]
+fn ticks_come_each_period_until_the_actor_stops_and_a_long_period_does_not_tick_early() {
+    run(async {
+        let (log, ticks) = (Log::default(), Arc::new(AtomicUsize::new(0)));
+        let started = actor_core::Instant::now();
+        let args = (log.clone(), Arc::clone(&ticks));
+        let clock = actor::start::<Clock>("clock", args).await.unwrap();
+        assert_eq!(clock.wait().await, ExitReason::Normal);
+        assert!(
+            started.elapsed() >= Duration::from_millis(10),
+            "five ticks of 2 ms"
+        );
+        let after = log.take();
+        assert_eq!(after[..5], ["tick 0"; 5]);
+        assert_eq!(after.last().map(String::as_str), Some("stopped Requested"));
     });
 }

@@ -140,7 +140,7 @@ pub trait Actor: Sized + Send + 'static {
         async move { drop(self) }
     }
 
-    /// The periods of `#[every]`; asked once per incarnation.
+    /// The periods of `#[every]`; asked once per incarnation. By hand: `const { &[..] }`.
     #[inline]
     fn ticks() -> &'static [Duration] {
         &[]
