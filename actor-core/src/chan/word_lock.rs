@@ -128,6 +128,7 @@ mod modelled {
         }
 
         pub(crate) fn peek(&self) -> u8 {
+            // ORDERING: Acquire, as in the real one.
             self.word.load(Ordering::Acquire)
         }
 
