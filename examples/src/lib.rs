@@ -2,3 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod kvd;
+
+/// The book's samples, compiled and run as doctests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../book/src/first-steps.md")]
+    struct FirstSteps;
+}
