@@ -60,7 +60,6 @@ pub(crate) struct State {
 #[derive(Default)]
 struct More {
     last_exit: Option<ExitReason>,
-    next_key: u32,
     wakers: Vec<(u32, Waker)>,
 }
 
@@ -98,6 +97,15 @@ impl State {
             .map(|m| std::mem::take(&mut m.wakers))
             .unwrap_or_default()
     }
+}
+
+/// Tells the waiting futures of all lives apart.
+fn next_key() -> u32 {
+    // Not the shim's: loom has no statics.
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    // ORDERING: Relaxed: only uniqueness counts.
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 fn wake_all(wakers: Vec<(u32, Waker)>) {
@@ -152,7 +160,10 @@ impl Life {
             s.phase = Phase::Running;
         }
         let wakers = s.take_wakers();
+        // Only the wait for the start made it, as a rule: an idle actor is to be small.
+        let more = s.more.take_if(|more| more.last_exit.is_none());
         drop(s);
+        drop(more);
         wake_all(wakers);
     }
 
@@ -237,10 +248,7 @@ impl Life {
             return Poll::Ready(found);
         }
         let more = s.more.get_or_insert_default();
-        let key = *key.get_or_insert_with(|| {
-            more.next_key = more.next_key.wrapping_add(1);
-            more.next_key
-        });
+        let key = *key.get_or_insert_with(next_key);
         let mut old = None;
         match more.wakers.iter_mut().find(|(k, _)| *k == key) {
             Some((_, waker)) if waker.will_wake(cx.waker()) => {}

@@ -79,6 +79,8 @@ fn an_idle_mailbox_stays_small() {
         size_of::<Mailbox<u64>>()
     );
     assert_eq!(size_of::<Mailbox<u64>>(), size_of::<Mailbox<[u64; 32]>>());
+    let send = size_of::<MailboxSend<'_, u64>>();
+    assert!(send <= 72, "{send} bytes");
 }
 
 #[test]

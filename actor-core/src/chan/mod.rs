@@ -5,12 +5,12 @@
 //!   Sender ──┼──▶ [ buffer of n ] ─────┼── Receiver
 //!            └─ waits when full        └─ waits when empty
 //!
-//!   handle ──▶ [ growing ring ] ──▶ the actor               mailbox.rs   many to one, survives it
+//!   handle ──▶ [ growing ring ] ──▶ the actor               mailbox/     many to one, survives it
 //!   asker  ◀───────(one)────────── Reply                    reply.rs     one value, pooled
 //! ```
 //!
 //! Uses `sched` (budget, parking a thread, pooled memory, the clock) and the shim. Its unsafe code is
-//! in `word_lock.rs`, `waiters.rs`, `ring.rs`, `mailbox.rs`, `reply.rs` and `channel.rs`.
+//! in `word_lock.rs`, `waiters.rs`, `ring.rs`, `mailbox/`, `reply.rs` and `channel.rs`.
 
 mod channel;
 mod error;

@@ -1,5 +1,5 @@
 //! The growing ring of slots behind a mailbox: raw storage, no synchronisation, no idea of who owns
-//! which slot. `mailbox.rs` decides that.
+//! which slot. `mailbox` decides that.
 //!
 //! - No memory until the first slot is needed; capacities are powers of two.
 //! - Indices count up for ever and wrap; the slot of index `i` is `i & (capacity - 1)`.

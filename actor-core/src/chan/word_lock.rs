@@ -82,6 +82,7 @@ impl SpinWord {
     fn lock_contended(&self) -> u8 {
         let mut wait = Backoff::new();
         loop {
+            // ORDERING: Relaxed, a guess as in `lock`.
             let seen = self.0.load(Ordering::Relaxed);
             if seen & LOCKED == 0 && self.transition(seen, seen | LOCKED) {
                 return seen;
@@ -128,7 +129,7 @@ mod modelled {
         }
 
         pub(crate) fn peek(&self) -> u8 {
-            // ORDERING: Acquire, as in the real one.
+            // ORDERING: Acquire pairs with the Release in `unlock`.
             self.word.load(Ordering::Acquire)
         }
 
@@ -141,6 +142,7 @@ mod modelled {
             };
             // SAFETY: we are the section's owner.
             self.held.with_mut(|held| unsafe { *held = Some(guard) });
+            // ORDERING: Relaxed: the mutex orders owners, and `peek` acts on no flag set here.
             self.word.fetch_or(LOCKED, Ordering::Relaxed)
         }
 

@@ -91,6 +91,42 @@ fn loom_two_wakers_make_one_token() {
 }
 
 #[test]
+fn loom_a_wake_that_gives_its_reference_up_makes_a_token_or_frees_never_both() {
+    model(|| {
+        // Two references: the waker's, and the one of whoever completes the goroutine.
+        let state = Arc::new(State::new());
+        assert_eq!(state.start(), Start::Poll);
+        let frees = Arc::new(AtomicUsize::new(0));
+        let end = |state: &State, frees: &AtomicUsize| {
+            assert_eq!(state.start(), Start::Poll);
+            let _ = state.complete();
+            if state.ref_dec() {
+                frees.fetch_add(1, Relaxed);
+            }
+        };
+        let waker = thread::spawn({
+            let (state, frees) = (state.clone(), frees.clone());
+            move || match state.notify_and_release() {
+                (Notify::Enqueue, last) => {
+                    assert!(!last);
+                    end(&state, &frees);
+                }
+                (Notify::Nothing, true) => {
+                    frees.fetch_add(1, Relaxed);
+                }
+                (Notify::Nothing, false) => {}
+            }
+        });
+        match state.idle() {
+            Idle::Parked => {}
+            Idle::Notified => end(&state, &frees),
+        }
+        waker.join().unwrap();
+        assert_eq!(frees.load(Relaxed), 1);
+    });
+}
+
+#[test]
 fn loom_an_abort_is_seen_by_exactly_one_token_owner() {
     model(|| {
         let state = Arc::new(State::new());

@@ -110,6 +110,28 @@ impl State {
         }
     }
 
+    /// As [`notify`](Self::notify), giving up one reference in the same step. The flag is true when
+    /// that was the last one: the caller frees the memory (and there is nothing to enqueue).
+    #[inline]
+    pub(crate) fn notify_and_release(&self) -> (Notify, bool) {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            debug_assert!(old >= REF);
+            let new = (old | NOTIFIED) - REF;
+            // ORDERING: AcqRel as in `notify` and in `ref_dec`.
+            match self
+                .0
+                .compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if old & (NOTIFIED | RUNNING | COMPLETE) == 0 => {
+                    return (Notify::Enqueue, false);
+                }
+                Ok(_) => return (Notify::Nothing, new < REF),
+                Err(now) => old = now,
+            }
+        }
+    }
+
     /// Asks for the end: the next owner of the token drops the future instead of polling it.
     pub(crate) fn cancel(&self) -> Notify {
         // ORDERING: as in `notify`.

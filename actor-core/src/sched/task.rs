@@ -407,10 +407,16 @@ unsafe fn waker_clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn waker_wake(data: *const ()) {
-    // SAFETY: see above; `wake` consumes the reference.
-    unsafe {
-        waker_wake_by_ref(data);
-        release(from_waker(data));
+    let header = from_waker(data);
+    // SAFETY: see above; the reference is given up here.
+    let head = unsafe { header.as_ref() };
+    let vtable = head.vtable;
+    match head.state.notify_and_release() {
+        // The registry's reference keeps a goroutine that isn't complete: never the last one.
+        (Notify::Enqueue, _) => Shared::schedule_from_anywhere(RunToken(header)),
+        // SAFETY: that was the last reference.
+        (Notify::Nothing, true) => unsafe { (vtable.dealloc)(header) },
+        (Notify::Nothing, false) => {}
     }
 }
 

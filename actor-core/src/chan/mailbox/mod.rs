@@ -34,17 +34,20 @@
 //! - `Mine` and `left` belong to the one [`MailboxReceiver`]; `receiving` makes sure it is one.
 //! - An idle mailbox owns no heap memory until its first message.
 
-use std::fmt;
-use std::future::Future;
-use std::mem::ManuallyDrop;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+mod receiver;
+mod sender;
 
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::task::Waker;
+
+pub(crate) use receiver::MailboxReceiver;
+pub(crate) use sender::MailboxSend;
+
+use super::TrySendError;
 use super::ring::{CAPACITY_MAX, Slots};
-use super::waiters::{WaitList, WaitState, Waiter, WakeList, pin_field};
-use super::word_lock::{Backoff, LOCKED, WordLock};
-use super::{SendError, TrySendError};
-use crate::sched::coop;
+use super::waiters::{WaitList, WaitState, WakeList};
+use super::word_lock::WordLock;
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -151,10 +154,7 @@ impl<M> Mailbox<M> {
     /// back (and drops it); once it is ready the message is the mailbox's.
     #[inline]
     pub(crate) fn send(&self, message: M) -> MailboxSend<'_, M> {
-        MailboxSend {
-            mailbox: self,
-            waiter: Waiter::new(Some(message)),
-        }
+        MailboxSend::new(self, message)
     }
 
     /// Sends a message if there is room now.
@@ -318,7 +318,7 @@ impl<M> Mailbox<M> {
             !taken,
             "a mailbox has one receiver at a time: drop the other one first"
         );
-        MailboxReceiver { mailbox: self }
+        MailboxReceiver::of(self)
     }
 
     /// Takes all that is left. Panics while there is a receiver; see also `MailboxReceiver::drain`.
@@ -378,384 +378,7 @@ impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
         // Nobody else can reach the mailbox: be its receiver, whatever `receiving` says (the guard
         // may have been forgotten).
-        let mut rest = ManuallyDrop::new(MailboxReceiver { mailbox: self });
+        let mut rest = ManuallyDrop::new(MailboxReceiver::of(self));
         drop(rest.drain());
-    }
-}
-
-/// The one receiver of a mailbox, for as long as it lives. Messages that it took in a batch and did
-/// not hand out stay in the mailbox.
-pub(crate) struct MailboxReceiver<'a, M> {
-    mailbox: &'a Mailbox<M>,
-}
-
-impl<M> MailboxReceiver<'_, M> {
-    /// Runs `f` on the receiver's own part.
-    #[inline(always)]
-    fn mine<R>(&mut self, f: impl FnOnce(&mut Mine<M>) -> R) -> R {
-        // SAFETY: only the one receiver gets here, borrowed mutably; no `f` comes back here.
-        self.mailbox.mine.with_mut(|mine| f(unsafe { &mut *mine }))
-    }
-
-    /// The next message; `None` once the mailbox is closed and empty.
-    #[inline]
-    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        if coop::poll_proceed(cx).is_pending() {
-            return Poll::Pending;
-        }
-        match self.take_from_batch() {
-            Some(message) => Poll::Ready(Some(message)),
-            None => self.refill_or_park(cx),
-        }
-    }
-
-    #[inline]
-    fn take_from_batch(&mut self) -> Option<M> {
-        // ORDERING: Relaxed, only this receiver writes it; others read it as a hint (`len`).
-        let left = self.mailbox.left.load(Ordering::Relaxed);
-        if left == 0 {
-            return None;
-        }
-        self.mailbox.left.store(left - 1, Ordering::Relaxed);
-        Some(self.mine(|mine| {
-            let index = mine.next;
-            mine.next = index.wrapping_add(1);
-            // SAFETY: `left` slots from `next` on are full and the receiver's; now one fewer.
-            unsafe { mine.slots.read(index) }
-        }))
-    }
-
-    fn refill_or_park(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        let word = &self.mailbox.word;
-        loop {
-            let seen = word.peek();
-            if seen & (QUEUED | CLOSED | KICKED | LOCKED) == 0 && self.mine(|mine| mine.batch == 0)
-            {
-                if seen == 0 {
-                    self.store_waker(cx.waker());
-                    if word.transition(0, PARKED) {
-                        return Poll::Pending;
-                    }
-                    continue;
-                }
-                if self.is_stored(cx.waker()) {
-                    return Poll::Pending; // still parked, and nothing came
-                }
-            }
-            let mut wakers = WakeList::new();
-            let flags = word.lock();
-            // SAFETY: locked.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
-            if message.is_some() || flags & CLOSED != 0 {
-                word.unlock(now);
-                return Poll::Ready(message);
-            }
-            if flags & KICKED != 0 {
-                word.unlock(now & !KICKED);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if self.is_stored(cx.waker()) {
-                word.unlock(now | PARKED);
-                return Poll::Pending;
-            }
-            // Not parked any more, so the next round may store the other waker.
-            word.unlock(now);
-        }
-    }
-
-    /// Gives the room of the used-up batch back, takes a message and the next batch, and lets
-    /// waiting senders in. Returns the flags to unlock with, never `PARKED`.
-    ///
-    /// # Safety
-    /// The lock is held, it had `flags`, and nothing of the batch is left.
-    unsafe fn refill_locked(&mut self, flags: u8, wakers: &mut WakeList) -> (Option<M>, u8) {
-        let mailbox = self.mailbox;
-        let batch_max = (mailbox.capacity / 4).clamp(1, BATCH_MAX);
-        self.mine(|mine| {
-            let refill = |shared: &mut Shared<M>| {
-                shared.settle(mine);
-                let message = if shared.queued > 0 {
-                    let taken = shared.queued.min(batch_max);
-                    let first = shared.head;
-                    shared.head = first.wrapping_add(taken);
-                    shared.queued -= taken;
-                    if taken > 1 {
-                        shared.batch = (taken - 1) as u8;
-                        *mine = Mine {
-                            slots: shared.slots,
-                            next: first.wrapping_add(1),
-                            batch: shared.batch,
-                        };
-                        // ORDERING: Relaxed, see `take_from_batch`.
-                        mailbox.left.store(shared.batch, Ordering::Relaxed);
-                    }
-                    // SAFETY: it was the first queued message; it is counted out now.
-                    Some(unsafe { shared.slots.read(first) })
-                } else {
-                    shared.admit_first(wakers)
-                };
-                while shared.used() < mailbox.capacity {
-                    let Some(message) = shared.admit_first(wakers) else {
-                        break;
-                    };
-                    shared.push(message);
-                }
-                let more = shared.queued > 0 || !shared.senders.is_empty();
-                let kept = flags & (CLOSED | KICKED);
-                (message, if more { kept | QUEUED } else { kept })
-            };
-            // SAFETY: the lock is held; `refill` doesn't come back.
-            unsafe { mailbox.shared(refill) }
-        })
-    }
-
-    /// Whether this is the waker that a push would wake.
-    #[inline]
-    fn is_stored(&self, waker: &Waker) -> bool {
-        // SAFETY: only the receiver writes the cell, so it may read it at any time.
-        let is_known = |stored: *const Option<Waker>| unsafe {
-            (*stored)
-                .as_ref()
-                .is_some_and(|stored| stored.will_wake(waker))
-        };
-        self.mailbox.waker.with(is_known)
-    }
-
-    /// Stores the waker for the next park. Not to be called while `PARKED`.
-    #[inline]
-    fn store_waker(&mut self, waker: &Waker) {
-        if !self.is_stored(waker) {
-            self.replace_waker(Some(waker.clone()));
-        }
-    }
-
-    #[cold]
-    fn replace_waker(&mut self, waker: Option<Waker>) {
-        let mut wait = Backoff::new();
-        // ORDERING: Acquire pairs with the Release in `unlock_and_wake`: that use is over.
-        while self.mailbox.waking.load(Ordering::Acquire) {
-            wait.snooze();
-        }
-        // SAFETY: not PARKED, so nobody starts to use the cell; the last use is over.
-        let old = self
-            .mailbox
-            .waker
-            .with_mut(|stored| unsafe { std::mem::replace(&mut *stored, waker) });
-        drop(old);
-    }
-
-    /// Takes all that is left, and gives the ring's memory back.
-    pub(crate) fn drain(&mut self) -> Vec<M> {
-        let mut messages = Vec::new();
-        loop {
-            messages.extend(std::iter::from_fn(|| self.take_from_batch()));
-            let mut wakers = WakeList::new();
-            let flags = self.mailbox.word.lock();
-            // SAFETY: locked, and the batch is used up.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
-            if message.is_none() {
-                // SAFETY: locked; nothing queued, no batch: the block is empty.
-                unsafe {
-                    self.mailbox.shared(|shared| {
-                        std::mem::replace(&mut shared.slots, Slots::NONE).free();
-                    });
-                }
-            }
-            self.mailbox.word.unlock(now);
-            match message {
-                Some(message) => messages.push(message),
-                None => return messages,
-            }
-        }
-    }
-}
-
-impl<M> Shared<M> {
-    /// The room of a used-up batch is free again, and so is the block it lay in, if it was left
-    /// alone there.
-    fn settle(&mut self, mine: &mut Mine<M>) {
-        if mine.batch == 0 {
-            return;
-        }
-        if self.detached {
-            // SAFETY: the queued messages moved out when the ring grew, the batch is used up.
-            unsafe { mine.slots.free() };
-            self.detached = false;
-        }
-        *mine = Mine {
-            slots: Slots::NONE,
-            next: 0,
-            batch: 0,
-        };
-        self.batch = 0;
-    }
-
-    /// Takes the first waiting sender's message; its future finds itself done.
-    fn admit_first(&mut self, wakers: &mut WakeList) -> Option<M> {
-        let (message, waker) = self.senders.finish_first(WaitState::Done, Option::take)?;
-        wakers.push(waker);
-        message
-    }
-}
-
-impl<M> fmt::Debug for MailboxReceiver<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MailboxReceiver")
-            .field(self.mailbox)
-            .finish()
-    }
-}
-
-impl<M> Drop for MailboxReceiver<'_, M> {
-    fn drop(&mut self) {
-        // No longer parked: a message must not be handed to somebody who left (rendezvous), and the
-        // waker goes, so that a stopped goroutine's memory does.
-        let flags = self.mailbox.word.lock();
-        self.mailbox.word.unlock(flags & !PARKED);
-        self.replace_waker(None);
-        // ORDERING: Release pairs with the AcqRel in `receiver()`.
-        self.mailbox.receiving.store(false, Ordering::Release);
-    }
-}
-
-/// The future of [`Mailbox::send`].
-#[must_use = "nothing is sent until the future is awaited"]
-pub(crate) struct MailboxSend<'a, M> {
-    mailbox: &'a Mailbox<M>,
-    waiter: Waiter<M>,
-}
-
-impl<M> Future for MailboxSend<'_, M> {
-    type Output = Result<(), SendError<M>>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if coop::poll_proceed(cx).is_pending() {
-            return Poll::Pending;
-        }
-        // SAFETY: `waiter` is never moved out of.
-        let (mailbox, mut waiter) = unsafe {
-            let this = self.get_unchecked_mut();
-            (this.mailbox, pin_field(&mut this.waiter))
-        };
-        if waiter.state() != WaitState::Idle {
-            return mailbox.poll_waiting(waiter, cx);
-        }
-        let message = waiter
-            .as_mut()
-            .take_value()
-            .expect("a send was polled after it was done");
-        let flags = mailbox.word.lock();
-        // SAFETY: locked just above.
-        match unsafe { mailbox.push_locked(flags, message) } {
-            Ok(now) => {
-                // SAFETY: still locked.
-                unsafe { mailbox.unlock_and_wake(flags, now) };
-                Poll::Ready(Ok(()))
-            }
-            // SAFETY: still locked.
-            Err(message) => unsafe { mailbox.wait_for_room(flags, message, waiter, cx) },
-        }
-    }
-}
-
-impl<M> Mailbox<M> {
-    /// Links the sender, or gives the message back if the mailbox is closed. Unlocks.
-    ///
-    /// # Safety
-    /// The caller holds the lock, which had `flags`; the waiter is the caller's pinned own, IDLE.
-    #[cold]
-    unsafe fn wait_for_room(
-        &self,
-        flags: u8,
-        message: M,
-        mut waiter: Pin<&mut Waiter<M>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<M>>> {
-        if flags & CLOSED != 0 {
-            self.word.unlock(flags);
-            return Poll::Ready(Err(SendError(message)));
-        }
-        waiter.as_mut().put_value(message);
-        // SAFETY: locked; the waiter is pinned in its future, whose drop cancels it.
-        unsafe { self.shared(|shared| shared.senders.enqueue(waiter, cx.waker())) };
-        self.word.unlock(flags | QUEUED);
-        Poll::Pending
-    }
-
-    #[cold]
-    fn poll_waiting(
-        &self,
-        mut waiter: Pin<&mut Waiter<M>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<M>>> {
-        if waiter.state() == WaitState::Queued {
-            let flags = self.word.lock();
-            let queued = waiter.state() == WaitState::Queued;
-            let replaced = if queued {
-                // SAFETY: locked, and only this mailbox's list can have the waiter.
-                unsafe { self.shared(|shared| shared.senders.renew(waiter.as_mut(), cx.waker())) }
-            } else {
-                None
-            };
-            self.word.unlock(flags);
-            drop(replaced);
-            if queued {
-                return Poll::Pending;
-            }
-        }
-        match waiter.as_mut().take_value() {
-            Some(message) => Poll::Ready(Err(SendError(message))),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-}
-
-impl<M> fmt::Debug for MailboxSend<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MailboxSend")
-            .field("waiter", &self.waiter)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<M> Drop for MailboxSend<'_, M> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.waiter.state() == WaitState::Queued {
-            self.cancel();
-        }
-    }
-}
-
-impl<M> MailboxSend<'_, M> {
-    #[cold]
-    fn cancel(&mut self) {
-        // SAFETY: `self` is pinned, or it would not be QUEUED; it is not moved before it is freed.
-        let waiter = unsafe { pin_field(&mut self.waiter) };
-        let flags = self.mailbox.word.lock();
-        let waker = if waiter.state() == WaitState::Queued {
-            // SAFETY: locked, and QUEUED in this mailbox's list. A stale `QUEUED` flag does no harm.
-            unsafe { self.mailbox.shared(|shared| shared.senders.cancel(waiter)) }
-        } else {
-            None
-        };
-        self.mailbox.word.unlock(flags);
-        drop(waker);
-    }
-}
-
-#[cfg(all(test, not(actor_loom)))]
-impl<M> MailboxSend<'_, M> {
-    /// Does what drop does, and says whether the message was still here.
-    pub(crate) fn give_up_for_test(self: Pin<&mut Self>) -> Option<M> {
-        // SAFETY: the waiter stays where it is.
-        let this = unsafe { self.get_unchecked_mut() };
-        if this.waiter.state() == WaitState::Queued {
-            this.cancel();
-        }
-        // SAFETY: as above.
-        unsafe { pin_field(&mut this.waiter) }.take_value()
     }
 }

@@ -1,0 +1,272 @@
+//! The receiving side of a mailbox: steps 2 and 3 of the protocol in `mod.rs`.
+//!
+//! - The batch is taken without a lock; everything else happens under it, or is the one
+//!   compare-and-swap that parks.
+//! - The stored waker is written only by the receiver, when it is not `PARKED` and nobody is using
+//!   the waker; so the receiver itself may read it at any time.
+
+use std::fmt;
+use std::task::{Context, Poll, Waker};
+
+use super::super::ring::Slots;
+use super::super::waiters::{WaitState, WakeList};
+use super::super::word_lock::{Backoff, LOCKED};
+use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, Mine, PARKED, QUEUED, Shared};
+use crate::sched::coop;
+use crate::shim::atomic::Ordering;
+
+/// The one receiver of a mailbox, for as long as it lives. Messages that it took in a batch and did
+/// not hand out stay in the mailbox.
+pub(crate) struct MailboxReceiver<'a, M> {
+    mailbox: &'a Mailbox<M>,
+}
+
+impl<'a, M> MailboxReceiver<'a, M> {
+    /// Not to be called while there is another one: see [`Mailbox::receiver`].
+    pub(super) fn of(mailbox: &'a Mailbox<M>) -> Self {
+        Self { mailbox }
+    }
+
+    /// Runs `f` on the receiver's own part.
+    #[inline(always)]
+    fn mine<R>(&mut self, f: impl FnOnce(&mut Mine<M>) -> R) -> R {
+        // SAFETY: only the one receiver gets here, borrowed mutably; no `f` comes back here.
+        self.mailbox.mine.with_mut(|mine| f(unsafe { &mut *mine }))
+    }
+
+    /// The next message; `None` once the mailbox is closed and empty.
+    #[inline]
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        if coop::poll_proceed(cx).is_pending() {
+            return Poll::Pending;
+        }
+        match self.take_from_batch() {
+            Some(message) => Poll::Ready(Some(message)),
+            None => self.refill_or_park(cx),
+        }
+    }
+
+    #[inline]
+    fn take_from_batch(&mut self) -> Option<M> {
+        // ORDERING: Relaxed, only this receiver writes it; others read it as a hint (`len`).
+        let left = self.mailbox.left.load(Ordering::Relaxed);
+        if left == 0 {
+            return None;
+        }
+        self.mailbox.left.store(left - 1, Ordering::Relaxed);
+        Some(self.mine(|mine| {
+            let index = mine.next;
+            mine.next = index.wrapping_add(1);
+            // SAFETY: `left` slots from `next` on are full and the receiver's; now one fewer.
+            unsafe { mine.slots.read(index) }
+        }))
+    }
+
+    fn refill_or_park(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        let word = &self.mailbox.word;
+        loop {
+            let seen = word.peek();
+            if seen & (QUEUED | CLOSED | KICKED | LOCKED) == 0 && self.mine(|mine| mine.batch == 0)
+            {
+                if seen == 0 {
+                    self.store_waker(cx.waker());
+                    if word.transition(0, PARKED) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                if self.is_stored(cx.waker()) {
+                    return Poll::Pending; // still parked, and nothing came
+                }
+            }
+            let mut wakers = WakeList::new();
+            let flags = word.lock();
+            // SAFETY: locked.
+            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
+            if message.is_some() || flags & CLOSED != 0 {
+                word.unlock(now);
+                return Poll::Ready(message);
+            }
+            if flags & KICKED != 0 {
+                word.unlock(now & !KICKED);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.is_stored(cx.waker()) {
+                word.unlock(now | PARKED);
+                return Poll::Pending;
+            }
+            // Not parked any more, so the next round may store the other waker.
+            word.unlock(now);
+        }
+    }
+
+    /// Gives the room of the used-up batch back, takes a message and the next batch, and lets
+    /// waiting senders in. Returns the flags to unlock with, never `PARKED`.
+    ///
+    /// # Safety
+    /// The lock is held, it had `flags`, and nothing of the batch is left.
+    #[inline]
+    unsafe fn refill_locked(&mut self, flags: u8, wakers: &mut WakeList) -> (Option<M>, u8) {
+        let mailbox = self.mailbox;
+        let batch_max = (mailbox.capacity / 4).clamp(1, BATCH_MAX);
+        self.mine(|mine| {
+            let refill = |shared: &mut Shared<M>| {
+                shared.settle(mine);
+                let message = if shared.queued > 0 {
+                    let taken = shared.queued.min(batch_max);
+                    let first = shared.head;
+                    shared.head = first.wrapping_add(taken);
+                    shared.queued -= taken;
+                    if taken > 1 {
+                        shared.batch = (taken - 1) as u8;
+                        *mine = Mine {
+                            slots: shared.slots,
+                            next: first.wrapping_add(1),
+                            batch: shared.batch,
+                        };
+                        // ORDERING: Relaxed, see `take_from_batch`.
+                        mailbox.left.store(shared.batch, Ordering::Relaxed);
+                    }
+                    // SAFETY: it was the first queued message; it is counted out now.
+                    Some(unsafe { shared.slots.read(first) })
+                } else {
+                    None
+                };
+                let message = if shared.senders.is_empty() {
+                    message
+                } else {
+                    shared.admit(message, mailbox.capacity, wakers)
+                };
+                let more = shared.queued > 0 || !shared.senders.is_empty();
+                let kept = flags & (CLOSED | KICKED);
+                (message, if more { kept | QUEUED } else { kept })
+            };
+            // SAFETY: the lock is held; `refill` doesn't come back.
+            unsafe { mailbox.shared(refill) }
+        })
+    }
+
+    /// Whether this is the waker that a push would wake.
+    #[inline]
+    fn is_stored(&self, waker: &Waker) -> bool {
+        // SAFETY: only the receiver writes the cell, so it may read it at any time.
+        let is_known = |stored: *const Option<Waker>| unsafe {
+            (*stored)
+                .as_ref()
+                .is_some_and(|stored| stored.will_wake(waker))
+        };
+        self.mailbox.waker.with(is_known)
+    }
+
+    /// Stores the waker for the next park. Not to be called while `PARKED`.
+    #[inline]
+    fn store_waker(&mut self, waker: &Waker) {
+        if !self.is_stored(waker) {
+            self.replace_waker(Some(waker.clone()));
+        }
+    }
+
+    #[cold]
+    fn replace_waker(&mut self, waker: Option<Waker>) {
+        let mut wait = Backoff::new();
+        // ORDERING: Acquire pairs with the Release in `unlock_and_wake`: that use is over.
+        while self.mailbox.waking.load(Ordering::Acquire) {
+            wait.snooze();
+        }
+        // SAFETY: not PARKED, so nobody starts to use the cell; the last use is over.
+        let old = self
+            .mailbox
+            .waker
+            .with_mut(|stored| unsafe { std::mem::replace(&mut *stored, waker) });
+        drop(old);
+    }
+
+    /// Takes all that is left, and gives the ring's memory back.
+    pub(crate) fn drain(&mut self) -> Vec<M> {
+        let mut messages = Vec::new();
+        loop {
+            messages.extend(std::iter::from_fn(|| self.take_from_batch()));
+            let mut wakers = WakeList::new();
+            let flags = self.mailbox.word.lock();
+            // SAFETY: locked, and the batch is used up.
+            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
+            if message.is_none() {
+                // SAFETY: locked; nothing queued, no batch: the block is empty.
+                unsafe {
+                    self.mailbox.shared(|shared| {
+                        std::mem::replace(&mut shared.slots, Slots::NONE).free();
+                    });
+                }
+            }
+            self.mailbox.word.unlock(now);
+            match message {
+                Some(message) => messages.push(message),
+                None => return messages,
+            }
+        }
+    }
+}
+
+impl<M> Shared<M> {
+    /// The room of a used-up batch is free again, and so is the block it lay in, if it was left
+    /// alone there.
+    #[inline]
+    fn settle(&mut self, mine: &mut Mine<M>) {
+        if mine.batch == 0 {
+            return;
+        }
+        if self.detached {
+            // SAFETY: the queued messages moved out when the ring grew, the batch is used up.
+            unsafe { mine.slots.free() };
+            self.detached = false;
+        }
+        *mine = Mine {
+            slots: Slots::NONE,
+            next: 0,
+            batch: 0,
+        };
+        self.batch = 0;
+    }
+
+    /// Lets waiting senders in, in their order: the first one's message is received at once if the
+    /// ring had none, the others' go into the ring.
+    #[cold]
+    fn admit(&mut self, message: Option<M>, capacity: u32, wakers: &mut WakeList) -> Option<M> {
+        let message = message.or_else(|| self.admit_first(wakers));
+        while self.used() < capacity {
+            let Some(message) = self.admit_first(wakers) else {
+                break;
+            };
+            self.push(message);
+        }
+        message
+    }
+
+    /// Takes the first waiting sender's message; its future finds itself done.
+    fn admit_first(&mut self, wakers: &mut WakeList) -> Option<M> {
+        let (message, waker) = self.senders.finish_first(WaitState::Done, Option::take)?;
+        wakers.push(waker);
+        message
+    }
+}
+
+impl<M> fmt::Debug for MailboxReceiver<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MailboxReceiver")
+            .field(self.mailbox)
+            .finish()
+    }
+}
+
+impl<M> Drop for MailboxReceiver<'_, M> {
+    fn drop(&mut self) {
+        // No longer parked: a message must not be handed to somebody who left (rendezvous), and the
+        // waker goes, so that a stopped goroutine's memory does.
+        let flags = self.mailbox.word.lock();
+        self.mailbox.word.unlock(flags & !PARKED);
+        self.replace_waker(None);
+        // ORDERING: Release pairs with the AcqRel in `receiver()`.
+        self.mailbox.receiving.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,160 @@
+//! The waiting side of a mailbox's senders: a message that may have to wait for room.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::super::SendError;
+use super::super::waiters::{WaitState, Waiter, pin_field};
+use super::{CLOSED, Mailbox, QUEUED};
+use crate::sched::coop;
+
+/// The future of [`Mailbox::send`].
+#[must_use = "nothing is sent until the future is awaited"]
+pub(crate) struct MailboxSend<'a, M> {
+    mailbox: &'a Mailbox<M>,
+    waiter: Waiter<M>,
+}
+
+impl<'a, M> MailboxSend<'a, M> {
+    #[inline]
+    pub(super) fn new(mailbox: &'a Mailbox<M>, message: M) -> Self {
+        let waiter = Waiter::new(Some(message));
+        Self { mailbox, waiter }
+    }
+}
+
+impl<M> Future for MailboxSend<'_, M> {
+    type Output = Result<(), SendError<M>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if coop::poll_proceed(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // SAFETY: `waiter` is never moved out of.
+        let (mailbox, mut waiter) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.mailbox, pin_field(&mut this.waiter))
+        };
+        if waiter.state() != WaitState::Idle {
+            return mailbox.poll_waiting(waiter, cx);
+        }
+        let message = waiter
+            .as_mut()
+            .take_value()
+            .expect("a send was polled after it was done");
+        let flags = mailbox.word.lock();
+        // SAFETY: locked just above.
+        match unsafe { mailbox.push_locked(flags, message) } {
+            Ok(now) => {
+                // SAFETY: still locked.
+                unsafe { mailbox.unlock_and_wake(flags, now) };
+                Poll::Ready(Ok(()))
+            }
+            // SAFETY: still locked.
+            Err(message) => unsafe { mailbox.wait_for_room(flags, message, waiter, cx) },
+        }
+    }
+}
+
+impl<M> Mailbox<M> {
+    /// Links the sender, or gives the message back if the mailbox is closed. Unlocks.
+    ///
+    /// # Safety
+    /// The caller holds the lock, which had `flags`; the waiter is the caller's pinned own, IDLE.
+    #[cold]
+    unsafe fn wait_for_room(
+        &self,
+        flags: u8,
+        message: M,
+        mut waiter: Pin<&mut Waiter<M>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<M>>> {
+        if flags & CLOSED != 0 {
+            self.word.unlock(flags);
+            return Poll::Ready(Err(SendError(message)));
+        }
+        waiter.as_mut().put_value(message);
+        // SAFETY: locked; the waiter is pinned in its future, whose drop cancels it.
+        unsafe { self.shared(|shared| shared.senders.enqueue(waiter, cx.waker())) };
+        self.word.unlock(flags | QUEUED);
+        Poll::Pending
+    }
+
+    #[cold]
+    fn poll_waiting(
+        &self,
+        mut waiter: Pin<&mut Waiter<M>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<M>>> {
+        if waiter.state() == WaitState::Queued {
+            let flags = self.word.lock();
+            let queued = waiter.state() == WaitState::Queued;
+            let replaced = if queued {
+                // SAFETY: locked, and only this mailbox's list can have the waiter.
+                unsafe { self.shared(|shared| shared.senders.renew(waiter.as_mut(), cx.waker())) }
+            } else {
+                None
+            };
+            self.word.unlock(flags);
+            drop(replaced);
+            if queued {
+                return Poll::Pending;
+            }
+        }
+        match waiter.as_mut().take_value() {
+            Some(message) => Poll::Ready(Err(SendError(message))),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<M> fmt::Debug for MailboxSend<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailboxSend")
+            .field("waiter", &self.waiter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> Drop for MailboxSend<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.waiter.state() == WaitState::Queued {
+            self.cancel();
+        }
+    }
+}
+
+impl<M> MailboxSend<'_, M> {
+    #[cold]
+    fn cancel(&mut self) {
+        // SAFETY: `self` is pinned, or it would not be QUEUED; it is not moved before it is freed.
+        let waiter = unsafe { pin_field(&mut self.waiter) };
+        let flags = self.mailbox.word.lock();
+        let waker = if waiter.state() == WaitState::Queued {
+            // SAFETY: locked, and QUEUED in this mailbox's list. A stale `QUEUED` flag does no harm.
+            unsafe { self.mailbox.shared(|shared| shared.senders.cancel(waiter)) }
+        } else {
+            None
+        };
+        self.mailbox.word.unlock(flags);
+        drop(waker);
+    }
+}
+
+#[cfg(all(test, not(actor_loom)))]
+impl<M> MailboxSend<'_, M> {
+    /// Does what drop does, and says whether the message was still here.
+    pub(crate) fn give_up_for_test(self: Pin<&mut Self>) -> Option<M> {
+        // SAFETY: the waiter stays where it is.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.waiter.state() == WaitState::Queued {
+            this.cancel();
+        }
+        // SAFETY: as above.
+        unsafe { pin_field(&mut this.waiter) }.take_value()
+    }
+}
