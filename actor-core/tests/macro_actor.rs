@@ -301,3 +301,37 @@ async fn ticks_run_each_at_its_own_period_and_pub_ones_are_messages_too() {
     metronome.stop().await;
     assert!(!slow_ran.load(Ordering::SeqCst), "an hour has not passed");
 }
+
+struct Sink;
+
+#[actor(mailbox = unbounded)]
+impl Sink {
+    #[init]
+    fn new() -> Self {
+        Sink
+    }
+
+    pub fn take(&mut self, _n: u64) {}
+}
+
+/// On a single processor, a goroutine that tells without end to a mailbox that is never full has
+/// to let another one run: only its budget makes it.
+#[actor_core::test(procs = 1)]
+async fn one_that_only_tells_does_not_starve_the_others() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let sink = Sink::start().await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let teller = actor_core::go({
+        let stop = stop.clone();
+        async move {
+            while !stop.load(Ordering::SeqCst) {
+                sink.take(1).tell().await.unwrap();
+            }
+        }
+    });
+    let stopper = actor_core::go(async move { stop.store(true, Ordering::SeqCst) });
+    stopper.await.unwrap();
+    teller.await.unwrap();
+}

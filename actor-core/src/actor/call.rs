@@ -22,7 +22,7 @@ use std::{
 use super::{Actor, ActorRef, CallError, Message, Reply, SendError, TrySendError};
 use crate::{
     chan::{MailboxSend, NoReply, ReplyFuture, reply_to},
-    sched::{self, Timeout},
+    sched::{self, Timeout, coop},
 };
 
 /// A message to an actor that is not sent yet; `await` asks, [`tell`](Call::tell) tells.
@@ -282,6 +282,10 @@ impl<A: Actor> Future for Tell<'_, A> {
         let mut state = self.project().state;
         match state.as_mut().project() {
             TellStateProj::First { first } => {
+                // One that only tells, to somebody who keeps up, would never wait otherwise.
+                if coop::poll_proceed(cx).is_pending() {
+                    return Poll::Pending;
+                }
                 let (to, msg) = first.take().expect("polled after it was ready");
                 let mailbox = &to.cell().mailbox;
                 match mailbox.try_send(msg) {

@@ -159,6 +159,22 @@ fn kill_9_under_load_loses_no_acknowledged_write() {
     check(&Daemon::start_in(dir, &[]), &told);
 }
 
+/// A killed process can't show it, since what it wrote outlives it: the count of syncs does.
+#[test]
+fn with_fsync_always_each_lone_write_is_synced_before_its_answer() {
+    let daemon = Daemon::start(&["--fsync", "always"]);
+    let mut client = daemon.client();
+    let mut raw = daemon.raw();
+    for written in 1..=20 {
+        assert_eq!(raw.ask(&format!("SET k{written} v")), "+OK");
+        let info: String = redis::cmd("INFO").query(&mut client).expect("INFO");
+        let syncs = info
+            .lines()
+            .find_map(|line| line.strip_prefix("aof_syncs:"));
+        assert_eq!(syncs, Some(written.to_string().as_str()));
+    }
+}
+
 /// The limit on a file's size stands for a full disk: the write fails, then fits again.
 #[test]
 fn a_full_disk_refuses_writes_and_serves_again_once_there_is_room() {
