@@ -96,21 +96,29 @@ impl Timers {
 
     /// Whether the timer still waits; if so it will wake `waker` from now on.
     pub(crate) fn refresh(&self, key: TimerKey, waker: &Waker) -> bool {
-        let mut heap = self.heap.lock();
-        let Some(slot) = heap.live(key) else {
-            return false;
-        };
-        if slot
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(waker))
-        {
-            return true;
+        match self.heap.lock().live(key) {
+            None => return false,
+            Some(slot)
+                if slot
+                    .waker
+                    .as_ref()
+                    .is_some_and(|known| known.will_wake(waker)) =>
+            {
+                return true;
+            }
+            Some(_) => {}
         }
-        let old = slot.waker.replace(waker.clone());
-        drop(heap);
-        drop(old);
-        true
+        // Cloned and dropped outside the lock: a waker may be anybody's code.
+        let mut waker = Some(waker.clone());
+        let waits = match self.heap.lock().live(key) {
+            None => false,
+            Some(slot) => {
+                std::mem::swap(&mut slot.waker, &mut waker);
+                true
+            }
+        };
+        drop(waker);
+        waits
     }
 
     /// Wakes everything whose deadline is not after `now`; returns how many.
