@@ -388,3 +388,52 @@ fn at_the_limit_of_machines_goroutines_wait_and_then_go_on() {
     });
     rx.recv().unwrap();
 }
+
+#[test]
+fn a_block_right_after_a_long_sleep_of_everything_is_noticed_too() {
+    let rt = runtime(1);
+    rt.run(async {
+        // Long enough for sysmon to have gone to sleep as well; the timer wakes the M by itself.
+        sleep(Duration::from_millis(250)).await;
+        let (tx, rx) = mpsc::channel();
+        let other = go(async move { tx.send(()).unwrap() });
+        // Blocks the only P's M without a word: somebody has to notice.
+        rx.recv().unwrap();
+        other.await.unwrap();
+    });
+}
+
+#[test]
+fn wakes_from_a_foreign_thread_may_race_with_the_end_of_the_runtime() {
+    for _ in 0..300 {
+        let rt = runtime(1);
+        let waiting = rt.handle().go(pending::<()>());
+        let abort = waiting.abort_handle();
+        let foreign = std::thread::spawn(move || abort.abort());
+        drop(rt);
+        foreign.join().unwrap();
+        assert!(waiting.is_finished());
+    }
+}
+
+#[test]
+fn a_goroutine_that_blocks_past_the_shutdown_time_is_reported_and_ends_when_it_can() {
+    let rt = runtime(1);
+    let (tx, rx) = mpsc::channel::<()>();
+    let (began, has_begun) = mpsc::channel();
+    let (gone, is_gone) = mpsc::channel();
+    let gone = Gone(gone, "dropped");
+    let handle = rt.handle().go(async move {
+        let _gone = gone;
+        began.send(()).unwrap();
+        blocking(|| rx.recv().unwrap());
+        yield_now().await;
+    });
+    has_begun.recv().unwrap();
+    let left = rt.shutdown_timeout(Duration::from_millis(1)).unwrap_err();
+    assert_eq!(left.goroutines, 1);
+    tx.send(()).unwrap();
+    assert_eq!(is_gone.recv().unwrap(), "dropped");
+    let other = runtime(1);
+    assert!(other.block_on(handle).is_err());
+}

@@ -146,3 +146,65 @@ fn a_timer_of_a_stuck_processor_fires_elsewhere() {
         waiter.await.unwrap();
     });
 }
+
+#[test]
+fn a_timeout_ends_a_future_that_is_always_ready() {
+    // The inner future spends its budget in every poll; the clock has to be looked at all the same.
+    let rt = Runtime::builder().procs(1).build().unwrap();
+    let late = rt.run(async {
+        timeout(ms(5), async {
+            loop {
+                sleep(Duration::ZERO).await;
+            }
+        })
+        .await
+    });
+    let _: actor_core::Elapsed = late.unwrap_err();
+}
+
+#[test]
+fn who_sleeps_on_a_runtime_that_is_shut_down_is_told() {
+    let rt = Runtime::builder().procs(1).build().unwrap();
+    let handle = rt.handle().clone();
+    let (tx, rx) = std::sync::mpsc::channel();
+    let sleeper = std::thread::spawn(move || {
+        handle.block_on(async {
+            let mut long = pin!(sleep(ms(3_600_000)));
+            std::future::poll_fn(|cx| {
+                let polled = long.as_mut().poll(cx);
+                let _ = tx.send(());
+                polled
+            })
+            .await;
+        });
+    });
+    rx.recv().unwrap();
+    drop(rt);
+    let panic = sleeper.join().unwrap_err();
+    let text = panic.downcast_ref::<&str>().copied().unwrap_or_default();
+    assert!(text.contains("has been shut down"), "{text}");
+}
+
+#[test]
+fn one_waker_that_panics_costs_no_other_timer_its_wake() {
+    struct Bomb;
+    impl std::task::Wake for Bomb {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+    let rt = Runtime::builder().procs(1).build().unwrap();
+    rt.run(async {
+        let waker = Waker::from(std::sync::Arc::new(Bomb));
+        let due = Instant::now() + ms(3);
+        let mut bombs: Vec<_> = (0..3).map(|_| Box::pin(sleep_until(due))).collect();
+        for bomb in &mut bombs {
+            assert!(
+                bomb.as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+        }
+        sleep_until(due).await;
+    });
+}

@@ -85,6 +85,8 @@ impl<M> Slots<M> {
         // Messages without data still get a block, so that the capacity has a meaning.
         if slots.size() == 0 {
             Layout::new::<Aligned>()
+                .align_to(slots.align())
+                .expect("an alignment that a type has")
         } else {
             slots
         }

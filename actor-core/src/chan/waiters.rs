@@ -27,6 +27,7 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::Waker;
 
+use crate::sched::shield::shield;
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 
@@ -345,9 +346,10 @@ impl Drop for WakeList {
     #[inline]
     fn drop(&mut self) {
         if let Some(first) = self.first.take() {
-            first.wake();
-            if !self.more.is_empty() {
-                self.more.drain(..).for_each(Waker::wake);
+            // One whose waker panics must not cost the others their wake.
+            shield(|| first.wake());
+            for waker in self.more.drain(..) {
+                shield(|| waker.wake());
             }
         }
     }

@@ -16,6 +16,7 @@
 //! a queue of parked waiters (needs memory, and the sections are shorter than a futex call).
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::shim::UnsafeCell;
@@ -215,7 +216,10 @@ impl<T> Locked<T> {
     #[inline]
     pub(crate) fn lock(&self) -> LockedGuard<'_, T> {
         self.word.lock();
-        LockedGuard { lock: self }
+        LockedGuard {
+            lock: self,
+            shared: PhantomData,
+        }
     }
 }
 
@@ -227,9 +231,15 @@ impl<T> fmt::Debug for Locked<T> {
     }
 }
 
+// SAFETY: `&LockedGuard` gives `&T` and nothing else. (Without this, `T: Send` would do, by the
+// lock's own `Sync`.)
+unsafe impl<T: Sync> Sync for LockedGuard<'_, T> {}
+
 /// The right to the value; dropping it leaves the section.
 pub(crate) struct LockedGuard<'a, T> {
     lock: &'a Locked<T>,
+    /// Not `Sync` by itself.
+    shared: PhantomData<std::cell::Cell<T>>,
 }
 
 impl<T> Deref for LockedGuard<'_, T> {

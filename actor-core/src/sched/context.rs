@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) shared: Arc<Shared>,
     pub(crate) machine: Arc<Machine>,
     p: Cell<*const Processor>,
+    /// The P whose core this thread is bound to.
+    pinned: Cell<Option<usize>>,
     in_poll: Cell<bool>,
     budget: Cell<u32>,
     /// Wakes that I/O fired while this M was parked inside the driver, without a P.
@@ -36,6 +38,7 @@ impl Context {
             shared,
             machine,
             p: Cell::new(ptr::null()),
+            pinned: Cell::new(None),
             in_poll: Cell::new(false),
             budget: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
@@ -64,6 +67,19 @@ impl Context {
 
     pub(crate) fn set_p(&self, p: Option<&Processor>) {
         self.p.set(p.map_or(ptr::null(), ptr::from_ref));
+    }
+
+    /// Binds the thread to the core of its P.
+    pub(crate) fn pin(&self) {
+        if let Some(p) = self.p() {
+            self.pinned.set(self.shared.pin(p.index, self.pinned.get()));
+        }
+    }
+
+    /// Gives the thread all cores.
+    pub(crate) fn unpin(&self) {
+        self.pinned
+            .set(self.shared.pin(usize::MAX, self.pinned.get()));
     }
 
     #[inline]

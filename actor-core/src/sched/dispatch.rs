@@ -191,7 +191,7 @@ impl<T, M: Idler> Dispatch<T, M> {
                 .is_some_and(|(keeper, _)| Arc::ptr_eq(keeper, m))
         };
         // The warmest M, but rather not the one that keeps time for the others.
-        let at = (0..inner.idle_ms.len()).rev().max_by_key(|&i| {
+        let at = (0..inner.idle_ms.len()).max_by_key(|&i| {
             let m = &inner.idle_ms[i];
             (!keeper(inner, m), m.last_p() == p)
         });
@@ -257,13 +257,14 @@ impl<T, M: Idler> Dispatch<T, M> {
         if was_searching {
             self.searching.fetch_sub(1, Ordering::AcqRel);
         }
-        if inner.stopping {
-            inner.held -= 1;
-            return Park::Stop;
-        }
+        // Even when stopping: what was aborted has to be dropped by somebody.
         if let Some(token) = inner.injector.pop_front() {
             self.publish(&inner);
             return Park::Work(token);
+        }
+        if inner.stopping {
+            inner.held -= 1;
+            return Park::Stop;
         }
         inner.held -= 1;
         if spare {
@@ -321,9 +322,11 @@ impl<T, M: Idler> Dispatch<T, M> {
         Some(p)
     }
 
-    /// A failed hand-over: the P is idle again and its searcher never came to be.
-    pub(crate) fn give_back(&self, p: usize, spare: bool) {
+    /// A failed hand-over: the P is idle again, what waited there waits for anybody, and the searcher
+    /// that was counted never came to be.
+    pub(crate) fn give_back(&self, p: usize, spare: bool, waiting: impl IntoIterator<Item = T>) {
         let mut inner = self.lock();
+        inner.injector.extend(waiting);
         inner.held -= 1;
         if spare {
             inner.spare_ps.push(p);
@@ -367,9 +370,13 @@ impl<T, M: Idler> Dispatch<T, M> {
         Some(p)
     }
 
-    /// A parked M gives up for good: off the idle list. False: it was handed a P meanwhile.
-    pub(crate) fn retire(&self, me: &Arc<M>) -> bool {
+    /// A parked M gives up for good, if there are more than `keep`: off the idle list, and no longer
+    /// counted. False: it is needed, or was handed a P meanwhile.
+    pub(crate) fn retire(&self, me: &Arc<M>, keep: usize) -> bool {
         let mut inner = self.lock();
+        if inner.machines <= keep {
+            return false;
+        }
         let Some(at) = inner.idle_ms.iter().position(|m| Arc::ptr_eq(m, me)) else {
             return false;
         };
@@ -381,6 +388,7 @@ impl<T, M: Idler> Dispatch<T, M> {
         {
             inner.timekeeper = None;
         }
+        inner.machines -= 1;
         true
     }
 }

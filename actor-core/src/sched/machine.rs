@@ -22,6 +22,7 @@ use super::context::{self, Context};
 use super::dispatch::{Idler, Park};
 use super::processor::Processor;
 use super::shared::Shared;
+use super::shield::AbortOnUnwind;
 use super::task::{Ran, RunToken};
 use super::timers::NEVER;
 use super::{cpus, tuning};
@@ -128,7 +129,8 @@ struct Worker<'a> {
     seen: Vec<(u64, u32)>,
     batch: Vec<RunToken>,
     rng: u32,
-    pinned: Option<usize>,
+    /// It was taken off the count of machines already.
+    retired: bool,
 }
 
 /// An M's thread from start to end.
@@ -136,7 +138,8 @@ pub(crate) fn run(shared: Arc<Shared>, machine: Arc<Machine>) {
     machine.set_thread();
     machine.tid.store(cpus::thread_id(), Ordering::Relaxed);
     let cx = Context::new(shared.clone(), machine.clone());
-    cx.scope(|| {
+    let retired = cx.scope(|| {
+        let _bug = AbortOnUnwind;
         #[cfg(feature = "tokio")]
         let _tokio = shared.driver.enter();
         let mut worker = Worker {
@@ -151,14 +154,17 @@ pub(crate) fn run(shared: Arc<Shared>, machine: Arc<Machine>) {
             seen: Vec::new(),
             batch: Vec::new(),
             rng: 0x9e37_79b9 ^ (machine.id as u32).wrapping_mul(0x85eb_ca6b) | 1,
-            pinned: None,
+            retired: false,
         };
         worker.sleep(NEVER);
         while let Some(token) = worker.next() {
             worker.run(token);
         }
+        worker.retired
     });
-    shared.dispatch.lock().machines -= 1;
+    if !retired {
+        shared.dispatch.lock().machines -= 1;
+    }
     machine.set_retired();
 }
 
@@ -185,8 +191,16 @@ impl Worker<'_> {
                 self.retire_spare();
             }
         } else {
-            if let Ran::Again(token) = ran {
-                self.shared.inject([token]);
+            match ran {
+                // All others have left, or are about to: it was aborted, and ends with one more run.
+                Ran::Again(token) if self.shared.is_stopping() => {
+                    let mut ran = token.run();
+                    while let Ran::Again(token) = ran {
+                        ran = token.run();
+                    }
+                }
+                Ran::Again(token) => self.shared.inject([token]),
+                Ran::Done => {}
             }
             let shared = self.shared;
             match shared.dispatch.rejoin(self.me, || shared.next_deadline()) {
@@ -458,7 +472,8 @@ impl Worker<'_> {
                 continue;
             }
             if deferred.is_empty() && until == NEVER {
-                if self.shared.has_too_many_machines() && self.shared.dispatch.retire(self.me) {
+                if self.shared.dispatch.retire(self.me, self.shared.procs) {
+                    self.retired = true;
                     return;
                 }
                 continue;
@@ -492,8 +507,11 @@ impl Worker<'_> {
                 .has_too_many_machines()
                 .then_some(tuning::MACHINE_KEEP_ALIVE)
         };
+        // Who sits in the driver stays, however many machines there are.
         #[cfg(feature = "tokio")]
-        if let Some(expired) = self.shared.driver.park(self.cx, timeout) {
+        let in_driver = timeout.filter(|_| until != NEVER);
+        #[cfg(feature = "tokio")]
+        if let Some(expired) = self.shared.driver.park(self.cx, in_driver) {
             return expired;
         }
         let Some(timeout) = timeout else {
@@ -510,7 +528,8 @@ impl Worker<'_> {
         let p = self.shared.processor(index);
         p.set_holder(self.me.tid.load(Ordering::Relaxed));
         self.cx.set_p(Some(p));
-        self.pinned = self.shared.pin(index, self.pinned);
+        self.cx.pin();
+        self.shared.bed.wake();
         self.until_maintenance = 0;
     }
 
@@ -561,6 +580,8 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
                     p.mark_poll(true);
                     p.set_holder(cx.machine.tid.load(Ordering::Relaxed));
                     cx.set_p(Some(p));
+                    cx.pin();
+                    cx.shared.bed.wake();
                 }
             }
         }
@@ -570,6 +591,8 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
         }
         cx.set_p(None);
         cx.shared.hand_off(p);
+        // Its core belongs to whoever holds the P now.
+        cx.unpin();
         let _back = Back(cx);
         cx.suspend_poll(f)
     })

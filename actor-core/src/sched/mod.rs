@@ -33,6 +33,7 @@ mod registry;
 mod ring;
 mod runtime;
 mod shared;
+pub(crate) mod shield;
 mod state;
 mod sysmon;
 mod task;

@@ -97,6 +97,18 @@ impl Builder {
                 "procs must be between 1 and 1024, not {procs}"
             )));
         }
+        if self.name.contains('\0') {
+            return Err(invalid(format!(
+                "the name {:?} holds a NUL byte",
+                self.name
+            )));
+        }
+        if self.machines_max > 10_000 {
+            return Err(invalid(format!(
+                "machines_max must be at most 10000, not {}",
+                self.machines_max
+            )));
+        }
         if self.machines_max < procs {
             return Err(invalid(format!(
                 "machines_max ({}) must be at least procs ({procs})",
@@ -113,7 +125,14 @@ impl Builder {
             sysmon: None,
             shutdown_within: self.shutdown_within,
         };
-        runtime.start(procs)
+        match runtime.start(procs) {
+            Ok(runtime) => Ok(runtime),
+            Err(error) => {
+                // The Ms that were started already have nobody else to end them.
+                shared.stop(Duration::ZERO);
+                Err(error)
+            }
+        }
     }
 }
 
@@ -383,6 +402,7 @@ impl Handle {
     /// A count of what the scheduler holds at this moment.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
+        let goroutines = self.shared.registry.len();
         let inner = self.shared.dispatch.lock();
         Metrics {
             machines: inner.machines,
@@ -392,7 +412,7 @@ impl Handle {
             steals: (0..self.shared.processor_count())
                 .map(|p| self.shared.processor(p).steals.load(Ordering::Relaxed))
                 .sum(),
-            goroutines: self.shared.registry.len(),
+            goroutines,
         }
     }
 }

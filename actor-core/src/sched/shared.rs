@@ -11,7 +11,7 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::join::JoinHandle;
 use super::machine::{self, Machine};
 use super::processor::Processor;
 use super::registry::Registry;
+use super::shield::shield;
 use super::sysmon;
 use super::task::{self, RunToken};
 use super::timers::{NEVER, TimerKey};
@@ -36,6 +37,7 @@ type MachineThread = (Arc<Machine>, std::thread::JoinHandle<()>);
 
 /// What all Ms of a runtime, its handles and its timers share.
 pub(crate) struct Shared {
+    me: Weak<Shared>,
     pub(crate) name: String,
     pub(crate) procs: usize,
     machines_max: usize,
@@ -53,6 +55,8 @@ pub(crate) struct Shared {
     stopping: AtomicBool,
     told_limit: AtomicBool,
     threads: Mutex<Vec<MachineThread>>,
+    /// The end has joined all threads: no more may be started.
+    threads_closed: AtomicBool,
     machine_ids: AtomicUsize,
     pub(crate) bed: sysmon::Bed,
     drained: (Mutex<()>, Condvar),
@@ -78,7 +82,10 @@ impl Shared {
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self {
+        #[cfg(feature = "tokio")]
+        let driver = super::driver::Driver::new(&name)?;
+        Ok(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             procs,
             machines_max,
             plan,
@@ -93,11 +100,12 @@ impl Shared {
             stopping: AtomicBool::new(false),
             told_limit: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),
+            threads_closed: AtomicBool::new(false),
             machine_ids: AtomicUsize::new(0),
             bed: sysmon::Bed::default(),
             drained: (Mutex::new(()), Condvar::new()),
             #[cfg(feature = "tokio")]
-            driver: super::driver::Driver::new(&name)?,
+            driver,
             name,
         }))
     }
@@ -127,8 +135,9 @@ impl Shared {
 
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `stop`.
-        self.stopping.load(Ordering::Acquire)
+        // ORDERING: SeqCst: an M that sits down in the driver looks at it after it has published its
+        // seat (`driver.rs`).
+        self.stopping.load(Ordering::SeqCst)
     }
 
     // ---- making goroutines runnable -------------------------------------------------------
@@ -140,6 +149,8 @@ impl Shared {
             // SAFETY: a token's goroutine is not complete, so its runtime is alive.
             let shared = unsafe { &*token.shared() };
             let Some(cx) = cx.filter(|cx| std::ptr::eq(&*cx.shared, shared)) else {
+                // Once the token is handed on, the runtime may end before we are done with it.
+                let shared = shared.arc();
                 return shared.inject([token]);
             };
             let Some(p) = cx.p() else {
@@ -226,7 +237,11 @@ impl Shared {
             Wake::Idle(m) => m.unpark(),
             Wake::NewMachine { p } => {
                 if !self.start_machine(p) {
-                    self.dispatch.give_back(p, p >= self.procs);
+                    let kept = self.processor(p);
+                    let waiting = kept.take_runnext().into_iter();
+                    let waiting = waiting.chain(std::iter::from_fn(|| kept.ring.pop()));
+                    self.dispatch.give_back(p, p >= self.procs, waiting);
+                    self.bed.wake();
                     return false;
                 }
             }
@@ -240,6 +255,10 @@ impl Shared {
     fn start_machine(&self, p: usize) -> bool {
         {
             let mut inner = self.dispatch.lock();
+            // ORDERING: Acquire pairs with the Release in `close_threads`; both under the lock.
+            if inner.stopping && self.threads_closed.load(Ordering::Acquire) {
+                return false;
+            }
             if inner.machines >= self.machines_max {
                 drop(inner);
                 self.tell_limit("the limit on machines is reached");
@@ -271,23 +290,24 @@ impl Shared {
         }
     }
 
+    /// A counted reference; for those whose borrow may not last.
     fn arc(&self) -> Arc<Shared> {
-        // SAFETY: a `Shared` is only ever made inside an `Arc` (`Builder::build`), and `self` is
-        // borrowed from one, so the count is at least one.
-        unsafe {
-            Arc::increment_strong_count(self);
-            Arc::from_raw(self)
-        }
+        self.me
+            .upgrade()
+            .expect("borrowed from an Arc, or kept by a goroutine that isn't complete")
     }
 
     fn tell_limit(&self, what: &str) {
         if !self.told_limit.swap(true, Ordering::AcqRel) {
-            tracing::error!(
-                runtime = self.name,
-                machines_max = self.machines_max,
-                "{what}: goroutines wait until a blocked machine comes back; block less, or raise \
-                 `Runtime::builder().machines_max(..)`"
-            );
+            // The subscriber is anybody's code.
+            shield(|| {
+                tracing::error!(
+                    runtime = self.name,
+                    machines_max = self.machines_max,
+                    "{what}: goroutines wait until a blocked machine comes back; block less, or \
+                     raise `Runtime::builder().machines_max(..)`"
+                );
+            });
         }
     }
 
@@ -297,17 +317,15 @@ impl Shared {
 
     /// Joins the threads of Ms that have ended.
     pub(crate) fn join_retired(&self) {
-        let Some(mut threads) = self.threads.try_lock() else {
-            return;
+        let ended: Vec<_> = {
+            let Some(mut threads) = self.threads.try_lock() else {
+                return;
+            };
+            threads.extract_if(.., |(m, _)| m.is_retired()).collect()
         };
-        let mut at = 0;
-        while at < threads.len() {
-            if threads[at].0.is_retired() {
-                let (_, thread) = threads.swap_remove(at);
-                let _ = thread.join();
-            } else {
-                at += 1;
-            }
+        // Not under the lock: a thread's destructors are anybody's code, and may need a machine.
+        for (_, thread) in ended {
+            let _ = thread.join();
         }
     }
 
@@ -345,7 +363,7 @@ impl Shared {
         let wake = {
             let mut inner = self.dispatch.lock();
             let work = p.has_work() || !inner.injector.is_empty() || p.timers.next() != NEVER;
-            let wake = if work && !inner.stopping {
+            let wake = if work {
                 self.dispatch.hand_to_someone(&mut inner, p.index)
             } else {
                 inner.held -= 1;
@@ -507,8 +525,8 @@ impl Shared {
         }
         let left = self.registry.len();
         self.dispatch.lock().stopping = true;
-        // ORDERING: Release pairs with the Acquire in `is_stopping`.
-        self.stopping.store(true, Ordering::Release);
+        // ORDERING: SeqCst: see `is_stopping`.
+        self.stopping.store(true, Ordering::SeqCst);
         self.bed.stop();
         for (m, _) in &*self.threads.lock() {
             m.unpark();
@@ -521,10 +539,12 @@ impl Shared {
                  their machines are left behind; wrap long blocking calls so that they can be \
                  told to end, or raise the shutdown time"
             );
+            // They still point to the runtime: it must never go away.
+            std::mem::forget(self.arc());
             return false;
         }
         // An M may be on its way to `threads` still: wait for the count, not only for the list.
-        while self.dispatch.lock().machines > 0 || !self.threads.lock().is_empty() {
+        while !self.close_threads() {
             let threads = std::mem::take(&mut *self.threads.lock());
             for (m, thread) in threads {
                 m.unpark();
@@ -532,7 +552,18 @@ impl Shared {
             }
             std::thread::yield_now();
         }
+        // Whoever sleeps in `block_on` on this runtime is told that its timer will not come.
+        self.fire_timers(Instant::FOREVER);
         super::mem::trim();
         true
+    }
+
+    /// True once every thread was joined; from then on none is started.
+    fn close_threads(&self) -> bool {
+        let inner = self.dispatch.lock();
+        let closed = inner.machines == 0 && self.threads.lock().is_empty();
+        // ORDERING: Release, and under the dispatch lock, where `start_machine` reads it.
+        self.threads_closed.store(closed, Ordering::Release);
+        closed
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
             if idle_ticks >= tuning::SYSMON_IDLE_TICKS {
                 bed.asleep.store(true, Ordering::SeqCst);
                 // An M that was sent off before the store did not ring the bell.
-                if shared.dispatch.lock().held == 0 {
+                if !busy(shared) {
                     while bed.asleep.load(Ordering::SeqCst) && !*stop {
                         bed.bell.wait(&mut stop);
                     }
@@ -88,8 +88,12 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         let now = Instant::now();
         shared.refill_wake_tokens();
         shared.join_retired();
-        let stuck = shared.stuck.load(Ordering::Relaxed);
-        if shared.dispatch.held() == 0 && shared.blocked() == 0 && stuck == 0 {
+        if !busy(shared) {
+            // A turn of ours may have kept the last M that parked out of the driver.
+            #[cfg(feature = "tokio")]
+            if shared.driver.is_free() && !shared.is_stopping() {
+                shared.send(shared.dispatch.wake_one());
+            }
             idle_ticks += 1;
             continue;
         }
@@ -99,6 +103,15 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         shared.driver.turn_if_neglected(now);
         watch(shared, &mut watches, now);
     }
+}
+
+/// Whether there is anything to watch.
+fn busy(shared: &Shared) -> bool {
+    let inner = shared.dispatch.lock();
+    inner.held > 0
+        || !inner.injector.is_empty()
+        || shared.blocked() > 0
+        || shared.stuck.load(Ordering::Relaxed) > 0
 }
 
 fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
@@ -139,8 +152,12 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             continue;
         }
         if now - watch.since >= tuning::STUCK_AFTER {
-            if !p.is_stuck() && p.set_stuck() {
+            if !p.is_stuck() {
+                // Counted first: whoever clears the mark takes the count back.
                 shared.stuck.fetch_add(1, Ordering::AcqRel);
+                if !p.set_stuck() {
+                    shared.stuck.fetch_sub(1, Ordering::AcqRel);
+                }
             }
             watch.computes = !shared.holder_is_blocked(index);
             computing += usize::from(watch.computes);

@@ -12,11 +12,11 @@
 //!   waker on a foreign thread can at most free memory whose future is long gone.
 //! - The output overwrites the future. It is dropped by the join handle, or by the completing M
 //!   when nobody is interested.
-//! - `shared` points to the runtime. It is valid while the goroutine is not complete: the registry
-//!   is emptied before a runtime goes away, and only a goroutine that isn't complete is enqueued.
+//! - `shared` points to the runtime. It is valid while the goroutine is not complete: a runtime goes
+//!   away only after its registry is empty, and one that gives up on goroutines is leaked. Whoever
+//!   hands a token on may lose the runtime with it, and takes a counted reference first.
 //! - A panic in `poll`, in a future's `Drop` or in an unread output's `Drop` ends here.
 
-use std::any::Any;
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -29,6 +29,7 @@ use super::join::JoinError;
 use super::mem;
 use super::registry::Links;
 use super::shared::Shared;
+use super::shield::shield;
 use super::state::{Idle, Notify, Start, State};
 
 /// What became of a run token.
@@ -295,10 +296,8 @@ unsafe fn finish<F: Future>(
     }));
     if let Err(payload) = dropped {
         // The value of a goroutine whose future panics in Drop is not trusted: the panic is told.
-        discard(std::mem::replace(
-            &mut output,
-            Err(JoinError::panicked(payload)),
-        ));
+        let value = std::mem::replace(&mut output, Err(JoinError::panicked(payload)));
+        shield(|| drop(value));
     }
     // SAFETY: the old stage was dropped above.
     unsafe { stage.write(Stage::Finished(output)) };
@@ -315,20 +314,12 @@ unsafe fn finish<F: Future>(
     } else if completed.join_waker {
         // SAFETY: with JOIN_WAKER set at completion the slot is read-only for both sides (I4).
         if let Some(waker) = unsafe { &*cell.as_ref().join_waker.get() } {
-            waker.wake_by_ref();
+            shield(|| waker.wake_by_ref());
         }
     }
     shared.note_complete();
     // SAFETY: the registry's reference, taken out just now.
     unsafe { release(cell.cast()) };
-}
-
-/// Drops a value whose Drop may panic, in a place where nobody could be told.
-fn discard<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // A payload that panics in Drop again would do so without end.
-        let _: ManuallyDrop<Box<dyn Any + Send>> = ManuallyDrop::new(payload);
-    }
 }
 
 /// # Safety
@@ -350,7 +341,8 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
     let cell = header.cast::<Cell<F>>();
     // SAFETY: the caller owns the output.
     let stage = unsafe { &mut *cell.as_ref().stage.get() };
-    discard(std::mem::replace(stage, Stage::Consumed));
+    let output = std::mem::replace(stage, Stage::Consumed);
+    shield(|| drop(output));
 }
 
 /// # Safety
@@ -367,7 +359,7 @@ unsafe fn dealloc<F: Future>(header: NonNull<Header>) {
     // SAFETY: nobody else can reach the cell; the stage was finished or consumed, so a panic can
     // only come from an output that the join handle left, and `drop_output` ran for that.
     unsafe {
-        std::ptr::drop_in_place(cell.as_ptr());
+        shield(|| std::ptr::drop_in_place(cell.as_ptr()));
         mem::free(cell.cast(), std::alloc::Layout::new::<Cell<F>>());
     }
 }

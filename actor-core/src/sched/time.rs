@@ -24,7 +24,8 @@ use super::{context, coop};
 /// Dropping the future cancels the timer. A zero duration is ready at the first poll.
 ///
 /// # Panics
-/// Polling it outside a runtime panics, unless its time has come already.
+/// Polling it outside a runtime panics, unless its time has come already; so does awaiting it in
+/// `block_on` on a runtime that another thread has shut down.
 ///
 /// ```
 /// # actor_core::Runtime::new().unwrap().block_on(async {
@@ -74,6 +75,36 @@ impl Sleep {
         self.fired = false;
     }
 
+    /// As `poll`, without asking the budget: whoever bounds another future by this one has to look
+    /// at the clock even when that future has spent the budget.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.fired {
+            return Poll::Ready(());
+        }
+        if let Some((shared, p, key)) = self.registered.take() {
+            if shared.processor(p).timers.refresh(key, cx.waker()) {
+                self.registered = Some((shared, p, key));
+                return Poll::Pending;
+            }
+            assert!(
+                Instant::now() >= self.deadline || !shared.is_stopping(),
+                "a timer was awaited on a runtime that has been shut down"
+            );
+        }
+        if Instant::now() >= self.deadline {
+            self.fired = true;
+            return Poll::Ready(());
+        }
+        let shared = context::shared().expect(
+            "a timer was polled outside a runtime: await it in a goroutine or in `block_on`",
+        );
+        if self.deadline != Instant::FOREVER {
+            let (p, key) = shared.add_timer(self.deadline.nanos(), cx.waker());
+            self.registered = Some((shared, p, key));
+        }
+        Poll::Pending
+    }
+
     fn cancel(&mut self) {
         if let Some((shared, p, key)) = self.registered.take() {
             shared.processor(p).timers.cancel(key);
@@ -91,23 +122,7 @@ impl Future for Sleep {
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
         }
-        if let Some((shared, p, key)) = &self.registered
-            && shared.processor(*p).timers.refresh(*key, cx.waker())
-        {
-            return Poll::Pending;
-        }
-        if self.registered.take().is_some() || Instant::now() >= self.deadline {
-            self.fired = true;
-            return Poll::Ready(());
-        }
-        let shared = context::shared().expect(
-            "a timer was polled outside a runtime: await it in a goroutine or in `block_on`",
-        );
-        if self.deadline != Instant::FOREVER {
-            let (p, key) = shared.add_timer(self.deadline.nanos(), cx.waker());
-            self.registered = Some((shared, p, key));
-        }
-        Poll::Pending
+        self.poll_deadline(cx)
     }
 }
 
@@ -229,7 +244,10 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        this.sleep.poll(cx).map(|()| Err(Elapsed(())))
+        this.sleep
+            .get_mut()
+            .poll_deadline(cx)
+            .map(|()| Err(Elapsed(())))
     }
 }
 

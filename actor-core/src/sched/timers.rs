@@ -11,6 +11,7 @@
 
 use std::task::Waker;
 
+use super::shield::shield;
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicU64, Ordering};
 
@@ -143,7 +144,7 @@ impl Timers {
                 self.publish(&heap);
             }
             for waker in batch[..n].iter_mut().filter_map(Option::take) {
-                waker.wake();
+                shield(|| waker.wake());
             }
             fired += n;
             if n < batch.len() {
