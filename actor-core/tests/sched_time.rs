@@ -48,8 +48,7 @@ fn sleeps_end_in_the_order_of_their_deadlines_on_one_processor() {
         for one in all {
             one.await.unwrap();
         }
-        let order = log.lock().clone();
-        order
+        log.lock().clone()
     });
     assert_eq!(log, [0, 1, 2, 3]);
 }
