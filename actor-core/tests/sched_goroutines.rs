@@ -376,20 +376,6 @@ fn a_builder_refuses_nonsense_with_a_message_that_names_it() {
 }
 
 #[test]
-fn at_the_limit_of_machines_goroutines_wait_and_then_go_on() {
-    let rt = Runtime::builder().procs(1).machines_max(1).build().unwrap();
-    let (tx, rx) = mpsc::channel();
-    let rx = rt.run(async move {
-        let other = go(async move { tx.send(()).unwrap() });
-        // No second M may be made: the hand-off fails, is logged, and nothing is lost.
-        blocking(|| ());
-        other.await.unwrap();
-        rx
-    });
-    rx.recv().unwrap();
-}
-
-#[test]
 fn a_block_right_after_a_long_sleep_of_everything_is_noticed_too() {
     let rt = runtime(1);
     rt.run(async {
@@ -436,4 +422,34 @@ fn a_goroutine_that_blocks_past_the_shutdown_time_is_reported_and_ends_when_it_c
     assert_eq!(is_gone.recv().unwrap(), "dropped");
     let other = runtime(1);
     assert!(other.block_on(handle).is_err());
+}
+
+#[test]
+fn machines_left_from_a_time_of_much_blocking_retire() {
+    let rt = Runtime::builder()
+        .procs(2)
+        .keep_alive(Duration::from_millis(5))
+        .build()
+        .unwrap();
+    let handle = rt.handle().clone();
+    let meet = Arc::new(std::sync::Barrier::new(20));
+    let blocked: Vec<_> = (0..20)
+        .map(|_| {
+            let meet = meet.clone();
+            // All twenty have to be on threads of their own at the same time to get past this.
+            handle.go(async move { blocking(|| meet.wait()).is_leader() })
+        })
+        .collect();
+    rt.block_on(async {
+        let mut leaders = 0;
+        for one in blocked {
+            leaders += usize::from(one.await.unwrap());
+        }
+        assert_eq!(leaders, 1);
+        while handle.metrics().machines > 2 {
+            yield_now().await;
+        }
+        assert_eq!(go(async { 1 }).await.unwrap(), 1);
+    });
+    assert!(handle.metrics().polls >= 21);
 }

@@ -77,6 +77,24 @@ fn a_goroutine_counts_until_it_returned_panicked_or_was_aborted() {
     });
 }
 
+/// Aborted before its first poll: the future that was never begun is dropped before it counts.
+#[test]
+fn a_goroutine_that_never_began_counts_until_it_is_dropped() {
+    let runtime = Runtime::builder().procs(1).build().unwrap();
+    runtime.run(async {
+        for _ in 0..100 {
+            let group = WaitGroup::new();
+            let value = Arc::new(());
+            let held = value.clone();
+            // On the only processor it can't begin before this goroutine waits.
+            let aborted = group.go(async move { drop(held) });
+            aborted.abort();
+            group.wait().await;
+            assert_eq!(Arc::strong_count(&value), 1);
+        }
+    });
+}
+
 #[test]
 #[should_panic(expected = "call add(n) before the work starts")]
 fn done_without_add_panics_and_says_what_to_do() {

@@ -505,7 +505,7 @@ impl Worker<'_> {
         } else {
             self.shared
                 .has_too_many_machines()
-                .then_some(tuning::MACHINE_KEEP_ALIVE)
+                .then_some(self.shared.keep_alive)
         };
         // Who sits in the driver stays, however many machines there are.
         #[cfg(feature = "tokio")]

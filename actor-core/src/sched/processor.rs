@@ -50,6 +50,11 @@ impl Processor {
         self.polls.load(Ordering::Relaxed)
     }
 
+    /// Polls begun so far.
+    pub(crate) fn polls_begun(&self) -> u64 {
+        self.polls().div_ceil(2)
+    }
+
     /// Owner only: notes the begin (odd) or end (even) of a poll.
     #[inline]
     pub(crate) fn mark_poll(&self, inside: bool) {

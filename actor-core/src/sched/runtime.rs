@@ -29,6 +29,7 @@ pub struct Builder {
     name: String,
     procs: Option<usize>,
     machines_max: usize,
+    keep_alive: Duration,
     pinning: Pinning,
     shutdown_within: Duration,
 }
@@ -39,6 +40,7 @@ impl Default for Builder {
             name: "actor".to_owned(),
             procs: None,
             machines_max: tuning::MACHINES_MAX,
+            keep_alive: tuning::MACHINE_KEEP_ALIVE,
             pinning: Pinning::Auto,
             shutdown_within: tuning::SHUTDOWN_WITHIN,
         }
@@ -64,6 +66,13 @@ impl Builder {
     /// blocked M wait until one comes back, and an error is logged.
     pub fn machines_max(mut self, machines_max: usize) -> Self {
         self.machines_max = machines_max;
+        self
+    }
+
+    /// How long an M beyond the number of Ps, left from a time of much blocking, stays parked
+    /// before its thread ends (10 s by default).
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.keep_alive = keep_alive;
         self
     }
 
@@ -117,7 +126,14 @@ impl Builder {
         }
         let pinning = env_pinning(self.pinning)?;
         let plan = cpus.plan(pinning, procs);
-        let shared = Shared::new(self.name, procs, self.machines_max, cpus, plan)?;
+        let shared = Shared::new(
+            self.name,
+            procs,
+            self.machines_max,
+            self.keep_alive,
+            cpus,
+            plan,
+        )?;
         let runtime = Runtime {
             handle: Handle {
                 shared: shared.clone(),
@@ -412,6 +428,9 @@ impl Handle {
             steals: (0..self.shared.processor_count())
                 .map(|p| self.shared.processor(p).steals.load(Ordering::Relaxed))
                 .sum(),
+            polls: (0..self.shared.processor_count())
+                .map(|p| self.shared.processor(p).polls_begun())
+                .sum(),
             goroutines,
         }
     }
@@ -433,6 +452,8 @@ pub struct Metrics {
     pub machines_blocked: usize,
     /// Batches of goroutines that moved from one P to another.
     pub steals: u64,
+    /// Polls of goroutines begun, on all Ps.
+    pub polls: u64,
 }
 
 /// Keeps a runtime current; see [`Handle::enter`].

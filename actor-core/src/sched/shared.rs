@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) procs: usize,
     machines_max: usize,
+    pub(crate) keep_alive: Duration,
     cpus: Cpus,
     plan: Vec<CoreId>,
     pub(crate) dispatch: Dispatch<RunToken, Machine>,
@@ -79,6 +80,7 @@ impl Shared {
         name: String,
         procs: usize,
         machines_max: usize,
+        keep_alive: Duration,
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
@@ -88,6 +90,7 @@ impl Shared {
             me: me.clone(),
             procs,
             machines_max,
+            keep_alive,
             plan,
             cpus,
             dispatch: Dispatch::new(),

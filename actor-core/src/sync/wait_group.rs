@@ -119,16 +119,32 @@ impl WaitGroup {
         F::Output: Send + 'static,
     {
         let counted = self.counted();
-        sched::go(async move {
-            // The guard is declared first, so it is dropped after the future.
-            let _counted = counted;
-            future.await
-        })
+        sched::go(CountedFuture { future, counted })
     }
 
     fn counted(&self) -> Counted {
         self.add(1);
         Counted(self.clone())
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A counted goroutine. Not an async block: one that is aborted before its first poll would
+    /// drop the guard before the future.
+    struct CountedFuture<F> {
+        // In this order: what the goroutine held is dropped before it counts as done.
+        #[pin]
+        future: F,
+        counted: Counted,
+    }
+}
+
+impl<F: Future> Future for CountedFuture<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
     }
 }
 
