@@ -13,7 +13,8 @@
 //!   `MAGAZINE` blocks, so a warm pair of threads never meets the allocator.
 //! - A free list holds at most two magazines, the depot at most `DEPOT_MAX` a class; `trim` empties
 //!   the depot when a runtime ends, and a thread's end empties its lists.
-//! - Under loom there is no pool.
+//! - Under loom, and under `--cfg actor_no_pool` for a sanitizer, there is no pool: use after free must
+//!   stay visible.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -107,7 +108,7 @@ const fn layout_of(class: usize) -> Layout {
 
 #[inline]
 const fn class_of(layout: Layout) -> Option<usize> {
-    if cfg!(actor_loom) || layout.size() == 0 || layout.align() > ALIGN {
+    if cfg!(any(actor_loom, actor_no_pool)) || layout.size() == 0 || layout.align() > ALIGN {
         return None;
     }
     let class = (layout.size() - 1) / CLASS;

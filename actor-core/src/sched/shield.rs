@@ -10,9 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Runs foreign code whose panic concerns nobody.
 #[inline]
 pub(crate) fn shield(foreign: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        // A payload whose Drop panics again would do so without end.
-        let _: ManuallyDrop<_> = ManuallyDrop::new(payload);
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign))
+        && let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        // A payload whose Drop panics may do so without end: this one is leaked.
+        let _: ManuallyDrop<_> = ManuallyDrop::new(again);
     }
 }
 
