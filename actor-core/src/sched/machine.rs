@@ -125,6 +125,8 @@ struct Worker<'a> {
     until_maintenance: u32,
     interval: u32,
     last_maintenance: Instant,
+    /// How long the next search may spin.
+    spin: Duration,
     /// Victims' poll counters, and for how many rounds each has stood still.
     seen: Vec<(u64, u32)>,
     batch: Vec<RunToken>,
@@ -151,6 +153,7 @@ pub(crate) fn run(shared: Arc<Shared>, machine: Arc<Machine>) {
             until_maintenance: tuning::MAINTENANCE_POLLS_MAX,
             interval: tuning::MAINTENANCE_POLLS_MAX,
             last_maintenance: Instant::now(),
+            spin: tuning::SPIN_MIN,
             seen: Vec::new(),
             batch: Vec::new(),
             rng: 0x9e37_79b9 ^ (machine.id as u32).wrapping_mul(0x85eb_ca6b) | 1,
@@ -341,8 +344,18 @@ impl Worker<'_> {
         }
     }
 
-    /// Spins over the other Ps for a short while.
+    /// Searches, and learns from it how long the next search is worth.
     fn search(&mut self) -> Option<RunToken> {
+        let found = self.search_for(self.spin);
+        self.spin = match found {
+            Some(_) => (self.spin * 4).min(tuning::SPIN_MAX),
+            None => (self.spin / 2).max(tuning::SPIN_MIN),
+        };
+        found
+    }
+
+    /// Spins over the other Ps for a short while.
+    fn search_for(&mut self, spin: Duration) -> Option<RunToken> {
         let shared = self.shared;
         let procs = shared.processor_count();
         if procs < 2 {
@@ -380,7 +393,7 @@ impl Worker<'_> {
                 // I/O waits for somebody to look: rather from inside the driver.
                 return None;
             }
-            if round.is_multiple_of(16) && started.elapsed() >= tuning::SPIN {
+            if round.is_multiple_of(16) && started.elapsed() >= spin {
                 return None;
             }
             for _ in 0..20 {
