@@ -53,3 +53,43 @@ async fn the_handle_and_the_arguments_survive_a_restart() {
     app.stop().await;
     assert_eq!(counter.add(1).await, Err(CallError::Stopped));
 }
+
+struct Tally(u64);
+
+#[actor]
+impl Tally {
+    #[init]
+    fn new() -> Self {
+        Tally(0)
+    }
+
+    pub fn add(&mut self, n: u64) -> u64 {
+        self.0 += n;
+        self.0
+    }
+}
+
+/// The request to stop is the former incarnation's: the next one must not find it.
+#[actor_core::test]
+async fn an_actor_told_to_stop_now_is_itself_again_after_its_restart() {
+    let child = Tally::child("tally");
+    let tally = child.handle();
+    let app = Supervisor::one_for_one("app")
+        .child(child)
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(tally.add(5).await.unwrap(), 5);
+    tally.stop_now().await;
+    // It is permanent, so it comes back; until it has, it is stopped.
+    let first = loop {
+        match tally.add(1).await {
+            Ok(sum) => break sum,
+            Err(error) => assert!(!app.is_stopped(), "the supervisor gave up: {error}"),
+        }
+        actor_core::yield_now().await;
+    };
+    assert_eq!(first, 1, "a new incarnation");
+    assert_eq!(tally.add(1).await.unwrap(), 2, "and it goes on");
+    app.stop().await;
+}

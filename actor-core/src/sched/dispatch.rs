@@ -18,7 +18,8 @@
 //!
 //! A goroutine in a ring or in `runnext` needs no proof: the M that holds the P runs it before it
 //! parks. Waking a second M for it is a matter of speed, decided in `machine.rs`, and insured by
-//! sysmon when the holder is stuck inside a poll.
+//! sysmon when the holder is stuck inside a poll. (A P whose new M could not be started is emptied
+//! into the injector: `give_back`.)
 //!
 //! An M that was taken off the idle list has its P in `handoff` before it is unparked, and `park`
 //! returns only with that P, or after the M took itself off under the lock. Timers: see `keep_time`.

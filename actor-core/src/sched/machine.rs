@@ -2,13 +2,13 @@
 //!
 //! One turn of an M: look at timers, injector and I/O if it is time; else `runnext` (a bounded
 //! chain), else the ring, else search, else park. Searching is throttled (at most half of the
-//! running Ms) and short: it spins about as long as waking a core would cost, and steals a short
-//! backlog only from an M that stands still. Waking follows the same economy:
+//! running Ms) and short: it spins for as long as that has paid lately, and steals a short backlog
+//! only from an M that stands still. Waking follows the same economy:
 //!
 //! - `runnext` never wakes anybody: its goroutine runs here, next.
 //! - A push to the ring wakes an idle M at once when the backlog is long, else only while *wake
-//!   tokens* last. A wake takes one, a search that found work gives it back, sysmon refills them
-//!   each tick: useless wakes are bounded by `WAKE_TOKENS` a tick, at about 6 µs each.
+//!   tokens* last. A wake takes one; a search that found work, and sysmon each tick, fill them up:
+//!   useless wakes are bounded by `WAKE_TOKENS` a tick, at about 6 µs each.
 //! - A goroutine that queues itself again (yield, spent budget) wakes nobody.
 //!
 //! The M that gives up its P in the middle of a poll (`blocking`) finishes that poll without one:
@@ -331,7 +331,7 @@ impl Worker<'_> {
     #[cold]
     fn end_search(&mut self) {
         self.searching = false;
-        self.shared.give_wake_token();
+        self.shared.refill_wake_tokens();
         self.shared.send(self.shared.dispatch.end_search());
         self.share_backlog();
     }

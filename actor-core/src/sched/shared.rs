@@ -224,10 +224,6 @@ impl Shared {
         false
     }
 
-    pub(crate) fn give_wake_token(&self) {
-        self.refill_wake_tokens();
-    }
-
     pub(crate) fn refill_wake_tokens(&self) {
         self.wake_tokens
             .store(tuning::WAKE_TOKENS, Ordering::Relaxed);
