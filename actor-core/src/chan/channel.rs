@@ -34,6 +34,7 @@ use std::task::{Context, Poll};
 use super::waiters::{WaitList, WaitState, Waiter, WakeList, pin_field};
 use super::word_lock::Locked;
 use super::{SendError, TryRecvError, TrySendError};
+use crate::sched::wait::{Wait, WaitKind};
 use crate::sched::{block_on_thread, coop};
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicUsize, Ordering};
@@ -518,6 +519,7 @@ impl<T> Chan<T> {
         &self,
         mut waiter: Pin<&mut Waiter<T>>,
         list: fn(&mut State<T>) -> &mut WaitList<T>,
+        kind: WaitKind,
         cx: &mut Context<'_>,
     ) -> bool {
         let mut state = self.state.lock();
@@ -525,7 +527,8 @@ impl<T> Chan<T> {
             return false;
         }
         // SAFETY: locked; the waiter is QUEUED, and in this list: it has been in no other.
-        let replaced = unsafe { list(&mut state).renew(waiter.as_mut(), cx.waker()) };
+        let replaced =
+            unsafe { list(&mut state).renew(waiter.as_mut(), cx.waker(), Wait::on(kind, self)) };
         drop(state);
         drop(replaced);
         true
@@ -575,12 +578,20 @@ impl<T> Future for Send<'_, T> {
                     Offer::Full(value) => {
                         waiter.as_mut().put_value(value);
                         // SAFETY: locked; pinned in this future, whose drop cancels it.
-                        unsafe { state.sendq.enqueue(waiter, cx.waker()) };
+                        unsafe {
+                            state.sendq.enqueue(
+                                waiter,
+                                cx.waker(),
+                                Wait::on(WaitKind::ChanSend, chan),
+                            )
+                        };
                         Poll::Pending
                     }
                 };
             }
-            WaitState::Queued if chan.still_waits(waiter.as_mut(), |s| &mut s.sendq, cx) => {
+            WaitState::Queued
+                if chan.still_waits(waiter.as_mut(), |s| &mut s.sendq, WaitKind::ChanSend, cx) =>
+            {
                 return Poll::Pending;
             }
             _ => {}
@@ -641,10 +652,16 @@ impl<T> Future for Recv<'_, T> {
                     return Poll::Ready(value);
                 }
                 // SAFETY: locked; pinned in this future, whose drop cancels it.
-                unsafe { state.recvq.enqueue(waiter, cx.waker()) };
+                unsafe {
+                    state
+                        .recvq
+                        .enqueue(waiter, cx.waker(), Wait::on(WaitKind::ChanRecv, chan))
+                };
                 return Poll::Pending;
             }
-            WaitState::Queued if chan.still_waits(waiter.as_mut(), |s| &mut s.recvq, cx) => {
+            WaitState::Queued
+                if chan.still_waits(waiter.as_mut(), |s| &mut s.recvq, WaitKind::ChanRecv, cx) =>
+            {
                 return Poll::Pending;
             }
             _ => {}

@@ -28,6 +28,7 @@ use std::ptr;
 use std::task::Waker;
 
 use crate::sched::shield::shield;
+use crate::sched::wait::Wait;
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 
@@ -182,13 +183,19 @@ impl<T> WaitList<T> {
         }
     }
 
-    /// Appends a waiter, to be woken through `waker`.
+    /// Appends a waiter, to be woken through `waker`; `wait` says what its goroutine waits for.
     ///
     /// # Safety
     /// The object's lock is held, as for every method of the list. The waiter is IDLE, stays at its
     /// address, and its future calls [`cancel`](Self::cancel) under the same lock before the waiter
     /// is dropped, unless it finds it finished.
-    pub(crate) unsafe fn enqueue(&mut self, waiter: Pin<&mut Waiter<T>>, waker: &Waker) {
+    pub(crate) unsafe fn enqueue(
+        &mut self,
+        waiter: Pin<&mut Waiter<T>>,
+        waker: &Waker,
+        wait: Wait,
+    ) {
+        wait.note(waker);
         debug_assert_eq!(waiter.state(), WaitState::Idle);
         let new: *const Waiter<T> = &raw const *waiter;
         let first = self.first();
@@ -281,7 +288,9 @@ impl<T> WaitList<T> {
         &mut self,
         waiter: Pin<&mut Waiter<T>>,
         waker: &Waker,
+        wait: Wait,
     ) -> Option<Waker> {
+        wait.note(waker);
         debug_assert_eq!(waiter.state(), WaitState::Queued);
         self.fields(&raw const *waiter, |w| match &w.waker {
             Some(known) if known.will_wake(waker) => None,

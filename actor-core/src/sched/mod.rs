@@ -41,6 +41,7 @@ mod thread_park;
 mod time;
 mod timers;
 mod tuning;
+pub(crate) mod wait;
 mod yield_now;
 
 pub use clock::Instant;

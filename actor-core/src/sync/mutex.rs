@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use crate::chan::waiters::{WaitList, WaitState, Waiter, pin_field};
 use crate::chan::word_lock::Locked;
+use crate::sched::wait::{Wait, WaitKind};
 use crate::sched::{Instant, block_on_thread, coop};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
@@ -245,6 +246,7 @@ impl<'a, T> Future for Lock<'a, T> {
         if waiter.state() == WaitState::Idle && mutex.try_acquire() {
             return Poll::Ready(MutexGuard { mutex });
         }
+        let wait = Wait::on(WaitKind::Mutex, mutex);
         let mut queue = mutex.queue.lock();
         match waiter.state() {
             WaitState::Done => {
@@ -264,11 +266,11 @@ impl<'a, T> Future for Lock<'a, T> {
                         waker
                     }
                     // SAFETY: as above. Lost the race: wait on, at the same place.
-                    (false, true) => unsafe { queue.renew(waiter.as_mut(), cx.waker()) },
+                    (false, true) => unsafe { queue.renew(waiter.as_mut(), cx.waker(), wait) },
                     (false, false) => {
                         waiter.as_mut().put_value(Instant::now());
                         // SAFETY: locked; pinned in this future, whose drop cancels it.
-                        unsafe { queue.enqueue(waiter, cx.waker()) };
+                        unsafe { queue.enqueue(waiter, cx.waker(), wait) };
                         None
                     }
                 };

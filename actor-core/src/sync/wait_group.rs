@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use crate::chan::waiters::{WaitList, WaitState, Waiter, WakeList, pin_field};
 use crate::chan::word_lock::Locked;
+use crate::sched::wait::{Wait as WaitFor, WaitKind};
 use crate::sched::{self, JoinHandle, block_on_thread, coop};
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicUsize, Ordering};
@@ -227,6 +228,7 @@ impl Future for Wait<'_> {
         if waiter.state() == WaitState::Idle && group.count.load(Ordering::Acquire) == 0 {
             return Poll::Ready(());
         }
+        let wait = WaitFor::on(WaitKind::WaitGroup, group);
         let mut waiting = group.waiting.lock();
         match waiter.state() {
             WaitState::Idle => {
@@ -235,12 +237,12 @@ impl Future for Wait<'_> {
                     return Poll::Ready(());
                 }
                 // SAFETY: locked; pinned in this future, whose drop cancels it.
-                unsafe { waiting.enqueue(waiter, cx.waker()) };
+                unsafe { waiting.enqueue(waiter, cx.waker(), wait) };
                 Poll::Pending
             }
             WaitState::Queued => {
                 // SAFETY: locked; QUEUED, and in the only list it can be in.
-                let replaced = unsafe { waiting.renew(waiter.as_mut(), cx.waker()) };
+                let replaced = unsafe { waiting.renew(waiter.as_mut(), cx.waker(), wait) };
                 drop(waiting);
                 drop(replaced);
                 Poll::Pending

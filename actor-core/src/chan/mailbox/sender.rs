@@ -9,6 +9,7 @@ use super::super::SendError;
 use super::super::waiters::{WaitState, Waiter, pin_field};
 use super::{CLOSED, Mailbox, QUEUED};
 use crate::sched::coop;
+use crate::sched::wait::{Wait, WaitKind};
 
 /// The future of [`Mailbox::send`].
 #[must_use = "nothing is sent until the future is awaited"]
@@ -78,7 +79,13 @@ impl<M> Mailbox<M> {
         }
         waiter.as_mut().put_value(message);
         // SAFETY: locked; the waiter is pinned in its future, whose drop cancels it.
-        unsafe { self.shared(|shared| shared.senders.enqueue(waiter, cx.waker())) };
+        unsafe {
+            self.shared(|shared| {
+                shared
+                    .senders
+                    .enqueue(waiter, cx.waker(), Wait::on(WaitKind::MailboxSend, self))
+            })
+        };
         self.word.unlock(flags | QUEUED);
         Poll::Pending
     }
@@ -94,7 +101,15 @@ impl<M> Mailbox<M> {
             let queued = waiter.state() == WaitState::Queued;
             let replaced = if queued {
                 // SAFETY: locked, and only this mailbox's list can have the waiter.
-                unsafe { self.shared(|shared| shared.senders.renew(waiter.as_mut(), cx.waker())) }
+                unsafe {
+                    self.shared(|shared| {
+                        shared.senders.renew(
+                            waiter.as_mut(),
+                            cx.waker(),
+                            Wait::on(WaitKind::MailboxSend, self),
+                        )
+                    })
+                }
             } else {
                 None
             };
