@@ -94,7 +94,7 @@ impl Owners {
         Self {
             writer: Owner::nobody(),
             waiting_writer: Owner::nobody(),
-            readers: [const { () }; READERS].map(|()| Owner::nobody()),
+            readers: std::array::from_fn(|_| Owner::nobody()),
         }
     }
 

@@ -128,8 +128,9 @@ impl Registry {
             let list = shard.list.lock();
             let mut at = list.head;
             while let Some(header) = at {
-                // SAFETY: in the list, hence alive while the lock is held; links are ours under it.
+                // SAFETY: in the list, hence alive while the lock is held.
                 let head = unsafe { header.as_ref() };
+                // SAFETY: links are ours under the lock.
                 at = unsafe { (*head.links.get()).next };
                 let record = head.origin.record();
                 if record.is_some_and(|record| running.contains(&record)) {

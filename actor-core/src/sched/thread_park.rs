@@ -69,19 +69,11 @@ impl Root {
 }
 
 /// The wakers that polls are given, and their clones.
-static FOREIGN: RawWakerVTable = RawWakerVTable::new(
-    clone,
-    |data| wake::<false>(data),
-    wake_by_ref,
-    |data| release::<false>(data),
-);
+static FOREIGN: RawWakerVTable =
+    RawWakerVTable::new(clone, wake::<false>, wake_by_ref, release::<false>);
 /// Those that our primitives keep while the thread waits.
-static KEPT: RawWakerVTable = RawWakerVTable::new(
-    clone,
-    |data| wake::<true>(data),
-    wake_by_ref,
-    |data| release::<true>(data),
-);
+static KEPT: RawWakerVTable =
+    RawWakerVTable::new(clone, wake::<true>, wake_by_ref, release::<true>);
 
 fn root(data: *const ()) -> &'static Root {
     // SAFETY: the data pointer of our wakers is an `Arc<Root>` that each of them holds a count of. The
@@ -109,12 +101,13 @@ unsafe fn wake_by_ref(data: *const ()) {
     root(data).wake();
 }
 
-fn wake<const KEPT_ONE: bool>(data: *const ()) {
+unsafe fn wake<const KEPT_ONE: bool>(data: *const ()) {
     root(data).wake();
-    release::<KEPT_ONE>(data);
+    // SAFETY: the waker's count goes with it.
+    unsafe { release::<KEPT_ONE>(data) };
 }
 
-fn release<const KEPT_ONE: bool>(data: *const ()) {
+unsafe fn release<const KEPT_ONE: bool>(data: *const ()) {
     count(root(data), KEPT_ONE).fetch_sub(1, Ordering::AcqRel);
     // SAFETY: the waker's count, given up here.
     unsafe { Arc::decrement_strong_count(data.cast::<Root>()) };
