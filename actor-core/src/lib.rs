@@ -45,7 +45,8 @@ mod shim;
 pub mod supervise;
 pub mod sync;
 
-pub use actor_macros::{actor, main, test};
+pub use actor_macros::{actor, main, select, test};
+pub use chan::Select;
 pub use sched::{
     AbortHandle, Builder, Deadlock, DeadlockPolicy, Elapsed, Entered, Handle, Instant, Interval,
     JoinError, JoinHandle, LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go,
@@ -56,7 +57,7 @@ pub use sched::{
 pub mod prelude {
     pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
     pub use crate::supervise::{Child, ChildSpec, Restart, Supervisor};
-    pub use crate::{actor, blocking, go, interval, sleep, timeout, yield_now};
+    pub use crate::{actor, blocking, go, interval, select, sleep, timeout, yield_now};
 }
 
 #[cfg(doctest)]
