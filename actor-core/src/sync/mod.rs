@@ -4,23 +4,33 @@
 //! |---|---|---|
 //! | [`WaitGroup`] | `sync.WaitGroup` | cloned instead of pointed to |
 //! | [`Mutex`] | `sync.Mutex` | holds its value; the guard unlocks; may be held across `.await` |
+//! | [`RwLock`] | `sync.RWMutex` | holds its value; a write guard can become a read guard |
 //! | [`Once`], [`OnceCell`] | `sync.Once`, `sync.OnceValue` | the initialiser may be async, and cancelled |
 //! | [`Pool`], [`BufPool`] | `sync.Pool` | a guard puts back; bounded; no collector empties it |
 //!
 //! Waiting goroutines queue in intrusive lists (`chan::waiters`) under a one-byte lock: no object
-//! here allocates for a waiter. Uses `sched`, `chan` and the shim. Its unsafe code is in `mutex.rs`
-//! and `wait_group.rs`.
+//! here allocates for a waiter. Uses `sched`, `chan` and the shim. Its unsafe code is in `mutex.rs`,
+//! `rwlock*.rs` and `wait_group.rs`.
 
 mod buf_pool;
+#[cfg(all(test, actor_loom))]
+mod loom_locks;
 #[cfg(all(test, actor_loom))]
 mod loom_models;
 mod mutex;
 mod once;
 mod pool;
+mod rwlock;
+mod rwlock_guards;
+mod rwlock_raw;
 mod wait_group;
 
 pub use buf_pool::{BufPool, PooledBuf};
 pub use mutex::{Lock, Mutex, MutexGuard};
 pub use once::{Once, OnceCell};
 pub use pool::{Pool, Pooled};
+pub use rwlock::{ReadLock, RwLock, WriteLock};
+pub use rwlock_guards::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard,
+};
 pub use wait_group::{Wait, WaitGroup};
