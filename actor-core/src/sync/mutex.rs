@@ -74,7 +74,7 @@ pub struct Mutex<T> {
     state: AtomicU8,
     /// Each waiter's value is the moment it began to wait.
     queue: Locked<WaitList<Instant>>,
-    value: UnsafeCell<T>,
+    pub(super) value: UnsafeCell<T>,
 }
 
 // SAFETY: the value is reached only through a guard, one at a time, perhaps on another thread each
@@ -168,7 +168,7 @@ impl<T> Mutex<T> {
     }
 
     #[inline]
-    fn unlock(&self) {
+    pub(super) fn unlock(&self) {
         // ORDERING: Release pairs with the Acquire in `try_acquire`.
         if self
             .state
@@ -333,7 +333,7 @@ impl<T> fmt::Debug for Lock<'_, T> {
 /// The right to the value of a [`Mutex`]; dropping it unlocks.
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct MutexGuard<'a, T> {
-    mutex: &'a Mutex<T>,
+    pub(super) mutex: &'a Mutex<T>,
 }
 
 // SAFETY: sharing the guard shares `&T`; the mutex itself may be used from anywhere.
