@@ -73,7 +73,10 @@ fn the_next_round_begins_before_the_last_has_gone() {
     assert!(leads(&mut Box::pin(barrier.wait())));
     let mut next = arrived(&barrier);
     assert!(!leads(&mut slow));
-    assert!(poll(&mut next).is_pending(), "the slow one is of the first round");
+    assert!(
+        poll(&mut next).is_pending(),
+        "the slow one is of the first round"
+    );
 }
 
 #[test]

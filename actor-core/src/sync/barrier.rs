@@ -139,8 +139,7 @@ impl Future for BarrierWait<'_> {
         match waiter.state() {
             WaitState::Idle if arrived.count + 1 == barrier.parties => {
                 arrived.count = 0;
-                while let Some(((), waker)) =
-                    arrived.waiters.finish_first(WaitState::Done, |_| ())
+                while let Some(((), waker)) = arrived.waiters.finish_first(WaitState::Done, |_| ())
                 {
                     wakers.push(waker);
                 }
@@ -159,9 +158,7 @@ impl Future for BarrierWait<'_> {
                 drop(replaced);
                 Poll::Pending
             }
-            WaitState::Done | WaitState::Closed => {
-                Poll::Ready(BarrierWaitResult { leader: false })
-            }
+            WaitState::Done | WaitState::Closed => Poll::Ready(BarrierWaitResult { leader: false }),
         }
     }
 }

@@ -162,8 +162,7 @@ impl Semaphore {
     /// Which of both it is.
     #[inline]
     pub fn try_acquire(&self, permits: usize) -> Result<Permit<'_>, TryAcquireError> {
-        self.take(permits)
-            .map(|()| Permit::acquired(self, permits))
+        self.take(permits).map(|()| Permit::acquired(self, permits))
     }
 
     /// As [`acquire`](Self::acquire), on a thread, blocking it meanwhile; for threads that run no
