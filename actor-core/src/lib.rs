@@ -51,6 +51,7 @@ pub use sched::{
     LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go, interval, sleep,
     sleep_until, timeout, yield_now,
 };
+pub use sync::Context;
 
 /// What a user's file starts with: `use actor_core::prelude::*;`.
 pub mod prelude {

@@ -16,6 +16,7 @@
 //! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, and in single places of
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
+pub(crate) mod alarm;
 mod clock;
 mod context;
 pub(crate) mod coop;
