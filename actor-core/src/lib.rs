@@ -47,9 +47,9 @@ pub mod sync;
 
 pub use actor_macros::{actor, main, test};
 pub use sched::{
-    AbortHandle, Builder, Elapsed, Entered, Handle, Instant, Interval, JoinError, JoinHandle,
-    LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go, interval, sleep,
-    sleep_until, timeout, yield_now,
+    AbortHandle, Builder, Elapsed, Entered, FuncTimer, Handle, Instant, JoinError, JoinHandle,
+    LeftBehind, Metrics, Pinning, Runtime, Sleep, Ticker, Timeout, Timer, after, after_func,
+    blocking, go, interval, sleep, sleep_until, timeout, yield_now,
 };
 pub use sync::Context;
 
@@ -57,7 +57,7 @@ pub use sync::Context;
 pub mod prelude {
     pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
     pub use crate::supervise::{Child, ChildSpec, Restart, Supervisor};
-    pub use crate::{actor, blocking, go, interval, sleep, timeout, yield_now};
+    pub use crate::{actor, after, blocking, go, interval, sleep, timeout, yield_now};
 }
 
 #[cfg(doctest)]
