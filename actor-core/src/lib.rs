@@ -49,7 +49,7 @@ pub use actor_macros::{actor, main, test};
 pub use sched::{
     AbortHandle, Builder, Elapsed, Entered, FuncTimer, Handle, Instant, JoinError, JoinHandle,
     LeftBehind, Metrics, Pinning, Runtime, Sleep, Ticker, Timeout, Timer, after, after_func,
-    blocking, go, interval, sleep, sleep_until, timeout, yield_now,
+    blocking, go, interval, lock_thread, sleep, sleep_until, spawn_blocking, timeout, yield_now,
 };
 pub use sync::Context;
 

@@ -55,8 +55,8 @@ impl fmt::Debug for Alarm {
 /// The right to start a goroutine on a runtime, whatever the thread.
 #[derive(Clone)]
 pub(crate) struct Launch {
-    shared: Arc<Shared>,
-    location: &'static Location<'static>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) location: &'static Location<'static>,
 }
 
 impl Launch {

@@ -17,6 +17,7 @@
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
 pub(crate) mod alarm;
+mod blocking_pool;
 mod clock;
 mod context;
 pub(crate) mod coop;
@@ -25,6 +26,8 @@ mod dispatch;
 #[cfg(feature = "tokio")]
 mod driver;
 mod join;
+mod local;
+mod lock_thread;
 #[cfg(all(test, actor_loom))]
 mod loom_models;
 mod machine;
@@ -47,9 +50,12 @@ mod tuning;
 pub(crate) mod wait;
 mod yield_now;
 
+pub use blocking_pool::spawn_blocking;
 pub use clock::Instant;
 pub use cpus::Pinning;
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use local::{LocalKey, NotInScope, Scoped};
+pub use lock_thread::lock_thread;
 pub use machine::blocking;
 pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go};
 pub(crate) use thread_park::block_on_thread;

@@ -1,0 +1,224 @@
+//! `lock_thread`: a goroutine with an OS thread of its own, Go's `runtime.LockOSThread`.
+//!
+//! ```text
+//!   goroutine (on the Ms)                          thread <runtime>-locked-<n>
+//!   first poll ──────────── starts ───────────────▶ makes the future, polls it, parks, ..
+//!   waits            ◀───── outcome, wake ───────── future and closure are dropped
+//!   dropped (abort) ─────── stop, unpark ─────────▶ drops the future between two polls
+//!      └─ joins the thread
+//! ```
+//!
+//! - The future never leaves its thread, so it need not be `Send`; the goroutine is a proxy that has
+//!   what goroutines have: a handle, an abort, a place in the registry.
+//! - The proxy is over only after the thread is: whoever sees the handle finished, and the end of the
+//!   runtime, may rely on the thread being gone.
+//! - The thread is no M. What it wakes goes to the injector; what wakes it unparks it.
+//!
+//! Rejected: an M bound to one goroutine (Go): every wake-up of every goroutine would have to ask
+//! whether it is bound, for something that few programs use.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use super::alarm::Launch;
+use super::blocking_pool::{named, serve};
+use super::join::JoinHandle;
+use super::machine::blocking;
+use crate::shim::Mutex;
+use crate::shim::atomic::{AtomicBool, Ordering};
+
+/// Runs an async closure as a goroutine that has an OS thread of its own for all its life.
+///
+/// Go's `runtime.LockOSThread`, for C libraries and system calls that depend on the thread: its
+/// thread-local variables, its signal mask, its GUI or GPU context. The closure is called on the new
+/// thread (`<runtime>-locked-<number>`, not pinned), its future is polled and dropped there and need
+/// not be `Send`, and no other goroutine ever runs there. [`go`](super::go), timers, channels and
+/// locks work inside; a wake-up costs a thread switch. It may block its thread as it likes.
+///
+/// Aborting the handle, and the end of the runtime, drop the future at its next `.await`; the handle
+/// is finished once the thread has ended.
+///
+/// # Panics
+/// Outside a runtime. A panic of the closure or its future goes to the handle, as does the system's
+/// refusal of a thread.
+///
+/// ```
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// use std::{rc::Rc, time::Duration};
+/// let handle = actor_core::lock_thread(|| async {
+///     let id = std::thread::current().id();
+///     let not_send = Rc::new(3);
+///     actor_core::sleep(Duration::from_millis(1)).await;
+///     assert_eq!(std::thread::current().id(), id);
+///     *not_send
+/// });
+/// assert_eq!(handle.await.unwrap(), 3);
+/// # });
+/// ```
+#[track_caller]
+pub fn lock_thread<F, R>(f: F) -> JoinHandle<R::Output>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Future,
+    R::Output: Send + 'static,
+{
+    let launch = Launch::here("`lock_thread`");
+    launch.go(Proxy {
+        make: Some(f),
+        launch: launch.clone(),
+        link: Arc::new(Link {
+            stop: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        }),
+        outcome: Arc::new(Mutex::new(Outcome {
+            result: None,
+            waker: None,
+        })),
+        thread: None,
+    })
+}
+
+/// The goroutine that stands for the thread.
+struct Proxy<F, T> {
+    make: Option<F>,
+    launch: Launch,
+    link: Arc<Link>,
+    outcome: Arc<Mutex<Outcome<T>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Outcome<T> {
+    /// What the thread ended with; `Ok(None)` if it was stopped.
+    result: Option<Result<Option<T>, Box<dyn Any + Send>>>,
+    waker: Option<Waker>,
+}
+
+impl<F, T> Unpin for Proxy<F, T> {}
+
+impl<F, R, T> Future for Proxy<F, T>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Future<Output = T>,
+    T: Send + 'static,
+{
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        if let Some(make) = self.make.take() {
+            self.thread = Some(self.start(make));
+        }
+        let mut outcome = self.outcome.lock();
+        let Some(result) = outcome.result.take() else {
+            let old = outcome.waker.replace(cx.waker().clone());
+            drop(outcome);
+            drop(old);
+            return Poll::Pending;
+        };
+        drop(outcome);
+        match result {
+            Ok(value) => Poll::Ready(value.expect("it is stopped by this future's drop only")),
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+impl<F, T> Proxy<F, T> {
+    fn start<R>(&self, make: F) -> thread::JoinHandle<()>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = T>,
+        T: Send + 'static,
+    {
+        let (launch, link) = (self.launch.clone(), self.link.clone());
+        let outcome = self.outcome.clone();
+        let pool = &self.launch.shared.blocking;
+        pool.enter_busy();
+        let started = named(&self.launch.shared, "locked").spawn(move || {
+            let _busy = launch.shared.blocking.busy_until_dropped();
+            serve(&launch.shared, || {
+                let result = catch_unwind(AssertUnwindSafe(|| drive(make, &link)));
+                let mut outcome = outcome.lock();
+                outcome.result = Some(result);
+                let waker = outcome.waker.take();
+                drop(outcome);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            });
+        });
+        started.unwrap_or_else(|error| {
+            drop(pool.busy_until_dropped());
+            panic!("the system refused a thread for `lock_thread` ({error}): run fewer of them")
+        })
+    }
+}
+
+impl<F, T> Drop for Proxy<F, T> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // ORDERING: Release pairs with the Acquire in `drive`; the wake follows it.
+            self.link.stop.store(true, Ordering::Release);
+            self.link.wake_by_ref();
+            // Its last poll may take a while, and so may the destructors of its thread-locals.
+            let _ = blocking(|| thread.join());
+        }
+    }
+}
+
+/// Calls the closure and polls its future to the end, or until it is stopped.
+fn drive<F, R>(make: F, link: &Arc<Link>) -> Option<R::Output>
+where
+    F: FnOnce() -> R,
+    R: Future,
+{
+    let _ = link.thread.set(thread::current());
+    let waker = Waker::from(link.clone());
+    let mut cx = Context::from_waker(&waker);
+    // ORDERING: Acquire, here and below, pairs with the Release in `Proxy::drop`.
+    if link.stop.load(Ordering::Acquire) {
+        return None;
+    }
+    let mut future = pin!(make());
+    loop {
+        if link.stop.load(Ordering::Acquire) {
+            return None;
+        }
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Some(output);
+        }
+        // ORDERING: AcqRel: Acquire pairs with the Release in `wake_by_ref`.
+        while !link.woken.swap(false, Ordering::AcqRel) {
+            thread::park();
+        }
+    }
+}
+
+/// How others reach the thread; its future's waker.
+struct Link {
+    stop: AtomicBool,
+    /// Keeps a wake that comes before the park, and spares one that nobody waits for.
+    woken: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // ORDERING: AcqRel: Release pairs with the Acquire in `drive`.
+        if !self.woken.swap(true, Ordering::AcqRel)
+            // Not yet set: the thread has not polled anything, and will look at the flags.
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
