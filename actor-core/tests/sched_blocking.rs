@@ -48,7 +48,7 @@ fn a_panic_becomes_a_join_error_and_the_thread_goes_on() {
     runtime.run(async {
         let thread = spawn_blocking(|| thread::current().id()).await.unwrap();
         let job = spawn_blocking(|| std::panic::resume_unwind(Box::new("in a job")));
-        let error: actor_core::JoinError = job.await.map(|()| ()).unwrap_err();
+        let error: actor_core::JoinError = job.await.unwrap_err();
         assert_eq!(error.panic_message(), Some("in a job"));
         let again = spawn_blocking(|| thread::current().id()).await.unwrap();
         assert_eq!(again, thread);
@@ -253,7 +253,7 @@ fn a_job_on_a_runtime_that_is_shut_down_is_cancelled() {
     let job = handle.spawn_blocking(|| unreachable!("run after the end"));
     assert!(job.is_finished());
     let other = self::runtime();
-    let error: actor_core::JoinError = other.block_on(job).map(|()| ()).unwrap_err();
+    let error: actor_core::JoinError = other.block_on(job).unwrap_err();
     assert!(error.is_cancelled());
     assert!(error.to_string().contains("its runtime ended"), "{error}");
 }

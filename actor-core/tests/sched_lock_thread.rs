@@ -129,7 +129,7 @@ fn one_that_is_aborted_before_it_began_needs_no_thread() {
     Runtime::builder().procs(1).build().unwrap().run(async {
         let handle = lock_thread(|| async { unreachable!("begun after the abort") });
         handle.abort();
-        let error: actor_core::JoinError = handle.await.map(|()| ()).unwrap_err();
+        let error: actor_core::JoinError = handle.await.unwrap_err();
         assert!(error.is_cancelled());
     });
 }
@@ -141,7 +141,7 @@ fn a_panic_of_the_closure_or_the_future_goes_to_the_handle() {
             yield_now().await;
             std::panic::resume_unwind(Box::new("in the future"));
         });
-        let error: actor_core::JoinError = handle.await.map(|()| ()).unwrap_err();
+        let error: actor_core::JoinError = handle.await.unwrap_err();
         assert_eq!(error.panic_message(), Some("in the future"));
         fn panics() -> std::future::Ready<()> {
             std::panic::resume_unwind(Box::new("in the closure"))
@@ -156,13 +156,13 @@ fn the_end_of_the_runtime_ends_it_and_waits_for_its_thread() {
     let runtime = runtime();
     let (tx, rx) = channel();
     let (begun, begins) = channel();
-    let handle = runtime.block_on(async {
-        lock_thread(move || async move {
-            let _tell = Tell(tx);
-            begun.send(()).unwrap();
-            sleep(LONG).await;
-        })
+    let entered = runtime.handle().enter();
+    let handle = lock_thread(move || async move {
+        let _tell = Tell(tx);
+        begun.send(()).unwrap();
+        sleep(LONG).await;
     });
+    drop(entered);
     begins.recv().unwrap();
     drop(runtime);
     assert!(handle.is_finished());
@@ -178,12 +178,12 @@ fn it_may_drop_its_own_runtime() {
         .unwrap();
     let (give, get) = channel::<Runtime>();
     let (tx, rx) = channel();
-    let handle = runtime.block_on(async {
-        lock_thread(move || async move {
-            drop(get.recv().unwrap());
-            tx.send(()).unwrap();
-        })
+    let entered = runtime.handle().enter();
+    let handle = lock_thread(move || async move {
+        drop(get.recv().unwrap());
+        tx.send(()).unwrap();
     });
+    drop(entered);
     give.send(runtime).unwrap();
     rx.recv().unwrap();
     drop(handle);
@@ -203,6 +203,6 @@ fn on_a_runtime_that_is_shut_down_it_is_cancelled() {
     let _entered = handle.enter();
     let never = lock_thread(|| async { unreachable!("begun after the end") });
     assert!(never.is_finished());
-    let error: actor_core::JoinError = self::runtime().block_on(never).map(|()| ()).unwrap_err();
+    let error: actor_core::JoinError = self::runtime().block_on(never).unwrap_err();
     assert!(error.is_cancelled());
 }

@@ -13,6 +13,7 @@
 //!
 //! Start reading with `state.rs` (the life of a G), `dispatch.rs` (parking, and why no wake-up is
 //! lost) and `machine.rs` (what an M does). This layer uses nothing else of the crate but `shim`.
+//! Beside the Ms stand the threads of `blocking_pool.rs` and `lock_thread.rs`, which hold no P.
 //! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, and in single places of
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
@@ -46,6 +47,8 @@ mod ticker;
 mod time;
 mod timer;
 mod timers;
+#[cfg(all(test, actor_loom))]
+mod timers_loom_models;
 mod tuning;
 pub(crate) mod wait;
 mod yield_now;
