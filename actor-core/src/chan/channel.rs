@@ -39,18 +39,20 @@ use crate::sched::{block_on_thread, coop};
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicUsize, Ordering};
 
-struct State<T> {
-    buffer: VecDeque<T>,
+pub(super) struct State<T> {
+    pub(super) buffer: VecDeque<T>,
     capacity: usize,
-    closed: bool,
+    pub(super) closed: bool,
     sendq: WaitList<T>,
     recvq: WaitList<T>,
+    /// Those that wait for the close itself (`closed.rs`).
+    pub(super) closedq: WaitList<()>,
 }
 
-struct Chan<T> {
-    state: Locked<State<T>>,
+pub(super) struct Chan<T> {
+    pub(super) state: Locked<State<T>>,
     senders: AtomicUsize,
-    receivers: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
 }
 
 /// What became of a value that should be sent at once.
@@ -121,6 +123,7 @@ impl<T> Chan<T> {
                 closed: false,
                 sendq: WaitList::new(),
                 recvq: WaitList::new(),
+                closedq: WaitList::new(),
             }),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -138,10 +141,13 @@ impl<T> Chan<T> {
         while let Some(((), waker)) = state.recvq.finish_first(WaitState::Closed, |_slot| ()) {
             wakers.push(waker);
         }
+        while let Some(((), waker)) = state.closedq.finish_first(WaitState::Closed, |_| ()) {
+            wakers.push(waker);
+        }
         first
     }
 
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let mut wakers = WakeList::new();
         match self.state.lock().offer(value, &mut wakers) {
             Offer::Taken => Ok(()),
@@ -162,7 +168,7 @@ impl<T> Chan<T> {
 
     /// A value that was handed to a receive that is dropped.
     #[cold]
-    fn return_to_front(&self, value: T) {
+    pub(super) fn return_to_front(&self, value: T) {
         let mut wakers = WakeList::new();
         let mut state = self.state.lock();
         if let Some(value) = state.hand_over(value, &mut wakers) {
@@ -214,7 +220,7 @@ pub fn buffered<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 ///
 /// When the last sender is dropped the channel is closed.
 pub struct Sender<T> {
-    chan: Arc<Chan<T>>,
+    pub(super) chan: Arc<Chan<T>>,
 }
 
 impl<T> Sender<T> {
@@ -352,7 +358,7 @@ impl<T> fmt::Debug for Sender<T> {
 ///
 /// When the last receiver is dropped the channel is closed and buffered values are dropped.
 pub struct Receiver<T> {
-    chan: Arc<Chan<T>>,
+    pub(super) chan: Arc<Chan<T>>,
 }
 
 impl<T> Receiver<T> {
@@ -550,8 +556,8 @@ impl<T> Chan<T> {
 /// The future of [`Sender::send`].
 #[must_use = "nothing is sent until the future is awaited"]
 pub struct Send<'a, T> {
-    chan: &'a Chan<T>,
-    waiter: Waiter<T>,
+    pub(super) chan: &'a Chan<T>,
+    pub(super) waiter: Waiter<T>,
 }
 
 impl<T> Future for Send<'_, T> {
@@ -627,8 +633,8 @@ impl<T> fmt::Debug for Send<'_, T> {
 /// The future of [`Receiver::recv`].
 #[must_use = "nothing is received until the future is awaited"]
 pub struct Recv<'a, T> {
-    chan: &'a Chan<T>,
-    waiter: Waiter<T>,
+    pub(super) chan: &'a Chan<T>,
+    pub(super) waiter: Waiter<T>,
 }
 
 impl<T> Future for Recv<'_, T> {

@@ -26,6 +26,7 @@ pub(crate) enum WaitKind {
     Reply,
     Join,
     Sleep,
+    ChanClosed,
 }
 
 /// A sort of waiting and the object waited on (its address, or a goroutine's number).
