@@ -47,9 +47,9 @@ pub mod sync;
 
 pub use actor_macros::{actor, main, test};
 pub use sched::{
-    AbortHandle, Builder, Elapsed, Entered, Handle, Instant, Interval, JoinError, JoinHandle,
-    LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go, interval, sleep,
-    sleep_until, timeout, yield_now,
+    AbortHandle, Builder, Deadlock, DeadlockPolicy, Elapsed, Entered, Handle, Instant, Interval,
+    JoinError, JoinHandle, LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go,
+    go_named, interval, sleep, sleep_until, timeout, yield_now,
 };
 
 /// What a user's file starts with: `use actor_core::prelude::*;`.

@@ -28,7 +28,7 @@ use std::ptr;
 use std::task::Waker;
 
 use crate::sched::shield::shield;
-use crate::sched::wait::Wait;
+use crate::sched::wait::{self, Wait};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 
@@ -207,7 +207,7 @@ impl<T> WaitList<T> {
         self.fields(new, |fields| {
             fields.next = next;
             fields.prev = prev;
-            fields.waker = Some(waker.clone());
+            fields.waker = Some(wait::keep(waker));
         });
         if !first.is_null() {
             self.fields(self.last, |last| last.next = new);
@@ -293,8 +293,8 @@ impl<T> WaitList<T> {
         wait.note(waker);
         debug_assert_eq!(waiter.state(), WaitState::Queued);
         self.fields(&raw const *waiter, |w| match &w.waker {
-            Some(known) if known.will_wake(waker) => None,
-            _ => w.waker.replace(waker.clone()),
+            Some(known) if wait::same(known, waker) => None,
+            _ => w.waker.replace(wait::keep(waker)),
         })
     }
 
@@ -309,6 +309,9 @@ impl<T> WaitList<T> {
         let raw: *const Waiter<T> = &raw const *waiter;
         self.unlink(raw);
         let waker = self.fields(raw, |w| w.waker.take());
+        if let Some(waker) = &waker {
+            wait::forget(waker);
+        }
         // ORDERING: Relaxed, unlinked under the lock: nobody else looks at the waiter any more.
         waiter.state.store(WaitState::Idle as u8, Ordering::Relaxed);
         waker

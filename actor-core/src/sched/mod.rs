@@ -20,15 +20,19 @@ mod clock;
 mod context;
 pub(crate) mod coop;
 mod cpus;
+mod deadlock;
 mod dispatch;
 #[cfg(feature = "tokio")]
 mod driver;
 mod join;
+pub(crate) mod lock_cycle;
 #[cfg(all(test, actor_loom))]
 mod loom_models;
 mod machine;
 pub(crate) mod mem;
+mod origin;
 mod processor;
+pub(crate) mod record;
 mod registry;
 mod ring;
 mod runtime;
@@ -46,9 +50,12 @@ mod yield_now;
 
 pub use clock::Instant;
 pub use cpus::Pinning;
+pub(crate) use deadlock::lock_cycle_closed;
+pub use deadlock::{Deadlock, DeadlockPolicy, Party};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use machine::blocking;
-pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go};
+pub(crate) use runtime::go_for;
+pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go, go_named};
 pub(crate) use thread_park::block_on_thread;
 pub use time::{Elapsed, Interval, Sleep, Timeout, interval, sleep, sleep_until, timeout};
 pub use yield_now::yield_now;

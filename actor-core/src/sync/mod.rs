@@ -20,7 +20,7 @@ mod pool;
 mod wait_group;
 
 pub use buf_pool::{BufPool, PooledBuf};
-pub use mutex::{Lock, Mutex, MutexGuard};
+pub use mutex::{Lock, LockChecked, Mutex, MutexGuard};
 pub use once::{Once, OnceCell};
 pub use pool::{Pool, Pooled};
 pub use wait_group::{Wait, WaitGroup};
