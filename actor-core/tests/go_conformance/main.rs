@@ -9,6 +9,7 @@
 //!   that is broken shows as a failed assertion or as a test that never ends.
 
 mod chan;
+mod deadlock;
 mod mutex;
 mod once;
 mod pool;
