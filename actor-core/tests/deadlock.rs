@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actor_core::sync::{Mutex, MutexGuard, WaitGroup};
+use actor_core::sync::{Mutex, MutexGuard, RwLock, WaitGroup};
 use actor_core::{DeadlockPolicy, Runtime, chan, go, go_named, sleep, timeout, yield_now};
 
 fn runtime() -> Runtime {
@@ -442,4 +442,91 @@ async fn worker(seed: u64, locks: Arc<Vec<Mutex<u64>>>, rounds: u64) -> u64 {
         done += held.len() as u64;
     }
     done
+}
+
+// ---- reader-writer locks ------------------------------------------------------------------------
+
+#[test]
+fn a_writer_that_waits_for_its_own_reading_is_told() {
+    runtime().run(async {
+        let lock = RwLock::new(0);
+        let _reads = lock.read().await;
+        let told = lock.write_checked().await.err().expect("it reads itself");
+        assert!(
+            told.to_string()
+                .contains("rwlock (to write) that it holds itself"),
+            "{told}"
+        );
+    });
+}
+
+/// Go forbids it too: the second read waits for the writer, and that one for the first read.
+#[test]
+fn reading_twice_around_a_waiting_writer_is_told() {
+    runtime().run(async {
+        let lock = Arc::new(RwLock::new(0));
+        let reads = lock.read().await;
+        let writer = go_named("writer", {
+            let lock = lock.clone();
+            async move { *lock.write().await += 1 }
+        });
+        while lock.try_read().is_some() {
+            yield_now().await; // until the writer waits
+        }
+        let told = lock.read_checked().await.err().expect("a cycle");
+        assert!(told.to_string().contains("\"writer\""), "{told}");
+        drop(reads);
+        writer.await.unwrap();
+    });
+}
+
+#[test]
+fn a_cycle_through_a_mutex_and_a_reading_is_found() {
+    let runtime = runtime();
+    for _ in 0..100 {
+        runtime.run(async {
+            let locks = Arc::new((Mutex::new(0), RwLock::new(0)));
+            let meet = WaitGroup::new();
+            meet.add(2);
+            let one = go_named("reads", {
+                let (locks, meet) = (locks.clone(), meet.clone());
+                async move {
+                    let _reads = locks.1.read().await;
+                    meet.done();
+                    meet.wait().await;
+                    locks.0.lock_checked().await.is_err()
+                }
+            });
+            let two = go_named("locks", async move {
+                let _locked = locks.0.lock().await;
+                meet.done();
+                meet.wait().await;
+                locks.1.write_checked().await.is_err()
+            });
+            let told = [one.await.unwrap(), two.await.unwrap()];
+            assert!(
+                told[0] != told[1],
+                "exactly one of the two is told: {told:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_guard_that_was_made_to_be_moved_raises_no_false_alarm() {
+    runtime().run(async {
+        let mutex = Arc::new(Mutex::new(0));
+        let lock = Arc::new(RwLock::new(0));
+        for _ in 0..200 {
+            let owned = (mutex.lock_owned().await, lock.read_owned().await);
+            drop(go(async move {
+                yield_now().await;
+                drop(owned);
+            }));
+            // This goroutine took them, but it is not the one that will let go of them.
+            *mutex.lock().await += 1;
+            *lock.write().await += 1;
+        }
+        assert_eq!((*mutex.lock().await, *lock.read().await), (200, 200));
+    });
 }

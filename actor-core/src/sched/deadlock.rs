@@ -27,7 +27,7 @@ use super::cpus;
 use super::lock_cycle::WaitsFor;
 use super::record::{Notes, RecordRef};
 use super::shared::Shared;
-use super::thread_park::{self, Root};
+use super::thread_park::{self, Role, Root};
 use super::timers::NEVER;
 use super::wait::{Wait, WaitKind};
 
@@ -406,7 +406,10 @@ fn asleep(shared: &Shared) -> Option<Vec<Sleeper>> {
         return None;
     }
     let roots: Vec<Arc<Root>> = shared.roots.lock().clone();
-    let on_machines = roots.iter().filter(|root| root.on_machine).count();
+    let on_machines = roots
+        .iter()
+        .filter(|root| root.role == Role::Machine)
+        .count();
     if shared.blocked() != on_machines || !roots.iter().all(|root| root.sleeps_soundly()) {
         return None;
     }

@@ -88,7 +88,6 @@ pub(crate) struct Owners {
     readers: [Owner; READERS],
 }
 
-#[allow(dead_code)]
 impl Owners {
     pub(crate) fn nobody() -> Self {
         Self {
@@ -125,7 +124,6 @@ impl Owners {
 
 /// The lock that somebody is queued at. See rule 2 for why the pointer is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum WaitsFor {
     Mutex(*const Owner),
     Read(*const Owners),

@@ -12,6 +12,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::blocking_pool::{self, BlockingPool};
 use super::clock::Instant;
 use super::context;
 use super::cpus::{Cpus, Pinning};
@@ -34,6 +35,7 @@ pub struct Builder {
     pinning: Pinning,
     shutdown_within: Duration,
     on_deadlock: DeadlockPolicy,
+    blocking_threads_max: usize,
 }
 
 impl Default for Builder {
@@ -46,6 +48,7 @@ impl Default for Builder {
             pinning: Pinning::Auto,
             shutdown_within: tuning::SHUTDOWN_WITHIN,
             on_deadlock: DeadlockPolicy::Auto,
+            blocking_threads_max: BlockingPool::default_threads_max(),
         }
     }
 }
@@ -98,6 +101,13 @@ impl Builder {
         self
     }
 
+    /// The upper bound on threads for [`spawn_blocking`](super::spawn_blocking), 512 by default;
+    /// beyond it jobs queue. They are made as needed and end after the keep-alive time.
+    pub fn blocking_threads_max(mut self, threads_max: usize) -> Self {
+        self.blocking_threads_max = threads_max;
+        self
+    }
+
     /// Starts the runtime's threads.
     ///
     /// # Errors
@@ -144,6 +154,7 @@ impl Builder {
             cpus,
             plan,
         )?;
+        shared.blocking.limit_to(self.blocking_threads_max)?;
         let runtime = Runtime {
             handle: Handle {
                 shared: shared.clone(),
@@ -324,7 +335,7 @@ impl Runtime {
         let shared = self.handle.shared.clone();
         let on_own_machine =
             context::with(|cx| cx.is_some_and(|cx| Arc::ptr_eq(&cx.shared, &shared)));
-        if on_own_machine {
+        if on_own_machine || blocking_pool::serves(&shared) {
             // An M can't wait for itself: somebody else does.
             let reaper = std::thread::Builder::new().name(format!("{}-reaper", shared.name));
             let spawned = reaper.spawn(move || {
@@ -375,7 +386,7 @@ impl std::error::Error for LeftBehind {}
 /// A reference to a runtime, for any thread; cheap to clone. It doesn't keep the runtime running.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 // A panic that passes through `block_on` leaves the runtime as it was.

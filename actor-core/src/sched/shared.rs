@@ -18,6 +18,7 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use parking_lot::{Condvar, Mutex};
 
+use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
 use super::cpus::{self, Cpus};
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     threads_closed: AtomicBool,
     machine_ids: AtomicUsize,
     pub(crate) bed: sysmon::Bed,
+    pub(crate) blocking: BlockingPool,
     drained: (Mutex<()>, Condvar),
     pub(crate) on_deadlock: DeadlockPolicy,
     /// The name of the thread that built it, which threads started there inherit.
@@ -115,6 +117,7 @@ impl Shared {
             threads_closed: AtomicBool::new(false),
             machine_ids: AtomicUsize::new(0),
             bed: sysmon::Bed::default(),
+            blocking: BlockingPool::new(),
             drained: (Mutex::new(()), Condvar::new()),
             on_deadlock,
             family: std::thread::current().name().unwrap_or_default().to_owned(),
@@ -522,7 +525,7 @@ impl Shared {
     }
 
     #[cold]
-    fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
+    pub(super) fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
         // The token is ours, so `cancel` can't ask anybody to queue it.
         let _ = task.header().state.cancel();
         let task::Ran::Done = token.run() else {
@@ -542,6 +545,7 @@ impl Shared {
     /// Ends everything; false when goroutines were left behind.
     pub(crate) fn stop(&self, within: Duration) -> bool {
         self.registry.close();
+        self.blocking.close();
         let deadline = Instant::now() + within;
         {
             let mut guard = self.drained.0.lock();
@@ -584,6 +588,7 @@ impl Shared {
             }
             std::thread::yield_now();
         }
+        self.blocking.join();
         // Whoever sleeps in `block_on` on this runtime is told that its timer will not come.
         self.fire_timers(Instant::FOREVER);
         super::mem::trim();

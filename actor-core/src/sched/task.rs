@@ -124,6 +124,12 @@ impl RunToken {
         unsafe { self.0.as_ref() }.shared
     }
 
+    /// Marks the goroutine as aborted: the token's owner drops its future instead of polling it.
+    pub(crate) fn cancel(&self) {
+        // SAFETY: as in `shared`. The token is ours, so nobody is asked to queue another.
+        let _ = unsafe { self.0.as_ref() }.state.cancel();
+    }
+
     /// Polls the goroutine, or drops its future if it was aborted.
     #[inline]
     pub(crate) fn run(self) -> Ran {

@@ -36,8 +36,7 @@ pub(crate) struct Root {
     foreign: AtomicUsize,
     pub(crate) wait: WaitWord,
     pub(crate) record: RecordRef,
-    /// An M inside a goroutine's poll, which counts as blocked meanwhile.
-    pub(crate) on_machine: bool,
+    pub(crate) role: Role,
     pub(crate) location: &'static Location<'static>,
 }
 
@@ -138,7 +137,32 @@ pub(crate) fn block_on_thread<F: Future>(future: F) -> F::Output {
     let location = Location::caller();
     let on_machine = context::in_poll();
     let shared = context::shared();
-    blocking(|| drive(future, shared, location, on_machine))
+    let role = if on_machine {
+        Role::Machine
+    } else {
+        Role::BlockOn
+    };
+    blocking(|| drive(future, shared.as_ref(), location, role))
+}
+
+/// As `block_on_thread`, for a thread of the runtime's own that is no M.
+pub(crate) fn drive_thread<F: Future>(
+    future: F,
+    shared: &Arc<Shared>,
+    location: &'static Location<'static>,
+) -> F::Output {
+    drive(future, Some(shared), location, Role::Locked)
+}
+
+/// What sort of thread drives a future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An M inside a goroutine's poll, which counts as blocked meanwhile.
+    Machine,
+    /// The thread of a `lock_thread`.
+    Locked,
+    /// Any other; it reports deadlocks.
+    BlockOn,
 }
 
 /// A thread outside of any runtime that waits on our primitives: it may wake somebody afterwards.
@@ -196,7 +220,7 @@ impl Drop for Entry<'_> {
             let mut roots = shared.roots.lock();
             roots.retain(|other| !Arc::ptr_eq(other, self.root));
         }
-        if !self.root.on_machine {
+        if self.root.role != Role::Machine {
             self.root.record.release();
         }
     }
@@ -204,9 +228,9 @@ impl Drop for Entry<'_> {
 
 fn drive<F: Future>(
     future: F,
-    shared: Option<Arc<Shared>>,
+    shared: Option<&Arc<Shared>>,
     location: &'static Location<'static>,
-    on_machine: bool,
+    role: Role,
 ) -> F::Output {
     // Dropped after the future: what that holds may name the record.
     let root = Arc::new(Root {
@@ -216,21 +240,23 @@ fn drive<F: Future>(
         kept: AtomicUsize::new(0),
         foreign: AtomicUsize::new(0),
         wait: WaitWord::new(),
-        record: if on_machine {
+        record: if role == Role::Machine {
             lock_cycle::current()
         } else {
             record::new_record(0, thread::current().name().map(Arc::from), location)
         },
-        on_machine,
+        role,
         location,
     });
-    let _entry = Entry::new(&root, shared.as_deref());
+    let _entry = Entry::new(&root, shared.map(|shared| &**shared));
     let mut future = pin!(future);
     let borrowed = RawWaker::new(Arc::as_ptr(&root).cast(), &FOREIGN);
     // SAFETY: not dropped, so it needs no count of its own; `root` outlives it.
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(borrowed) });
     let mut cx = Context::from_waker(&waker);
-    let mut watch = shared.as_ref().filter(|_| !on_machine).and_then(Watch::new);
+    let mut watch = shared
+        .filter(|_| role == Role::BlockOn)
+        .and_then(Watch::new);
     loop {
         if root.wait.clear() {
             lock_cycle::resume(root.record);

@@ -36,10 +36,12 @@ pub(crate) enum WaitKind {
     Join,
     Sleep,
     Lifecycle,
+    TaskGroup,
+    LockedThread,
 }
 
 impl WaitKind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -58,6 +60,8 @@ impl WaitKind {
         Self::Join,
         Self::Sleep,
         Self::Lifecycle,
+        Self::TaskGroup,
+        Self::LockedThread,
     ];
 
     /// What the goroutine does, in Go's words where Go has some.
@@ -81,6 +85,8 @@ impl WaitKind {
             Self::Join => "join",
             Self::Sleep => "sleep",
             Self::Lifecycle => "an actor's start or end",
+            Self::TaskGroup => "task group wait",
+            Self::LockedThread => "its locked thread",
         }
     }
 

@@ -24,9 +24,9 @@
 //! the mutex until it is polled or dropped. Barging makes that need 1 ms of waiting first.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 #[cfg(not(actor_loom))]
 use std::time::Duration;
@@ -78,7 +78,7 @@ fn starves(_since: &Instant) -> bool {
 pub struct Mutex<T> {
     state: AtomicU8,
     queue: Queue,
-    value: UnsafeCell<T>,
+    pub(super) value: UnsafeCell<T>,
 }
 
 /// Since when a waiter waits, and for whom.
@@ -160,6 +160,8 @@ impl<T> Mutex<T> {
     /// [`Deadlock`] when waiting would close a cycle of locks; it names the goroutines. The place in
     /// the queue is given up: let go of what is held, and try again.
     ///
+    /// Dropping the future is as dropping that of [`lock`](Self::lock).
+    ///
     /// ```
     /// # actor_core::Runtime::new().unwrap().block_on(async {
     /// let mutex = actor_core::sync::Mutex::new(0);
@@ -168,8 +170,15 @@ impl<T> Mutex<T> {
     /// assert!(error.to_string().contains("that it holds itself"));
     /// # });
     /// ```
-    pub fn lock_checked(&self) -> LockChecked<'_, T> {
-        LockChecked { lock: self.lock() }
+    pub async fn lock_checked(&self) -> Result<MutexGuard<'_, T>, Deadlock> {
+        let mut lock = pin!(self.lock());
+        poll_fn(|cx| {
+            if coop::poll_proceed(cx).is_pending() {
+                return Poll::Pending;
+            }
+            lock.as_mut().poll_lock(cx)
+        })
+        .await
     }
 
     /// Locks it if it is free. Go's `TryLock`.
@@ -239,8 +248,13 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// The guard may be anybody's from now on.
+    pub(super) fn disown(&self) {
+        self.queue.owner.clear();
+    }
+
     #[inline]
-    fn unlock(&self) {
+    pub(super) fn unlock(&self) {
         self.queue.owner.clear();
         // ORDERING: Release pairs with the Acquire in `try_acquire`.
         if self
@@ -472,29 +486,10 @@ impl<T> fmt::Debug for Lock<'_, T> {
     }
 }
 
-/// The future of [`Mutex::lock_checked`]. Dropping it is as dropping [`Lock`].
-#[must_use = "nothing is locked until the future is awaited"]
-#[derive(Debug)]
-pub struct LockChecked<'a, T> {
-    lock: Lock<'a, T>,
-}
-
-impl<'a, T> Future for LockChecked<'a, T> {
-    type Output = Result<MutexGuard<'a, T>, Deadlock>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if coop::poll_proceed(cx).is_pending() {
-            return Poll::Pending;
-        }
-        // SAFETY: `lock` is never moved out of.
-        unsafe { pin_field(&mut self.get_unchecked_mut().lock) }.poll_lock(cx)
-    }
-}
-
 /// The right to the value of a [`Mutex`]; dropping it unlocks.
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct MutexGuard<'a, T> {
-    mutex: &'a Mutex<T>,
+    pub(super) mutex: &'a Mutex<T>,
 }
 
 // SAFETY: sharing the guard shares `&T`; the mutex itself may be used from anywhere.
