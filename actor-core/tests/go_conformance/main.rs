@@ -9,7 +9,9 @@
 //!   that is broken shows as a failed assertion or as a test that never ends.
 
 mod chan;
+mod context;
 mod deadlock;
+mod errgroup;
 mod mutex;
 mod once;
 mod pool;
