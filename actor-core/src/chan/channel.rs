@@ -41,11 +41,13 @@ use crate::shim::Arc;
 use crate::shim::atomic::{AtomicUsize, Ordering};
 
 pub(super) struct State<T> {
-    buffer: VecDeque<T>,
+    pub(super) buffer: VecDeque<T>,
     capacity: usize,
     pub(super) closed: bool,
     pub(super) sendq: WaitList<T>,
     pub(super) recvq: WaitList<T>,
+    /// Those that wait for the close itself (`closed.rs`).
+    pub(super) closedq: WaitList<()>,
 }
 
 pub(super) struct Chan<T> {
@@ -53,7 +55,7 @@ pub(super) struct Chan<T> {
     /// It has one side only, and is never closed: Go's nil channel.
     never: bool,
     senders: AtomicUsize,
-    receivers: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
 }
 
 /// What became of a value that should be sent at once.
@@ -125,6 +127,7 @@ impl<T> Chan<T> {
                 closed: false,
                 sendq: WaitList::new(),
                 recvq: WaitList::new(),
+                closedq: WaitList::new(),
             }),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -145,10 +148,13 @@ impl<T> Chan<T> {
         while let Some(((), waker)) = state.recvq.finish_first(WaitState::Closed, |_slot| ()) {
             wakers.push(waker);
         }
+        while let Some(((), waker)) = state.closedq.finish_first(WaitState::Closed, |_| ()) {
+            wakers.push(waker);
+        }
         first
     }
 
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let mut wakers = WakeList::new();
         match self.state.lock().offer(value, &mut wakers) {
             Offer::Taken => Ok(()),
@@ -169,7 +175,7 @@ impl<T> Chan<T> {
 
     /// A value that was handed to a receive that is dropped.
     #[cold]
-    fn return_to_front(&self, value: T) {
+    pub(super) fn return_to_front(&self, value: T) {
         let mut wakers = WakeList::new();
         let mut state = self.state.lock();
         if let Some(value) = state.hand_over(value, &mut wakers) {
@@ -221,7 +227,7 @@ pub fn buffered<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 ///
 /// When the last sender is dropped the channel is closed.
 pub struct Sender<T> {
-    chan: Arc<Chan<T>>,
+    pub(super) chan: Arc<Chan<T>>,
 }
 
 impl<T> Sender<T> {
@@ -419,7 +425,7 @@ impl<T> fmt::Debug for Sender<T> {
 ///
 /// When the last receiver is dropped the channel is closed and buffered values are dropped.
 pub struct Receiver<T> {
-    chan: Arc<Chan<T>>,
+    pub(super) chan: Arc<Chan<T>>,
 }
 
 impl<T> Receiver<T> {

@@ -38,10 +38,11 @@ pub(crate) enum WaitKind {
     Lifecycle,
     TaskGroup,
     LockedThread,
+    ChanClosed,
 }
 
 impl WaitKind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -62,6 +63,7 @@ impl WaitKind {
         Self::Lifecycle,
         Self::TaskGroup,
         Self::LockedThread,
+        Self::ChanClosed,
     ];
 
     /// What the goroutine does, in Go's words where Go has some.
@@ -87,6 +89,7 @@ impl WaitKind {
             Self::Lifecycle => "an actor's start or end",
             Self::TaskGroup => "task group wait",
             Self::LockedThread => "its locked thread",
+            Self::ChanClosed => "chan close",
         }
     }
 
@@ -95,7 +98,7 @@ impl WaitKind {
         match self {
             Self::Mutex => Some("mutex"),
             Self::RwLockRead | Self::RwLockWrite => Some("rwlock"),
-            Self::ChanSend | Self::ChanRecv => Some("channel"),
+            Self::ChanSend | Self::ChanRecv | Self::ChanClosed => Some("channel"),
             Self::Condvar => Some("condvar"),
             Self::WaitGroup => Some("waitgroup"),
             Self::Semaphore => Some("semaphore"),

@@ -19,6 +19,9 @@
 //!   calls `hand_over`; it looks at the word and the queues only, so one call too many does nothing.
 //! - A reader waits only while a writer is inside or waits.
 //!
+//! Known limit: a granted waiter whose goroutine doesn't poll it (it sits in another branch) is inside
+//! until it is polled or dropped.
+//!
 //! Rejected: barging, as the mutex has it. Go's writers compete for a mutex before they announce
 //! themselves; here the lock is handed over always, which keeps "nobody inside ⇒ nobody waits" and
 //! costs a wake-up per turn when writers contend. A lock that is mostly written wants a mutex.
