@@ -18,7 +18,11 @@ fn the_background_is_never_done() {
         let root = Context::background();
         assert!(!root.is_done() && root.err().is_none() && root.cause().is_none());
         assert_eq!(root.deadline(), None);
-        assert!(timeout(Duration::from_millis(2), root.done()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(2), root.done())
+                .await
+                .is_err()
+        );
     });
 }
 
@@ -341,9 +345,16 @@ fn the_cause_of_the_end_travels_down() {
     assert_eq!(text(&child), None);
     child_cancel.cancel_cause("the child's");
     child_cancel.cancel_cause("too late");
-    assert_eq!((text(&child).as_deref(), text(&parent)), (Some("the child's"), None));
+    assert_eq!(
+        (text(&child).as_deref(), text(&parent)),
+        (Some("the child's"), None)
+    );
     parent_cancel.cancel_cause("the parent's");
-    assert_eq!(text(&child).as_deref(), Some("the child's"), "the first stays");
+    assert_eq!(
+        text(&child).as_deref(),
+        Some("the child's"),
+        "the first stays"
+    );
     assert_eq!(text(&other).as_deref(), Some("the parent's"));
     assert_eq!(other.err(), Some(ContextError::Canceled));
     let grandchild = other.with_value(());
@@ -353,7 +364,10 @@ fn the_cause_of_the_end_travels_down() {
     cancel.cancel();
     assert_eq!(text(&plain), Some(ContextError::Canceled.to_string()));
     let past = Context::background().with_deadline(Instant::now());
-    assert_eq!(text(&past), Some(ContextError::DeadlineExceeded.to_string()));
+    assert_eq!(
+        text(&past),
+        Some(ContextError::DeadlineExceeded.to_string())
+    );
 }
 
 /// x_test.go: TestCauseRace: whoever sees a context done sees its cause.

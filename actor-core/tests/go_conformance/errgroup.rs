@@ -189,6 +189,10 @@ fn a_panic_in_a_task_is_the_panic_of_wait() {
         });
         let error = waiting.await.unwrap_err();
         assert_eq!(error.panic_message(), Some("in a task"));
-        assert_eq!(Arc::strong_count(&alive), 1, "the other one was ended first");
+        assert_eq!(
+            Arc::strong_count(&alive),
+            1,
+            "the other one was ended first"
+        );
     });
 }

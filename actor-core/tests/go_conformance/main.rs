@@ -9,6 +9,7 @@
 //!   that is broken shows as a failed assertion or as a test that never ends.
 
 mod chan;
+mod cond;
 mod context;
 mod deadlock;
 mod errgroup;
@@ -16,6 +17,8 @@ mod mutex;
 mod once;
 mod pool;
 mod proc;
+mod rwlock;
+mod semaphore;
 mod time;
 mod waitgroup;
 

@@ -521,7 +521,10 @@ fn the_state_of_a_locked_thread_is_seen_by_nobody_else() {
         let locked = lock_thread(move || async move {
             TAINTED.set(true);
             let started_there = go(async { TAINTED.get() });
-            assert!(!started_there.await.unwrap(), "what it starts runs elsewhere");
+            assert!(
+                !started_there.await.unwrap(),
+                "what it starts runs elsewhere"
+            );
             rx.recv().await.unwrap();
             assert!(TAINTED.get());
         });
