@@ -45,18 +45,21 @@ mod shim;
 pub mod supervise;
 pub mod sync;
 
-pub use actor_macros::{actor, main, test};
+pub use actor_macros::{actor, main, select, test};
+pub use chan::Select;
 pub use sched::{
-    AbortHandle, Builder, Elapsed, Entered, Handle, Instant, Interval, JoinError, JoinHandle,
-    LeftBehind, Metrics, Pinning, Runtime, Sleep, Timeout, blocking, go, interval, sleep,
-    sleep_until, timeout, yield_now,
+    AbortHandle, Builder, Deadlock, DeadlockPolicy, Elapsed, Entered, FuncTimer, Handle, Instant,
+    JoinError, JoinHandle, LeftBehind, Metrics, Pinning, Runtime, Sleep, Ticker, Timeout, Timer,
+    after, after_func, blocking, go, go_named, interval, lock_thread, sleep, sleep_until,
+    spawn_blocking, timeout, yield_now,
 };
+pub use sync::Context;
 
 /// What a user's file starts with: `use actor_core::prelude::*;`.
 pub mod prelude {
     pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
     pub use crate::supervise::{Child, ChildSpec, Restart, Supervisor};
-    pub use crate::{actor, blocking, go, interval, sleep, timeout, yield_now};
+    pub use crate::{actor, after, blocking, go, interval, select, sleep, timeout, yield_now};
 }
 
 #[cfg(doctest)]

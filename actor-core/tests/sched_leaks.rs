@@ -7,7 +7,11 @@ use std::future::pending;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
-use actor_core::{Runtime, blocking, go, interval, sleep, timeout, yield_now};
+use actor_core::sync::TaskGroup;
+use actor_core::{
+    Context, Runtime, after_func, blocking, go, interval, lock_thread, sleep, spawn_blocking,
+    timeout, yield_now,
+};
 
 struct Counting;
 const LIVES: i64 = 40;
@@ -73,6 +77,17 @@ fn one_life() {
         for _ in 0..4 {
             drop(go(async { blocking(|| std::fs::metadata("/").map(drop)) }));
         }
+        spawn_blocking(|| ()).await.unwrap();
+        lock_thread(|| async { yield_now().await }).await.unwrap();
+        let hour = Duration::from_secs(3600);
+        drop(after_func(hour, || ()));
+        drop(Context::background().with_timeout(hour).after_func(|| ()));
+        drop(spawn_blocking(|| {
+            std::thread::sleep(Duration::from_millis(1))
+        }));
+        drop(lock_thread(pending::<()>));
+        let group = TaskGroup::<()>::new();
+        group.go(pending()).await;
         // Never finished: the end of the runtime drops these.
         for _ in 0..100 {
             drop(go(sleep(Duration::from_secs(3600))));

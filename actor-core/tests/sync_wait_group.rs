@@ -129,3 +129,47 @@ fn rounds_follow_each_other_without_a_pause() {
         });
     }
 }
+
+#[test]
+fn the_count_stays_at_zero_after_a_done_too_many() {
+    let group = WaitGroup::new();
+    group.add(1);
+    group.done();
+    let twice = group.clone();
+    let panic = thread::spawn(move || twice.done()).join().unwrap_err();
+    let text = panic.downcast_ref::<&str>().copied().unwrap_or_default();
+    assert!(
+        text.contains("WaitGroup::done was called more often"),
+        "{text}"
+    );
+    assert!(poll_once(group.wait()));
+}
+
+#[test]
+fn an_add_that_would_overflow_panics_and_changes_nothing() {
+    let group = WaitGroup::new();
+    group.add(2);
+    let too_many = group.clone();
+    let panic = thread::spawn(move || too_many.add(usize::MAX))
+        .join()
+        .unwrap_err();
+    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+    assert!(text.contains("makes the count overflow: it is 2"), "{text}");
+    group.done();
+    group.done();
+    assert!(poll_once(group.wait()));
+}
+
+/// Go panics ("WaitGroup is reused before previous Wait has returned"); here it is a new round.
+#[test]
+fn a_wait_whose_round_is_over_stays_over_when_a_new_round_begins() {
+    let group = WaitGroup::new();
+    group.add(1);
+    let mut old = Box::pin(group.wait());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(old.as_mut().poll(&mut cx).is_pending());
+    group.done();
+    group.add(1);
+    assert!(old.as_mut().poll(&mut cx).is_ready());
+    assert!(!poll_once(group.wait()), "the new round is not over");
+}

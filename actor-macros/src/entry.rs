@@ -76,9 +76,12 @@ fn sync_function(kind: Kind, function: &ItemFn, procs: Option<syn::Expr>) -> Tok
         (None, Kind::Test) => quote!(.procs(2)),
         (None, Kind::Main) => TokenStream::new(),
     };
+    let deadlock = matches!(kind, Kind::Test)
+        .then(|| quote!(.on_deadlock(::actor_core::DeadlockPolicy::Panic)));
     let runtime = quote! {
         ::actor_core::Runtime::builder()
             #procs
+            #deadlock
             .build()
             .expect("the runtime could not start its threads")
     };

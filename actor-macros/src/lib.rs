@@ -1,6 +1,6 @@
 //! The attributes of `actor-core`: `#[actor]` turns an `impl` block into an actor, `#[main]` and
-//! `#[test]` run an `async fn` as the first goroutine of a runtime. Use them through `actor-core`,
-//! which re-exports them; the code they write names `::actor_core` only.
+//! `#[test]` run an `async fn` as the first goroutine of a runtime; and `select!`. Use them through
+//! `actor-core`, which re-exports them; the code they write names `::actor_core` only.
 //!
 //! ```text
 //!   tokens ─┬─► parse.rs (options) ────┐           ┌─► the user's impl, untouched
@@ -29,6 +29,7 @@ mod messages;
 mod mistakes;
 mod model;
 mod parse;
+mod select;
 mod signature;
 mod types;
 
@@ -151,4 +152,94 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(entry::Kind::Test, options.into(), item.into()).into()
+}
+
+/// Waits on several operations at once; exactly one of them happens. Go's `select`.
+///
+/// ```
+/// use actor_core::prelude::*;
+/// use actor_core::chan;
+/// use std::time::Duration;
+///
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// let (jobs, todo) = chan::buffered::<u32>(8);
+/// let (results, done) = chan::rendezvous::<u32>();
+/// let mut worker = go(async move {
+///     while let Some(n) = todo.recv().await {
+///         results.send(n * n).await.expect("somebody waits");
+///     }
+/// });
+///
+/// let (mut next, mut sum) = (1, 0);
+/// let mut ticker = interval(Duration::from_secs(1));
+/// while sum < 14 {
+///     select! {
+///         r = jobs.send(next), if next <= 3 => {
+///             r.expect("the worker lives");
+///             next += 1;
+///         }
+///         Some(square) = done.recv() => sum += square,
+///         end = &mut worker => panic!("the worker ended: {end:?}"),
+///         _ = ticker.tick() => println!("still at work"),
+///         _ = sleep(Duration::from_secs(60)) => panic!("too slow"),
+///     }
+/// }
+/// assert_eq!(sum, 14);
+/// # });
+/// ```
+///
+/// # Arms
+///
+/// An arm is `pattern = operation => handler`, or `pattern = operation, if condition => handler`.
+///
+/// - The operation is anything that can be awaited: a channel's `recv()`, `send(value)` or
+///   `send_from(&mut slot)`, a ticker's `tick()`, `sleep(..)`, `&mut handle` of a goroutine, a call
+///   of an actor, any future. The expressions are evaluated once, from top to bottom.
+/// - With `, if condition` the arm takes part only if the condition holds; else its expression is
+///   not even evaluated. `if let` works too, and what it binds can be used in the operation.
+/// - An outcome that does not match the pattern is dropped; its arm is disabled and the select goes
+///   on with the others.
+/// - `default => handler` runs when no arm is ready now: the select does not wait.
+/// - `else => handler` runs when every arm is disabled. Without it that panics (or runs `default`).
+/// - Up to 64 arms; [`chan::Select`] takes any number, and arms that are known only at run time.
+///
+/// All arms have ended, and what they borrowed is free again, when the handler runs. It is an
+/// ordinary expression of the surrounding function: `?`, `return`, `break`, `continue` and `.await`
+/// work in it. The handlers' common value is the value of the `select!`.
+///
+/// # Which arm
+///
+/// If several arms are ready one of them is chosen at random, each as likely, as in Go: no arm
+/// starves another. With `biased;` as the first line, the first ready arm in the order written wins;
+/// then an arm that is always ready starves those below it.
+///
+/// # What happens to the others
+///
+/// Nothing: they have not happened. No value is received and none is sent, not even for a moment,
+/// on channels whose arms lose; the counterpart in another goroutine, in a `select!` too, sees one
+/// winner. Their places in the channels' queues are given up, and plain futures are dropped (pass
+/// `&mut future`, pinned, to keep one for the next round).
+///
+/// - `tx.send(value)` owns the value and drops it if the arm loses, as Go leaves it to the garbage
+///   collector. [`send_from`] keeps it.
+/// - A future that borrows a channel operation (`recv.as_mut()`, with `recv` pinned outside) or wraps
+///   one (`timeout(.., rx.recv())`) is a plain future. Nothing is lost with those either; only, a
+///   value that was handed to such a future and lost goes back to the front of its channel.
+///
+/// Dropping the future in which a `select!` waits loses nothing: a value that was handed to an arm
+/// at the last moment goes back to the front of its channel. A send whose value was taken at the last
+/// moment has happened; with `send_from` the slot is empty then.
+///
+/// A closed channel is always ready; Go programmers set such a channel to nil, here it is
+/// [`Receiver::never`].
+///
+/// # Panics
+/// When every arm is disabled and there is neither `else` nor `default`.
+///
+/// [`chan::Select`]: https://docs.rs/actor-core/latest/actor_core/chan/struct.Select.html
+/// [`send_from`]: https://docs.rs/actor-core/latest/actor_core/chan/struct.Sender.html#method.send_from
+/// [`Receiver::never`]: https://docs.rs/actor-core/latest/actor_core/chan/struct.Receiver.html#method.never
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into()
 }

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
-    sched::go,
+    sched::go_for,
 };
 
 /// Who else is told about an incarnation: nobody (`()`), or a supervisor.
@@ -49,7 +49,7 @@ impl Link for () {
 /// Starts the next incarnation of the cell's actor. The former one must have ended.
 pub(crate) fn spawn<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
     cell.begin();
-    let goroutine = go(future(Arc::clone(cell), args, link));
+    let goroutine = go_for::<A, _>(future(Arc::clone(cell), args, link));
     cell.life.spawned(goroutine.abort_handle());
 }
 

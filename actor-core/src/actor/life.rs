@@ -18,7 +18,13 @@
 use std::task::{Context, Poll, Waker};
 
 use super::ExitReason;
-use crate::{sched::AbortHandle, shim::Mutex};
+use crate::{
+    sched::{
+        AbortHandle,
+        wait::{self, Wait, WaitKind},
+    },
+    shim::Mutex,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -247,13 +253,14 @@ impl Life {
             drop(stale);
             return Poll::Ready(found);
         }
+        Wait::of(WaitKind::Lifecycle).note(cx.waker());
         let more = s.more.get_or_insert_default();
         let key = *key.get_or_insert_with(next_key);
         let mut old = None;
         match more.wakers.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, waker)) if waker.will_wake(cx.waker()) => {}
-            Some((_, waker)) => old = Some(std::mem::replace(waker, cx.waker().clone())),
-            None => more.wakers.push((key, cx.waker().clone())),
+            Some((_, waker)) if wait::same(waker, cx.waker()) => {}
+            Some((_, waker)) => old = Some(std::mem::replace(waker, wait::keep(cx.waker()))),
+            None => more.wakers.push((key, wait::keep(cx.waker()))),
         }
         drop(s);
         drop(old);

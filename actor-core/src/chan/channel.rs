@@ -9,7 +9,8 @@
 //!
 //! Invariants, under the one lock:
 //! - At most one of the two queues is non-empty. Waiting senders ⇒ no room; waiting receivers ⇒ the
-//!   buffer is empty. Closed ⇒ both are empty.
+//!   buffer is empty. Closed ⇒ both are empty. (Not counted: arms of a `select` that can't be claimed
+//!   now. It is being polled and looks here itself before it can be claimed again, or it is over.)
 //! - The buffer holds at most `capacity` values, plus those in limbo.
 //!
 //! Protocol (Go's `chan.go`):
@@ -39,22 +40,26 @@ use crate::sched::{block_on_thread, coop};
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicUsize, Ordering};
 
-struct State<T> {
-    buffer: VecDeque<T>,
+pub(super) struct State<T> {
+    pub(super) buffer: VecDeque<T>,
     capacity: usize,
-    closed: bool,
-    sendq: WaitList<T>,
-    recvq: WaitList<T>,
+    pub(super) closed: bool,
+    pub(super) sendq: WaitList<T>,
+    pub(super) recvq: WaitList<T>,
+    /// Those that wait for the close itself (`closed.rs`).
+    pub(super) closedq: WaitList<()>,
 }
 
-struct Chan<T> {
-    state: Locked<State<T>>,
+pub(super) struct Chan<T> {
+    pub(super) state: Locked<State<T>>,
+    /// It has one side only, and is never closed: Go's nil channel.
+    never: bool,
     senders: AtomicUsize,
-    receivers: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
 }
 
 /// What became of a value that should be sent at once.
-enum Offer<T> {
+pub(super) enum Offer<T> {
     Taken,
     Full(T),
     Closed(T),
@@ -62,7 +67,7 @@ enum Offer<T> {
 
 impl<T> State<T> {
     #[inline]
-    fn offer(&mut self, value: T, wakers: &mut WakeList) -> Offer<T> {
+    pub(super) fn offer(&mut self, value: T, wakers: &mut WakeList) -> Offer<T> {
         if self.closed {
             return Offer::Closed(value);
         }
@@ -91,7 +96,7 @@ impl<T> State<T> {
 
     /// Takes the next value, if there is one.
     #[inline]
-    fn take(&mut self, wakers: &mut WakeList) -> Option<T> {
+    pub(super) fn take(&mut self, wakers: &mut WakeList) -> Option<T> {
         let Some(value) = self.buffer.pop_front() else {
             return self.take_waiting(wakers);
         };
@@ -113,14 +118,16 @@ impl<T> State<T> {
 }
 
 impl<T> Chan<T> {
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize, never: bool) -> Self {
         Self {
+            never,
             state: Locked::new(State {
                 buffer: VecDeque::new(),
                 capacity,
                 closed: false,
                 sendq: WaitList::new(),
                 recvq: WaitList::new(),
+                closedq: WaitList::new(),
             }),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -128,6 +135,9 @@ impl<T> Chan<T> {
     }
 
     fn close(&self) -> bool {
+        if self.never {
+            return false;
+        }
         let mut wakers = WakeList::new();
         let mut state = self.state.lock();
         let first = !state.closed;
@@ -138,10 +148,13 @@ impl<T> Chan<T> {
         while let Some(((), waker)) = state.recvq.finish_first(WaitState::Closed, |_slot| ()) {
             wakers.push(waker);
         }
+        while let Some(((), waker)) = state.closedq.finish_first(WaitState::Closed, |_| ()) {
+            wakers.push(waker);
+        }
         first
     }
 
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let mut wakers = WakeList::new();
         match self.state.lock().offer(value, &mut wakers) {
             Offer::Taken => Ok(()),
@@ -162,7 +175,7 @@ impl<T> Chan<T> {
 
     /// A value that was handed to a receive that is dropped.
     #[cold]
-    fn return_to_front(&self, value: T) {
+    pub(super) fn return_to_front(&self, value: T) {
         let mut wakers = WakeList::new();
         let mut state = self.state.lock();
         if let Some(value) = state.hand_over(value, &mut wakers) {
@@ -206,7 +219,7 @@ pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
 /// # Ok::<(), actor_core::chan::TrySendError<i32>>(())
 /// ```
 pub fn buffered<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let chan = Arc::new(Chan::new(capacity));
+    let chan = Arc::new(Chan::new(capacity, false));
     (Sender { chan: chan.clone() }, Receiver { chan })
 }
 
@@ -214,7 +227,7 @@ pub fn buffered<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 ///
 /// When the last sender is dropped the channel is closed.
 pub struct Sender<T> {
-    chan: Arc<Chan<T>>,
+    pub(super) chan: Arc<Chan<T>>,
 }
 
 impl<T> Sender<T> {
@@ -244,6 +257,66 @@ impl<T> Sender<T> {
             chan: &self.chan,
             waiter: Waiter::new(Some(value)),
         }
+    }
+
+    /// Sends the value in a slot, and leaves it there if it is not sent.
+    ///
+    /// As [`send`](Self::send), for those who want the value back when they give up: in an arm of a
+    /// [`select!`](crate::select), which another arm may win, or under a timeout. The slot is empty
+    /// afterwards if and only if a receiver or the buffer has the value. (While the future lives it
+    /// holds the value; forgetting the future forgets the value.)
+    ///
+    /// # Errors
+    /// [`SendError`] when the channel is closed; the value is in the slot.
+    ///
+    /// # Panics
+    /// When the slot is empty. An arm of `select!` is skipped with `, if slot.is_some()`.
+    ///
+    /// ```
+    /// # actor_core::Runtime::new().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// let (tx, rx) = actor_core::chan::rendezvous();
+    /// let mut slot = Some("hello");
+    /// let sent = actor_core::timeout(Duration::from_millis(1), tx.send_from(&mut slot)).await;
+    /// assert!(sent.is_err()); // nobody received
+    /// assert_eq!(slot, Some("hello"));
+    /// # drop(rx);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> SendFrom<'a, T> {
+        let value = slot.take().expect(
+            "send_from was given an empty slot: put the value to send into it, or skip the arm of \
+             the select with `, if slot.is_some()`",
+        );
+        SendFrom {
+            send: self.send(value),
+            slot,
+        }
+    }
+
+    /// A sender on which every operation waits for ever. Go's nil channel.
+    ///
+    /// [`send`](Self::send) is never ready, [`try_send`](Self::try_send) says `Full`, and
+    /// [`close`](Self::close) does nothing and returns false (where Go panics). In a
+    /// [`select!`](crate::select) it is an arm that is switched off: see [`Receiver::never`].
+    ///
+    /// ```
+    /// let tx = actor_core::chan::Sender::never();
+    /// assert!(tx.try_send(1).unwrap_err().is_full());
+    /// assert!(!tx.close());
+    /// ```
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            chan: Arc::new(Chan::new(0, true)),
+        }
+    }
+
+    /// Whether it was made by [`never`](Self::never). Go's `ch == nil`.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        self.chan.never
     }
 
     /// Sends a value if that needs no waiting. Go's `select` with a `default`.
@@ -284,7 +357,7 @@ impl<T> Sender<T> {
     }
 
     /// Closes the channel; returns whether this call did it. Go's `close(ch)`, which panics the
-    /// second time.
+    /// second time. It does nothing to a [`never`](Self::never) channel.
     ///
     /// Buffered values can still be received. Waiting senders get their value back.
     ///
@@ -352,7 +425,7 @@ impl<T> fmt::Debug for Sender<T> {
 ///
 /// When the last receiver is dropped the channel is closed and buffered values are dropped.
 pub struct Receiver<T> {
-    chan: Arc<Chan<T>>,
+    pub(super) chan: Arc<Chan<T>>,
 }
 
 impl<T> Receiver<T> {
@@ -381,6 +454,56 @@ impl<T> Receiver<T> {
             chan: &self.chan,
             waiter: Waiter::new(None),
         }
+    }
+
+    /// A receiver on which every operation waits for ever. Go's nil channel.
+    ///
+    /// [`recv`](Self::recv) is never ready, [`try_recv`](Self::try_recv) says `Empty`, and
+    /// [`close`](Self::close) does nothing and returns false (where Go panics). In a
+    /// [`select!`](crate::select) it is an arm that is switched off, as Go programmers do it:
+    ///
+    /// ```
+    /// use actor_core::chan::{Receiver, buffered};
+    /// use actor_core::select;
+    ///
+    /// async fn merge(mut a: Receiver<u32>, mut b: Receiver<u32>) -> u32 {
+    ///     let mut sum = 0;
+    ///     while !(a.is_never() && b.is_never()) {
+    ///         select! {
+    ///             v = a.recv() => match v {
+    ///                 Some(v) => sum += v,
+    ///                 None => a = Receiver::never(), // closed: always ready from now on
+    ///             },
+    ///             v = b.recv() => match v {
+    ///                 Some(v) => sum += v,
+    ///                 None => b = Receiver::never(),
+    ///             },
+    ///         }
+    ///     }
+    ///     sum
+    /// }
+    /// # actor_core::Runtime::new().unwrap().block_on(async {
+    /// let (tx_a, a) = buffered(4);
+    /// let (tx_b, b) = buffered(4);
+    /// for n in 0..4 {
+    ///     tx_a.send(n).await.unwrap();
+    ///     tx_b.send(10 * n).await.unwrap();
+    /// }
+    /// drop((tx_a, tx_b));
+    /// assert_eq!(merge(a, b).await, 66);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            chan: Arc::new(Chan::new(0, true)),
+        }
+    }
+
+    /// Whether it was made by [`never`](Self::never). Go's `ch == nil`.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        self.chan.never
     }
 
     /// Receives a value if one is there.
@@ -550,8 +673,8 @@ impl<T> Chan<T> {
 /// The future of [`Sender::send`].
 #[must_use = "nothing is sent until the future is awaited"]
 pub struct Send<'a, T> {
-    chan: &'a Chan<T>,
-    waiter: Waiter<T>,
+    pub(super) chan: &'a Chan<T>,
+    pub(super) waiter: Waiter<T>,
 }
 
 impl<T> Future for Send<'_, T> {
@@ -605,14 +728,22 @@ impl<T> Future for Send<'_, T> {
     }
 }
 
-impl<T> Drop for Send<'_, T> {
+impl<T> Send<'_, T> {
+    /// Gives up: the waiter is in no list afterwards.
     #[inline]
-    fn drop(&mut self) {
+    fn give_up(&mut self) {
         if self.waiter.state() == WaitState::Queued {
             // SAFETY: QUEUED, so this future was pinned, and is not moved before it is freed.
             self.chan
                 .cancel(unsafe { pin_field(&mut self.waiter) }, |s| &mut s.sendq);
         }
+    }
+}
+
+impl<T> Drop for Send<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -624,11 +755,69 @@ impl<T> fmt::Debug for Send<'_, T> {
     }
 }
 
+/// The future of [`Sender::send_from`].
+#[must_use = "nothing is sent until the future is awaited"]
+pub struct SendFrom<'a, T> {
+    send: Send<'a, T>,
+    slot: &'a mut Option<T>,
+}
+
+impl<'a, T> SendFrom<'a, T> {
+    pub(super) fn inner(&self) -> &Send<'a, T> {
+        &self.send
+    }
+
+    pub(super) fn send(self: Pin<&mut Self>) -> Pin<&mut Send<'a, T>> {
+        // SAFETY: `send` is never moved out of.
+        unsafe { pin_field(&mut self.get_unchecked_mut().send) }
+    }
+
+    /// Puts the value of a failed send back into the slot.
+    pub(super) fn keep(
+        self: Pin<&mut Self>,
+        sent: Result<(), SendError<T>>,
+    ) -> Result<(), SendError<()>> {
+        sent.map_err(|SendError(value)| {
+            // SAFETY: `slot` is not pinned, and nothing else is moved.
+            *unsafe { self.get_unchecked_mut() }.slot = Some(value);
+            SendError(())
+        })
+    }
+}
+
+impl<T> Future for SendFrom<'_, T> {
+    type Output = Result<(), SendError<()>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let sent = std::task::ready!(self.as_mut().send().poll(cx));
+        Poll::Ready(self.keep(sent))
+    }
+}
+
+impl<T> Drop for SendFrom<'_, T> {
+    fn drop(&mut self) {
+        self.send.give_up();
+        // SAFETY: this future is being dropped: if it was pinned it does not move any more.
+        let unsent = unsafe { pin_field(&mut self.send.waiter) }.take_value();
+        if unsent.is_some() {
+            *self.slot = unsent;
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendFrom<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendFrom")
+            .field("send", &self.send)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The future of [`Receiver::recv`].
 #[must_use = "nothing is received until the future is awaited"]
 pub struct Recv<'a, T> {
-    chan: &'a Chan<T>,
-    waiter: Waiter<T>,
+    pub(super) chan: &'a Chan<T>,
+    pub(super) waiter: Waiter<T>,
 }
 
 impl<T> Future for Recv<'_, T> {

@@ -29,7 +29,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use super::word_lock::Backoff;
-use crate::sched::mem;
+use crate::sched::{mem, wait};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 
@@ -266,7 +266,13 @@ pub(crate) fn reply<R>() -> (Reply<R>, ReplyFuture<R>) {
 /// As [`reply`], with the asker's waker registered from the start: saves the first poll an RMW.
 #[inline]
 pub(crate) fn reply_to<R>(waker: &Waker) -> (Reply<R>, ReplyFuture<R>) {
-    pair(Some(waker.clone()), id_of(waker))
+    pair(Some(keep(waker)), id_of(waker))
+}
+
+#[inline]
+fn keep(waker: &Waker) -> Waker {
+    wait::Wait::of(wait::WaitKind::Reply).note(waker);
+    wait::keep(waker)
 }
 
 #[inline]
@@ -295,6 +301,7 @@ impl<R> Future for ReplyFuture<R> {
         // ORDERING: Acquire pairs with the Release of SENT or DROPPED in `publish`.
         let mut seen = slot.state.load(Ordering::Acquire);
         if seen == WAITING && this.registered == id_of(cx.waker()) {
+            wait::Wait::of(wait::WaitKind::Reply).note(cx.waker());
             return Poll::Pending;
         }
         if seen < SENT {
@@ -343,8 +350,8 @@ fn register<R>(slot: &Slot<R>, mut seen: u8, waker: &Waker) -> Option<u8> {
                 // SAFETY: in EMPTY the waker is the asker's.
                 let replaced = slot.waker.with_mut(|stored| unsafe {
                     match &*stored {
-                        Some(known) if known.will_wake(waker) => None,
-                        _ => (*stored).replace(waker.clone()),
+                        Some(known) if wait::same(known, waker) => None,
+                        _ => (*stored).replace(keep(waker)),
                     }
                 });
                 drop(replaced);

@@ -16,6 +16,9 @@
 //!   after that store the waiter belongs to its future again, which may free it at once, lock or no
 //!   lock. The waker is woken after unlocking ([`WakeList`]).
 //! - A waiter goes back from QUEUED to IDLE only under the lock, by its own future.
+//! - A waiter of a `select` belongs to a [`Group`]: it is finished only by whoever claims the group
+//!   for it. One whose group can't be claimed now is passed over, as if it were not there; one whose
+//!   group is won by another arm is unlinked (QUEUED → IDLE) by whoever finds it.
 //! - A forgotten future (`mem::forget` of its box) leaks its memory, pinned: the list stays valid.
 //! - The list is circular through `next`; it holds the last waiter only, so it is one word.
 //!
@@ -27,10 +30,11 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::Waker;
 
+use super::select::{Claim, Group};
 use crate::sched::shield::shield;
-use crate::sched::wait::Wait;
+use crate::sched::wait::{self, Wait};
 use crate::shim::UnsafeCell;
-use crate::shim::atomic::{AtomicU8, Ordering};
+use crate::shim::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// Where a waiter is in its life: the picture above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +55,16 @@ struct Fields<T> {
     prev: *const Waiter<T>,
     waker: Option<Waker>,
     value: Option<T>,
+    /// The `select` that it is an arm of, which has the waker; or null.
+    group: *const Group,
 }
 
 /// One waiting operation, embedded in its pinned future. See the file's comment.
 pub(crate) struct Waiter<T> {
     fields: UnsafeCell<Fields<T>>,
     state: AtomicU8,
+    /// Its number among the arms of its group.
+    arm: AtomicU32,
     _pinned: PhantomPinned,
 }
 
@@ -74,8 +82,10 @@ impl<T> Waiter<T> {
                 prev: ptr::null(),
                 waker: None,
                 value,
+                group: ptr::null(),
             }),
             state: AtomicU8::new(WaitState::Idle as u8),
+            arm: AtomicU32::new(0),
             _pinned: PhantomPinned,
         }
     }
@@ -116,6 +126,20 @@ impl<T> Waiter<T> {
         // SAFETY: as in `take_value`.
         self.fields
             .with_mut(|fields| unsafe { (*fields).value = Some(value) });
+    }
+
+    /// Reaches the value of a waiter that is in no list, or in one whose lock is held.
+    ///
+    /// # Safety
+    /// If the waiter is QUEUED, the lock of its list is held.
+    #[inline]
+    pub(crate) unsafe fn with_value<R>(
+        self: Pin<&mut Self>,
+        f: impl FnOnce(&mut Option<T>) -> R,
+    ) -> R {
+        // SAFETY: QUEUED: ours under the lock, as the caller promises. Else as in `take_value`.
+        self.fields
+            .with_mut(|fields| f(unsafe { &mut (*fields).value }))
     }
 
     /// Returns a finished waiter to the start, so that it can wait again.
@@ -198,16 +222,40 @@ impl<T> WaitList<T> {
         wait.note(waker);
         debug_assert_eq!(waiter.state(), WaitState::Idle);
         let new: *const Waiter<T> = &raw const *waiter;
+        self.link(new);
+        self.fields(new, |fields| fields.waker = Some(wait::keep(waker)));
+    }
+
+    /// Appends a waiter that is an arm of a `select`: only who claims `group` for `arm` finishes it.
+    ///
+    /// # Safety
+    /// As for [`enqueue`](Self::enqueue); and the group outlives the waiter's time in the list.
+    pub(crate) unsafe fn enqueue_in(
+        &mut self,
+        waiter: Pin<&mut Waiter<T>>,
+        group: &Group,
+        arm: u32,
+    ) {
+        debug_assert_eq!(waiter.state(), WaitState::Idle);
+        // ORDERING: Relaxed, the lock orders it for everybody else.
+        waiter.arm.store(arm, Ordering::Relaxed);
+        let new: *const Waiter<T> = &raw const *waiter;
+        self.link(new);
+        self.fields(new, |fields| fields.group = group);
+    }
+
+    /// Makes an IDLE waiter the last one, QUEUED.
+    fn link(&mut self, new: *const Waiter<T>) {
         let first = self.first();
         let (next, prev) = if first.is_null() {
             (new, new)
         } else {
             (first, self.last)
         };
+        // `fields` wants a linked waiter; this one's future is in `enqueue`, and it is linked below.
         self.fields(new, |fields| {
             fields.next = next;
             fields.prev = prev;
-            fields.waker = Some(waker.clone());
         });
         if !first.is_null() {
             self.fields(self.last, |last| last.next = new);
@@ -215,9 +263,14 @@ impl<T> WaitList<T> {
         }
         self.last = new;
         // ORDERING: Relaxed, the lock orders it for everybody else, and the future set it itself.
-        waiter
-            .state
+        self.state(new)
             .store(WaitState::Queued as u8, Ordering::Relaxed);
+    }
+
+    fn state(&self, waiter: *const Waiter<T>) -> &AtomicU8 {
+        // SAFETY: private; as in `fields`: every caller passes a waiter that its future can't free
+        // before it sees the state stored here or takes the lock that we hold. Not used after that.
+        unsafe { &(*waiter).state }
     }
 
     fn unlink(&mut self, waiter: *const Waiter<T>) {
@@ -245,16 +298,61 @@ impl<T> WaitList<T> {
         if first.is_null() {
             return None;
         }
-        self.unlink(first);
+        if !self.fields(first, |w| w.group).is_null() {
+            return self.finish_first_claimable(state, exchange);
+        }
+        self.finish(first, state, exchange, |w| w.waker.take())
+    }
+
+    #[inline]
+    fn finish<R>(
+        &mut self,
+        waiter: *const Waiter<T>,
+        state: WaitState,
+        exchange: impl FnOnce(&mut Option<T>) -> R,
+        waker: impl FnOnce(&mut Fields<T>) -> Option<Waker>,
+    ) -> Option<(R, Waker)> {
+        self.unlink(waiter);
         // `fields` wants a linked waiter; this one was, a moment ago, and is still QUEUED.
-        let (result, waker) = self.fields(first, |w| (exchange(&mut w.value), w.waker.take()));
-        // SAFETY: alive: its future cannot free it before it sees the state stored here, or takes
-        // the lock that we hold.
-        let waiter_state = unsafe { &(*first).state };
+        let (result, waker) = self.fields(waiter, |w| (exchange(&mut w.value), waker(w)));
         // ORDERING: Release pairs with the Acquire in `state()`: the future sees the value. It must
         // be the last access: the waiter may be gone right after it.
-        waiter_state.store(state as u8, Ordering::Release);
+        self.state(waiter).store(state as u8, Ordering::Release);
         waker.map(|waker| (result, waker))
+    }
+
+    /// As `finish_first`, when the first waiter belongs to a `select`.
+    #[cold]
+    fn finish_first_claimable<R>(
+        &mut self,
+        state: WaitState,
+        exchange: impl FnOnce(&mut Option<T>) -> R,
+    ) -> Option<(R, Waker)> {
+        let (mut at, last) = (self.first(), self.last);
+        loop {
+            let (next, group) = self.fields(at, |w| (w.next, w.group));
+            if group.is_null() {
+                return self.finish(at, state, exchange, |w| w.waker.take());
+            }
+            // SAFETY: both live while the waiter is QUEUED, which ends under this lock.
+            let (group, arm) = unsafe { (&*group, &(*at).arm) };
+            // ORDERING: Relaxed, it was stored under this lock.
+            match group.claim(arm.load(Ordering::Relaxed)) {
+                Claim::Won(waker) => return self.finish(at, state, exchange, |_| waker),
+                Claim::Busy => {}
+                Claim::Over => {
+                    self.unlink(at);
+                    // ORDERING: Release pairs with the Acquire in `state()`: our reads of the waiter
+                    // and of its group come before its future frees them.
+                    self.state(at)
+                        .store(WaitState::Idle as u8, Ordering::Release);
+                }
+            }
+            if at == last {
+                return None;
+            }
+            at = next;
+        }
     }
 
     /// Takes the first waiter's waker and leaves the waiter in the queue: a call to compete.
@@ -293,8 +391,8 @@ impl<T> WaitList<T> {
         wait.note(waker);
         debug_assert_eq!(waiter.state(), WaitState::Queued);
         self.fields(&raw const *waiter, |w| match &w.waker {
-            Some(known) if known.will_wake(waker) => None,
-            _ => w.waker.replace(waker.clone()),
+            Some(known) if wait::same(known, waker) => None,
+            _ => w.waker.replace(wait::keep(waker)),
         })
     }
 
@@ -309,6 +407,9 @@ impl<T> WaitList<T> {
         let raw: *const Waiter<T> = &raw const *waiter;
         self.unlink(raw);
         let waker = self.fields(raw, |w| w.waker.take());
+        if let Some(waker) = &waker {
+            wait::forget(waker);
+        }
         // ORDERING: Relaxed, unlinked under the lock: nobody else looks at the waiter any more.
         waiter.state.store(WaitState::Idle as u8, Ordering::Relaxed);
         waker

@@ -221,6 +221,21 @@ impl<T> Locked<T> {
             shared: PhantomData,
         }
     }
+
+    /// The lock alone, for those who take several at once: in the order of their addresses.
+    pub(crate) fn word(&self) -> &WordLock {
+        &self.word
+    }
+
+    /// Reaches the value under a lock that was taken through [`word`](Self::word).
+    ///
+    /// # Safety
+    /// The caller holds the lock, and no guard or reference to the value is alive.
+    #[inline]
+    pub(crate) unsafe fn with_held<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: promised by the caller: this is the only access.
+        self.value.with_mut(|value| f(unsafe { &mut *value }))
+    }
 }
 
 impl<T> fmt::Debug for Locked<T> {

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::machine::Machine;
 use super::processor::Processor;
+use super::record::RecordRef;
 use super::shared::Shared;
-use super::task::RunToken;
+use super::task::{Header, RunToken};
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -21,6 +22,8 @@ pub(crate) struct Context {
     /// The P whose core this thread is bound to.
     pinned: Cell<Option<usize>>,
     in_poll: Cell<bool>,
+    /// The goroutine that is being polled, or null.
+    running: Cell<*const Header>,
     budget: Cell<u32>,
     /// Wakes that I/O fired while this M was parked inside the driver, without a P.
     deferred: RefCell<Vec<RunToken>>,
@@ -29,6 +32,8 @@ pub(crate) struct Context {
 
 thread_local! {
     static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
+    /// Of a thread in `block_on` that is no M.
+    static RECORD: Cell<RecordRef> = const { Cell::new(RecordRef::NOBODY) };
     static ENTERED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -40,6 +45,7 @@ impl Context {
             p: Cell::new(ptr::null()),
             pinned: Cell::new(None),
             in_poll: Cell::new(false),
+            running: Cell::new(ptr::null()),
             budget: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
             defer: Cell::new(false),
@@ -83,14 +89,16 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn begin_poll(&self, budget: u32) {
+    pub(crate) fn begin_poll(&self, budget: u32, token: &RunToken) {
         self.in_poll.set(true);
+        self.running.set(token.header());
         self.budget.set(budget);
     }
 
     #[inline]
     pub(crate) fn end_poll(&self) {
         self.in_poll.set(false);
+        self.running.set(ptr::null());
     }
 
     #[inline]
@@ -166,6 +174,32 @@ pub(crate) fn enter(shared: Arc<Shared>) {
 pub(crate) fn leave() {
     let left = ENTERED.try_with(|entered| entered.borrow_mut().pop());
     drop(left);
+}
+
+/// The record of the goroutine that runs here, made if need be; or that of the thread, if it is in
+/// `block_on`.
+#[inline]
+pub(crate) fn current_record() -> RecordRef {
+    with(|cx| {
+        // SAFETY: the M that polls a goroutine keeps its run token until the poll is over.
+        let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
+        match running {
+            Some(head) => head.origin.make_record(head.id),
+            None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),
+        }
+    })
+}
+
+/// Sets the thread's record; returns the one before.
+pub(crate) fn set_thread_record(record: RecordRef) -> RecordRef {
+    RECORD
+        .try_with(|known| known.replace(record))
+        .unwrap_or(RecordRef::NOBODY)
+}
+
+/// Whether this thread is an M that polls a goroutine.
+pub(crate) fn in_poll() -> bool {
+    with(|cx| cx.is_some_and(Context::in_poll))
 }
 
 /// One unit of the budget of the current poll; always granted outside of one.

@@ -90,6 +90,11 @@ impl Driver {
         !self.taken.load(Ordering::Relaxed)
     }
 
+    /// How many tasks of `tokio::spawn` are alive.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tokio.metrics().num_alive_tasks()
+    }
+
     fn take(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `leave`: `last_turn` and the reactor.
         self.is_free() && !self.taken.swap(true, Ordering::AcqRel)

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::coop;
 use super::task::TaskRef;
+use super::wait::{self, Wait};
 
 /// Waits for a goroutine and yields what it returned.
 ///
@@ -69,13 +70,14 @@ impl<T> JoinHandle<T> {
     }
 
     fn register(&self, waker: &Waker) -> bool {
+        Wait::join(self.id()).note(waker);
         let state = &self.task.header().state;
         let slot = self.task.join_waker();
         if state.has_join_waker() {
             // SAFETY: while JOIN_WAKER is on the slot is read-only for both sides (I4).
             if unsafe { &*slot }
                 .as_ref()
-                .is_some_and(|known| known.will_wake(waker))
+                .is_some_and(|known| wait::same(known, waker))
             {
                 return !state.is_complete();
             }
@@ -88,7 +90,7 @@ impl<T> JoinHandle<T> {
         }
         // SAFETY: JOIN_WAKER is off, and only this handle turns it on: the slot is ours. (The
         // completing M reads it only if it finds the bit on.)
-        unsafe { *slot = Some(waker.clone()) };
+        unsafe { *slot = Some(wait::keep(waker)) };
         state.set_join_waker().is_ok()
     }
 }
@@ -137,7 +139,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
         let header = self.task.header();
         f.debug_struct("JoinHandle")
             .field("id", &header.id)
-            .field("started_at", &format_args!("{}", header.location))
+            .field("name", &header.origin.name())
+            .field("started_at", &format_args!("{}", header.origin.location()))
             .field("finished", &self.is_finished())
             .finish()
     }

@@ -11,7 +11,7 @@ use loom::thread;
 use super::dispatch::{Dispatch, Idler, Park, Wake};
 use super::processor::Processor;
 use super::ring::Ring;
-use super::state::{Idle, Notify, Start, State};
+use super::state::{Hold, Idle, Notify, Start, State};
 use super::task::RunToken;
 use super::timers::NEVER;
 
@@ -100,13 +100,13 @@ fn loom_a_wake_that_gives_its_reference_up_makes_a_token_or_frees_never_both() {
         let end = |state: &State, frees: &AtomicUsize| {
             assert_eq!(state.start(), Start::Poll);
             let _ = state.complete();
-            if state.ref_dec() {
+            if state.ref_dec(Hold::Handle) {
                 frees.fetch_add(1, Relaxed);
             }
         };
         let waker = thread::spawn({
             let (state, frees) = (state.clone(), frees.clone());
-            move || match state.notify_and_release() {
+            move || match state.notify_and_release(Hold::Handle) {
                 (Notify::Enqueue, last) => {
                     assert!(!last);
                     end(&state, &frees);
@@ -220,7 +220,7 @@ fn loom_the_last_of_two_references_frees_and_sees_all_uses() {
                        frees: Arc<AtomicUsize>| {
             // SAFETY: shared reads only, before the release.
             shared.1.with(|value| unsafe { assert_eq!(*value, 0) });
-            if shared.0.ref_dec() {
+            if shared.0.ref_dec(Hold::Handle) {
                 // SAFETY: the last reference is exclusive; loom checks it.
                 shared.1.with_mut(|value| unsafe { *value = 1 });
                 frees.fetch_add(1, Relaxed);

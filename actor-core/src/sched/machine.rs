@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::clock::Instant;
 use super::context::{self, Context};
+use super::deadlock::OurThread;
 use super::dispatch::{Idler, Park};
 use super::processor::Processor;
 use super::shared::Shared;
@@ -139,6 +140,7 @@ struct Worker<'a> {
 pub(crate) fn run(shared: Arc<Shared>, machine: Arc<Machine>) {
     machine.set_thread();
     machine.tid.store(cpus::thread_id(), Ordering::Relaxed);
+    let _ours = OurThread::new();
     let cx = Context::new(shared.clone(), machine.clone());
     let retired = cx.scope(|| {
         let _bug = AbortOnUnwind;
@@ -178,7 +180,7 @@ impl Worker<'_> {
         if let Some(p) = self.cx.p() {
             p.mark_poll(true);
         }
-        self.cx.begin_poll(tuning::BUDGET);
+        self.cx.begin_poll(tuning::BUDGET, &token);
         let ran = token.run();
         self.cx.end_poll();
         // The poll may have lost its P, or got another one, inside `blocking`.

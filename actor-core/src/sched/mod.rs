@@ -13,22 +13,31 @@
 //!
 //! Start reading with `state.rs` (the life of a G), `dispatch.rs` (parking, and why no wake-up is
 //! lost) and `machine.rs` (what an M does). This layer uses nothing else of the crate but `shim`.
+//! Beside the Ms stand the threads of `blocking_pool.rs` and `lock_thread.rs`, which hold no P.
 //! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, and in single places of
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
+pub(crate) mod alarm;
+mod blocking_pool;
 mod clock;
 mod context;
 pub(crate) mod coop;
 mod cpus;
+mod deadlock;
 mod dispatch;
 #[cfg(feature = "tokio")]
 mod driver;
 mod join;
+mod local;
+pub(crate) mod lock_cycle;
+mod lock_thread;
 #[cfg(all(test, actor_loom))]
 mod loom_models;
 mod machine;
 pub(crate) mod mem;
+mod origin;
 mod processor;
+pub(crate) mod record;
 mod registry;
 mod ring;
 mod runtime;
@@ -38,17 +47,29 @@ mod state;
 mod sysmon;
 mod task;
 mod thread_park;
+mod ticker;
 mod time;
+mod timer;
 mod timers;
+#[cfg(all(test, actor_loom))]
+mod timers_loom_models;
 mod tuning;
 pub(crate) mod wait;
 mod yield_now;
 
+pub use blocking_pool::spawn_blocking;
 pub use clock::Instant;
 pub use cpus::Pinning;
+pub(crate) use deadlock::lock_cycle_closed;
+pub use deadlock::{Deadlock, DeadlockPolicy, Party};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use local::{LocalKey, NotInScope, Scoped};
+pub use lock_thread::lock_thread;
 pub use machine::blocking;
-pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go};
+pub(crate) use runtime::go_for;
+pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go, go_named};
 pub(crate) use thread_park::block_on_thread;
-pub use time::{Elapsed, Interval, Sleep, Timeout, interval, sleep, sleep_until, timeout};
+pub use ticker::{Ticker, interval};
+pub use time::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout};
+pub use timer::{FuncTimer, Timer, after, after_func};
 pub use yield_now::yield_now;

@@ -6,6 +6,9 @@
 
 use std::ptr::NonNull;
 
+use super::deadlock::Sleeper;
+use super::record::RecordRef;
+use super::state::Hold;
 use super::task::{Header, TaskRef};
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -118,6 +121,38 @@ impl Registry {
         self.shards.iter().map(|shard| shard.list.lock().len).sum()
     }
 
+    /// Whether all goroutines are parked and only our primitives can wake them; those whose record is
+    /// in `running` are let off. Tells who sleeps.
+    pub(crate) fn all_sleep(&self, running: &[RecordRef], sleepers: &mut Vec<Sleeper>) -> bool {
+        for shard in &self.shards {
+            let list = shard.list.lock();
+            let mut at = list.head;
+            while let Some(header) = at {
+                // SAFETY: in the list, hence alive while the lock is held.
+                let head = unsafe { header.as_ref() };
+                // SAFETY: links are ours under the lock.
+                at = unsafe { (*head.links.get()).next };
+                let record = head.origin.record();
+                if record.is_some_and(|record| running.contains(&record)) {
+                    continue;
+                }
+                if !head.state.sleeps_soundly() {
+                    return false;
+                }
+                let label = (head.vtable.label)();
+                let name = head.origin.name().map(|name| name.to_string());
+                sleepers.push(Sleeper {
+                    id: head.id,
+                    name: name.or_else(|| (label != "()").then(|| label.to_owned())),
+                    location: head.origin.location(),
+                    wait: head.wait.get(),
+                    record: record.unwrap_or(RecordRef::NOBODY),
+                });
+            }
+        }
+        true
+    }
+
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -136,7 +171,7 @@ impl Registry {
                 while let Some(header) = at {
                     // SAFETY: in the list, hence alive; our own reference outlives the lock.
                     unsafe {
-                        header.as_ref().state.ref_inc();
+                        header.as_ref().state.ref_inc(Hold::Handle);
                         tasks.push(TaskRef::from_counted(header));
                         at = (*header.as_ref().links.get()).next;
                     }

@@ -18,17 +18,21 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use parking_lot::{Condvar, Mutex};
 
+use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
 use super::cpus::{self, Cpus};
+use super::deadlock::{self, DeadlockPolicy};
 use super::dispatch::{Dispatch, Idler, Wake};
 use super::join::JoinHandle;
 use super::machine::{self, Machine};
+use super::origin::Origin;
 use super::processor::Processor;
 use super::registry::Registry;
 use super::shield::shield;
 use super::sysmon;
 use super::task::{self, RunToken};
+use super::thread_park::Root;
 use super::timers::{NEVER, TimerKey};
 use super::tuning;
 use crate::shim::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -60,7 +64,13 @@ pub(crate) struct Shared {
     threads_closed: AtomicBool,
     machine_ids: AtomicUsize,
     pub(crate) bed: sysmon::Bed,
+    pub(crate) blocking: BlockingPool,
     drained: (Mutex<()>, Condvar),
+    pub(crate) on_deadlock: DeadlockPolicy,
+    /// The name of the thread that built it, which threads started there inherit.
+    pub(crate) family: String,
+    /// The threads in `block_on`.
+    pub(crate) roots: Mutex<Vec<Arc<Root>>>,
     #[cfg(feature = "tokio")]
     pub(crate) driver: super::driver::Driver,
 }
@@ -81,12 +91,13 @@ impl Shared {
         procs: usize,
         machines_max: usize,
         keep_alive: Duration,
+        on_deadlock: DeadlockPolicy,
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
         #[cfg(feature = "tokio")]
         let driver = super::driver::Driver::new(&name)?;
-        Ok(Arc::new_cyclic(|me| Self {
+        let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             procs,
             machines_max,
@@ -106,11 +117,17 @@ impl Shared {
             threads_closed: AtomicBool::new(false),
             machine_ids: AtomicUsize::new(0),
             bed: sysmon::Bed::default(),
+            blocking: BlockingPool::new(),
             drained: (Mutex::new(()), Condvar::new()),
+            on_deadlock,
+            family: std::thread::current().name().unwrap_or_default().to_owned(),
+            roots: Mutex::new(Vec::new()),
             #[cfg(feature = "tokio")]
             driver,
             name,
-        }))
+        });
+        deadlock::enlist(&shared);
+        Ok(shared)
     }
 
     #[inline]
@@ -419,6 +436,19 @@ impl Shared {
         true
     }
 
+    /// No P is held and nothing waits for one.
+    pub(crate) fn is_idle(&self) -> bool {
+        let inner = self.dispatch.lock();
+        inner.held == 0 && inner.injector.is_empty() && !inner.stopping
+    }
+
+    /// Polls of goroutines begun, on all Ps.
+    pub(crate) fn polls(&self) -> u64 {
+        (0..self.processor_count())
+            .map(|p| self.processor(p).polls_begun())
+            .sum()
+    }
+
     // ---- timers -------------------------------------------------------------------------------
 
     /// Registers a timer with the calling M's P, or with the first P from elsewhere.
@@ -460,9 +490,11 @@ impl Shared {
 
     // ---- goroutines ---------------------------------------------------------------------------
 
-    pub(crate) fn go<F>(
+    /// Starts a goroutine that works for the type `L` (`()`: for none).
+    pub(crate) fn go<F, L>(
         self: &Arc<Self>,
         future: F,
+        name: Option<Arc<str>>,
         location: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
     where
@@ -474,7 +506,11 @@ impl Shared {
             let p = cx.and_then(|cx| cx.p());
             let hint = p.map_or(0, |p| p.index);
             let id = self.registry.next_id(hint);
-            let (token, task) = task::new_task(future, Arc::as_ptr(self), id, location);
+            let origin = match name {
+                None => Origin::new(location),
+                Some(name) => Origin::named(id, name, location),
+            };
+            let (token, task) = task::new_task::<F, L>(future, Arc::as_ptr(self), id, origin);
             if !self.registry.insert(&task) {
                 // The runtime is ending: the goroutine is over before it begins.
                 self.cancel_unregistered(token, &task);
@@ -489,7 +525,7 @@ impl Shared {
     }
 
     #[cold]
-    fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
+    pub(super) fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
         // The token is ours, so `cancel` can't ask anybody to queue it.
         let _ = task.header().state.cancel();
         let task::Ran::Done = token.run() else {
@@ -509,6 +545,7 @@ impl Shared {
     /// Ends everything; false when goroutines were left behind.
     pub(crate) fn stop(&self, within: Duration) -> bool {
         self.registry.close();
+        self.blocking.close();
         let deadline = Instant::now() + within;
         {
             let mut guard = self.drained.0.lock();
@@ -551,6 +588,7 @@ impl Shared {
             }
             std::thread::yield_now();
         }
+        self.blocking.join();
         // Whoever sleeps in `block_on` on this runtime is told that its timer will not come.
         self.fire_timers(Instant::FOREVER);
         super::mem::trim();

@@ -9,8 +9,10 @@
 //! ```
 //!
 //! Bits: `RUNNING`, `NOTIFIED`, `COMPLETE`, `CANCELLED`, `JOIN_INTEREST`, `JOIN_WAKER`; the rest of
-//! the word counts references (wakers, join and abort handles, and one for the registry, which it
-//! keeps until `COMPLETE`).
+//! the word counts references, in three fields by who holds them ([`Hold`]): handles (join and abort
+//! handles, and one for the registry, which it keeps until `COMPLETE`), wakers that our primitives
+//! keep while the goroutine waits, and wakers that anybody else keeps. The split costs nothing and
+//! tells a deadlock's judge whether something unknown may still wake a goroutine.
 //!
 //! Invariants (modelled in `loom_models.rs`):
 //! - (I1) At most one *run token* exists: whoever turns `NOTIFIED` on while the goroutine is
@@ -34,8 +36,43 @@ const COMPLETE: u64 = 1 << 2;
 const CANCELLED: u64 = 1 << 3;
 const JOIN_INTEREST: u64 = 1 << 4;
 const JOIN_WAKER: u64 = 1 << 5;
-const REF: u64 = 1 << 6;
-const REFS_MAX: u64 = 1 << 62;
+const FLAGS: u64 = (1 << 6) - 1;
+
+/// Who holds a reference: which field of the word counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// The registry, a join or abort handle, or a waker that is stored beyond the wait (a mailbox's).
+    Handle,
+    /// A waker kept by one of our primitives while the goroutine waits on it.
+    Own,
+    /// A waker kept by anybody else.
+    Foreign,
+}
+
+impl Hold {
+    /// Where the field begins, and how many bits it has.
+    const fn field(self) -> (u32, u32) {
+        match self {
+            Self::Handle => (6, 16),
+            Self::Own => (22, 22),
+            Self::Foreign => (44, 20),
+        }
+    }
+
+    const fn unit(self) -> u64 {
+        1 << self.field().0
+    }
+
+    const fn count(self, word: u64) -> u64 {
+        let (shift, bits) = self.field();
+        (word >> shift) & ((1 << bits) - 1)
+    }
+
+    /// Beyond this a field could run over into its neighbour.
+    const fn max(self) -> u64 {
+        (1 << self.field().1) - 4096
+    }
+}
 
 /// What a notification asks of its caller.
 #[must_use]
@@ -94,7 +131,9 @@ impl State {
     /// A goroutine about to be queued for the first time: the creator owns the run token; one
     /// reference is the registry's, one the join handle's.
     pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(NOTIFIED | JOIN_INTEREST | (2 * REF)))
+        Self(AtomicU64::new(
+            NOTIFIED | JOIN_INTEREST | (2 * Hold::Handle.unit()),
+        ))
     }
 
     /// Asks for a poll.
@@ -113,11 +152,11 @@ impl State {
     /// As [`notify`](Self::notify), giving up one reference in the same step. The flag is true when
     /// that was the last one: the caller frees the memory (and there is nothing to enqueue).
     #[inline]
-    pub(crate) fn notify_and_release(&self) -> (Notify, bool) {
+    pub(crate) fn notify_and_release(&self, hold: Hold) -> (Notify, bool) {
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
-            debug_assert!(old >= REF);
-            let new = (old | NOTIFIED) - REF;
+            debug_assert!(hold.count(old) > 0);
+            let new = (old | NOTIFIED) - hold.unit();
             // ORDERING: AcqRel as in `notify` and in `ref_dec`.
             match self
                 .0
@@ -126,7 +165,7 @@ impl State {
                 Ok(_) if old & (NOTIFIED | RUNNING | COMPLETE) == 0 => {
                     return (Notify::Enqueue, false);
                 }
-                Ok(_) => return (Notify::Nothing, new < REF),
+                Ok(_) => return (Notify::Nothing, new & !FLAGS == 0),
                 Err(now) => old = now,
             }
         }
@@ -239,23 +278,52 @@ impl State {
         }
     }
 
+    /// What only a goroutine's own M, after its poll, or somebody who knows that it is parked, may
+    /// conclude from: is exactly one waker left, in one of our primitives, and has nobody woken it?
+    pub(crate) fn waits_on_one(&self) -> bool {
+        // ORDERING: Relaxed: `lock_cycle` orders what it concludes with a fence.
+        let word = self.0.load(Ordering::Relaxed);
+        word & NOTIFIED == 0 && Hold::Own.count(word) == 1 && Hold::Foreign.count(word) == 0
+    }
+
+    /// Is it parked, with no waker in unknown hands? Only what our primitives do can wake it then.
+    pub(crate) fn sleeps_soundly(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `idle`: what it waits for is visible.
+        let word = self.0.load(Ordering::Acquire);
+        word & (NOTIFIED | RUNNING | COMPLETE) == 0 && Hold::Foreign.count(word) == 0
+    }
+
     #[inline]
-    pub(crate) fn ref_inc(&self) {
+    pub(crate) fn ref_inc(&self, hold: Hold) {
         // ORDERING: Relaxed, as in `Arc::clone`: a new reference is made from one that exists.
-        let old = self.0.fetch_add(REF, Ordering::Relaxed);
-        if old > REFS_MAX {
-            // 2^56 references can only be leaks of forgotten wakers; going on would free early.
-            std::process::abort();
+        let old = self.0.fetch_add(hold.unit(), Ordering::Relaxed);
+        if hold.count(old) > hold.max() {
+            too_many(hold);
         }
     }
 
     /// True when this was the last reference: the caller frees the memory.
     #[inline]
     #[must_use]
-    pub(crate) fn ref_dec(&self) -> bool {
+    pub(crate) fn ref_dec(&self, hold: Hold) -> bool {
         // ORDERING: AcqRel, as in `Arc::drop`: every use before happens before the free.
-        let old = self.0.fetch_sub(REF, Ordering::AcqRel);
-        debug_assert!(old >= REF);
-        old & !(REF - 1) == REF
+        let old = self.0.fetch_sub(hold.unit(), Ordering::AcqRel);
+        debug_assert!(hold.count(old) > 0);
+        old & !FLAGS == hold.unit()
     }
+}
+
+/// Going on would count into the neighbouring field, and free a goroutine that is still in use.
+#[cold]
+fn too_many(hold: Hold) -> ! {
+    let (what, most) = match hold {
+        Hold::Handle => ("abort handles", 60_000),
+        Hold::Own => (
+            "operations of one goroutine waiting at the same time",
+            4_000_000,
+        ),
+        Hold::Foreign => ("wakers", 1_000_000),
+    };
+    eprintln!("actor-core: one goroutine has more than {most} {what}; this is a leak");
+    std::process::abort();
 }

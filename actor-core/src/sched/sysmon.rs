@@ -20,6 +20,7 @@
 //! With all Ps idle for `SYSMON_IDLE_TICKS` it sleeps until an M is sent off.
 
 use super::clock::Instant;
+use super::deadlock::OurThread;
 use super::dispatch::Wake;
 use super::shared::Shared;
 use super::tuning;
@@ -62,6 +63,7 @@ struct Watch {
 }
 
 pub(crate) fn run(shared: &Arc<Shared>) {
+    let _ours = OurThread::new();
     let mut watches: Vec<Watch> = Vec::new();
     let mut idle_ticks = 0;
     loop {

@@ -1,9 +1,9 @@
 //! G: one goroutine, one allocation.
 //!
 //! ```text
-//!  ┌──────────── Header, one cache line ────────────┐┌──── stage ────┐┌─ join waker ─┐
-//!  │ state │ vtable │ shared │ links │ location │ id ││ future/output ││              │
-//!  └─────────────────────────────────────────────────┘└───────────────┘└──────────────┘
+//!  ┌─────────────── Header, one cache line ──────────────┐┌──── stage ────┐┌─ join waker ─┐
+//!  │ state │ vtable │ shared │ links │ origin │ id │ wait ││ future/output ││              │
+//!  └─────────────────────────────────────────────────────┘└───────────────┘└──────────────┘
 //! ```
 //!
 //! - Everything outside this file handles a goroutine as `RunToken` (the right to poll it once),
@@ -20,17 +20,20 @@
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::join::JoinError;
+use super::lock_cycle;
 use super::mem;
+use super::origin::Origin;
 use super::registry::Links;
 use super::shared::Shared;
 use super::shield::shield;
-use super::state::{Idle, Notify, Start, State};
+use super::state::{Hold, Idle, Notify, Start, State};
+use super::wait::WaitWord;
 
 /// What became of a run token.
 #[must_use]
@@ -49,6 +52,8 @@ pub(crate) struct VTable {
     drop_output: unsafe fn(NonNull<Header>),
     join_waker: unsafe fn(NonNull<Header>) -> *mut Option<Waker>,
     dealloc: unsafe fn(NonNull<Header>),
+    /// The type that it works for, if somebody said so: an actor's.
+    pub(crate) label: fn() -> &'static str,
 }
 
 #[repr(C)]
@@ -57,8 +62,11 @@ pub(crate) struct Header {
     pub(crate) vtable: &'static VTable,
     pub(crate) shared: *const Shared,
     pub(crate) links: UnsafeCell<Links>,
-    pub(crate) location: &'static Location<'static>,
+    /// Where it was started and what it is called.
+    pub(crate) origin: Origin,
     pub(crate) id: u64,
+    /// What its last poll waited for.
+    pub(crate) wait: WaitWord,
 }
 
 const _: () = assert!(cfg!(actor_loom) || size_of::<Header>() <= 64);
@@ -106,9 +114,20 @@ impl RunToken {
     }
 
     #[inline]
+    pub(crate) fn header(&self) -> *const Header {
+        self.0.as_ptr()
+    }
+
+    #[inline]
     pub(crate) fn shared(&self) -> *const Shared {
         // SAFETY: a token keeps its goroutine alive (I1 in `state.rs`).
         unsafe { self.0.as_ref() }.shared
+    }
+
+    /// Marks the goroutine as aborted: the token's owner drops its future instead of polling it.
+    pub(crate) fn cancel(&self) {
+        // SAFETY: as in `shared`. The token is ours, so nobody is asked to queue another.
+        let _ = unsafe { self.0.as_ref() }.state.cancel();
     }
 
     /// Polls the goroutine, or drops its future if it was aborted.
@@ -130,7 +149,7 @@ unsafe impl Sync for TaskRef {}
 
 impl Clone for TaskRef {
     fn clone(&self) -> Self {
-        self.header().state.ref_inc();
+        self.header().state.ref_inc(Hold::Handle);
         Self(self.0)
     }
 }
@@ -138,7 +157,7 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     fn drop(&mut self) {
         // SAFETY: this reference was counted and is given up here.
-        unsafe { release(self.0) }
+        unsafe { release(self.0, Hold::Handle) }
     }
 }
 
@@ -194,11 +213,12 @@ impl TaskRef {
 }
 
 /// Makes a goroutine: its first run token and the join handle's reference. The caller registers it.
-pub(crate) fn new_task<F>(
+/// `L` is the type that it works for, `()` for none.
+pub(crate) fn new_task<F, L>(
     future: F,
     shared: *const Shared,
     id: u64,
-    location: &'static Location<'static>,
+    origin: Origin,
 ) -> (RunToken, TaskRef)
 where
     F: Future + Send + 'static,
@@ -206,11 +226,12 @@ where
 {
     let header = Header {
         state: State::new(),
-        vtable: vtable::<F>(),
+        vtable: vtable::<F, L>(),
         shared,
         links: UnsafeCell::new(Links::default()),
-        location,
+        origin,
         id,
+        wait: WaitWord::new(),
     };
     let memory = mem::alloc(std::alloc::Layout::new::<Cell<F>>()).cast::<Cell<F>>();
     // SAFETY: fresh memory of exactly this layout.
@@ -225,7 +246,7 @@ where
     (RunToken(header), TaskRef(header))
 }
 
-fn vtable<F>() -> &'static VTable
+fn vtable<F, L>() -> &'static VTable
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -237,6 +258,7 @@ where
             drop_output: drop_output::<F>,
             join_waker: join_waker::<F>,
             dealloc: dealloc::<F>,
+            label: std::any::type_name::<L>,
         }
     }
 }
@@ -247,7 +269,11 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
     let cell = header.cast::<Cell<F>>();
     // SAFETY: the token keeps the cell alive until `idle` or `complete` gives it up.
     let (head, stage) = unsafe { (&cell.as_ref().header, cell.as_ref().stage.get()) };
-    let output = match head.state.start() {
+    let started = head.state.start();
+    if head.wait.clear() {
+        resume(head);
+    }
+    let output = match started {
         Start::Cancel => Err(JoinError::cancelled()),
         Start::Poll => {
             // SAFETY: the borrowed waker is not dropped, so it needs no count of its own; the
@@ -266,6 +292,9 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
             }));
             match polled {
                 Ok(Poll::Pending) => {
+                    if head.wait.is_lock() {
+                        settle(head);
+                    }
                     return match head.state.idle() {
                         Idle::Parked => Ran::Done,
                         Idle::Notified => Ran::Again(RunToken(header)),
@@ -279,6 +308,25 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
     // SAFETY: still RUNNING, so the stage is ours.
     unsafe { finish::<F>(cell, stage, output) };
     Ran::Done
+}
+
+/// The poll waits for a lock: looks whether that closes a cycle. If so it is polled again.
+#[cold]
+fn settle(head: &Header) {
+    if let Some(record) = head.origin.record()
+        && head.state.waits_on_one()
+        && lock_cycle::settle(record)
+    {
+        // We are inside the poll: nobody can be asked to enqueue it.
+        let _ = head.state.notify();
+    }
+}
+
+#[cold]
+fn resume(head: &Header) {
+    if let Some(record) = head.origin.record() {
+        lock_cycle::resume(record);
+    }
 }
 
 /// Drops the future, stores the output, tells the joiner and gives up the registry's reference.
@@ -319,7 +367,7 @@ unsafe fn finish<F: Future>(
     }
     shared.note_complete();
     // SAFETY: the registry's reference, taken out just now.
-    unsafe { release(cell.cast()) };
+    unsafe { release(cell.cast(), Hold::Handle) };
 }
 
 /// # Safety
@@ -365,20 +413,78 @@ unsafe fn dealloc<F: Future>(header: NonNull<Header>) {
 }
 
 /// # Safety
-/// The caller gives up one counted reference.
-unsafe fn release(header: NonNull<Header>) {
+/// The caller gives up one reference, counted in this field.
+unsafe fn release(header: NonNull<Header>, hold: Hold) {
     // SAFETY: the reference given up keeps the header alive up to the decrement.
     unsafe {
         let head = header.as_ref();
         let vtable = head.vtable;
-        if head.state.ref_dec() {
+        if head.state.ref_dec(hold) {
             (vtable.dealloc)(header);
         }
     }
 }
 
-static WAKER: RawWakerVTable =
-    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+/// The wakers that polls are given, and their clones.
+static WAKER: RawWakerVTable = vtable_of::<{ Hold::Foreign as u8 }>();
+/// Those that our primitives keep while the goroutine waits.
+static KEPT: RawWakerVTable = vtable_of::<{ Hold::Own as u8 }>();
+/// Those that stay where they are beyond the wait.
+static STORED: RawWakerVTable = vtable_of::<{ Hold::Handle as u8 }>();
+
+const fn vtable_of<const HOLD: u8>() -> RawWakerVTable {
+    RawWakerVTable::new(
+        waker_clone,
+        waker_wake::<HOLD>,
+        waker_wake_by_ref,
+        waker_drop::<HOLD>,
+    )
+}
+
+/// The inverse of `hold as u8`, for constants.
+const fn hold_of(hold: u8) -> Hold {
+    match hold {
+        h if h == Hold::Own as u8 => Hold::Own,
+        h if h == Hold::Handle as u8 => Hold::Handle,
+        _ => Hold::Foreign,
+    }
+}
+
+/// The goroutine behind a waker, if it is one of ours.
+#[inline]
+fn header_of(waker: &Waker) -> Option<&Header> {
+    let vtable: *const RawWakerVTable = waker.vtable();
+    let ours = [&raw const WAKER, &raw const KEPT, &raw const STORED].contains(&vtable);
+    // SAFETY: with one of our vtables the data pointer is a header, alive as long as the waker.
+    ours.then(|| unsafe { &*waker.data().cast::<Header>() })
+}
+
+/// Where to note what the waker's goroutine waits for, if it is a goroutine.
+#[inline]
+pub(crate) fn wait_word(waker: &Waker) -> Option<&WaitWord> {
+    header_of(waker).map(|head| &head.wait)
+}
+
+#[inline]
+fn clone_as(waker: &Waker, hold: Hold, vtable: &'static RawWakerVTable) -> Option<Waker> {
+    let head = header_of(waker)?;
+    head.state.ref_inc(hold);
+    // SAFETY: the vtable gives up the reference counted just now, in the same field.
+    Some(unsafe { Waker::from_raw(RawWaker::new(waker.data(), vtable)) })
+}
+
+/// A clone for one of our primitives to keep while the goroutine waits; `None` if it is no
+/// goroutine's.
+#[inline]
+pub(crate) fn keep(waker: &Waker) -> Option<Waker> {
+    clone_as(waker, Hold::Own, &KEPT)
+}
+
+/// A clone to be kept beyond the wait, by somebody who won't use it then.
+#[inline]
+pub(crate) fn store(waker: &Waker) -> Option<Waker> {
+    clone_as(waker, Hold::Handle, &STORED)
+}
 
 fn raw_waker(header: NonNull<Header>) -> RawWaker {
     RawWaker::new(header.as_ptr().cast(), &WAKER)
@@ -394,16 +500,16 @@ fn from_waker(data: *const ()) -> NonNull<Header> {
 unsafe fn waker_clone(data: *const ()) -> RawWaker {
     let header = from_waker(data);
     // SAFETY: see above.
-    unsafe { header.as_ref() }.state.ref_inc();
+    unsafe { header.as_ref() }.state.ref_inc(Hold::Foreign);
     raw_waker(header)
 }
 
-unsafe fn waker_wake(data: *const ()) {
+unsafe fn waker_wake<const HOLD: u8>(data: *const ()) {
     let header = from_waker(data);
     // SAFETY: see above; the reference is given up here.
     let head = unsafe { header.as_ref() };
     let vtable = head.vtable;
-    match head.state.notify_and_release() {
+    match head.state.notify_and_release(const { hold_of(HOLD) }) {
         // The registry's reference keeps a goroutine that isn't complete: never the last one.
         (Notify::Enqueue, _) => Shared::schedule_from_anywhere(RunToken(header)),
         // SAFETY: that was the last reference.
@@ -421,7 +527,7 @@ unsafe fn waker_wake_by_ref(data: *const ()) {
     }
 }
 
-unsafe fn waker_drop(data: *const ()) {
+unsafe fn waker_drop<const HOLD: u8>(data: *const ()) {
     // SAFETY: see above.
-    unsafe { release(from_waker(data)) };
+    unsafe { release(from_waker(data), const { hold_of(HOLD) }) };
 }

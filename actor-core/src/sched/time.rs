@@ -1,4 +1,4 @@
-//! Waiting for time: `sleep`, `interval`, `timeout`.
+//! Waiting for time: `sleep` and `timeout`. (`timer.rs` and `ticker.rs` have Go's timers.)
 //!
 //! A sleep registers with the timers of the P it is first polled on, and keeps a key there: no
 //! pointer into the future is shared, so forgetting or moving one is harmless. Deadlines have
@@ -25,8 +25,8 @@ use super::{context, coop};
 /// Dropping the future cancels the timer. A zero duration is ready at the first poll.
 ///
 /// # Panics
-/// Polling it outside a runtime panics, unless its time has come already; so does awaiting it in
-/// `block_on` on a runtime that another thread has shut down.
+/// Polling it outside a runtime panics, unless its time has come already; so does awaiting it on a
+/// runtime that has been shut down, or is while `block_on` waits there.
 ///
 /// ```
 /// # actor_core::Runtime::new().unwrap().block_on(async {
@@ -87,10 +87,9 @@ impl Sleep {
                 self.registered = Some((shared, p, key));
                 return Poll::Pending;
             }
-            assert!(
-                Instant::now() >= self.deadline || !shared.is_stopping(),
-                "a timer was awaited on a runtime that has been shut down"
-            );
+            if Instant::now() < self.deadline && shared.is_stopping() {
+                tell_shut_down();
+            }
         }
         if Instant::now() >= self.deadline {
             self.fired = true;
@@ -101,7 +100,12 @@ impl Sleep {
         );
         if self.deadline != Instant::FOREVER {
             let (p, key) = shared.add_timer(self.deadline.nanos(), cx.waker());
+            let stopping = shared.is_stopping();
             self.registered = Some((shared, p, key));
+            // After registering: the end of a runtime fires all that it finds.
+            if stopping {
+                tell_shut_down();
+            }
         }
         Poll::Pending
     }
@@ -111,6 +115,14 @@ impl Sleep {
             shared.processor(p).timers.cancel(key);
         }
     }
+}
+
+#[cold]
+fn tell_shut_down() -> ! {
+    panic!(
+        "a timer was awaited on a runtime that has been shut down: keep the runtime until its work \
+         is done"
+    );
 }
 
 impl Future for Sleep {
@@ -142,71 +154,11 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// A ticker: yields at every multiple of the period after its creation.
-///
-/// As with Go's `Ticker`, the first tick comes after one period, and ticks that nobody awaited are
-/// dropped, not saved up: a slow consumer gets the next tick on the grid.
-///
-/// # Panics
-/// A zero period panics.
-///
-/// ```
-/// # actor_core::Runtime::new().unwrap().block_on(async {
-/// use std::time::Duration;
-/// let mut ticks = actor_core::interval(Duration::from_millis(1));
-/// let first = ticks.tick().await;
-/// assert!(ticks.tick().await > first);
-/// # });
-/// ```
-#[track_caller]
-pub fn interval(period: Duration) -> Interval {
-    assert!(
-        !period.is_zero(),
-        "the period of an interval must be longer than zero"
-    );
-    Interval {
-        sleep: sleep(period),
-        period,
-    }
-}
-
-/// What [`interval`] returns.
-#[derive(Debug)]
-pub struct Interval {
-    sleep: Sleep,
-    period: Duration,
-}
-
-impl Interval {
-    /// Waits for the next tick and returns when it was due. Dropping this future loses no tick.
-    pub async fn tick(&mut self) -> Instant {
-        std::future::poll_fn(|cx| self.poll_tick(cx)).await
-    }
-
-    /// As [`tick`](Self::tick), for hand-written futures.
-    pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
-        if Pin::new(&mut self.sleep).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let due = self.sleep.deadline();
-        let late = Instant::now() - due;
-        let missed = late.as_nanos() / self.period.as_nanos();
-        let skip = u32::try_from(missed + 1).unwrap_or(u32::MAX);
-        Pin::new(&mut self.sleep).reset(due + self.period.saturating_mul(skip));
-        Poll::Ready(due)
-    }
-
-    /// The time between ticks.
-    #[must_use]
-    pub fn period(&self) -> Duration {
-        self.period
-    }
-}
-
 /// Bounds how long a future may take.
 ///
 /// Yields the future's output, or [`Elapsed`] once the duration has passed; the future is dropped
-/// together with the returned one, which cancels it. When both are ready the output wins.
+/// together with the returned one, which cancels it. When both are ready the output wins: so a zero
+/// duration polls the future once, and takes its output if it is ready then.
 ///
 /// # Panics
 /// As [`sleep`], when polled outside a runtime.

@@ -12,6 +12,7 @@
 use std::task::Waker;
 
 use super::shield::shield;
+use super::wait;
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicU64, Ordering};
 
@@ -77,7 +78,7 @@ impl Timers {
 
     /// Registers a timer; `waker` is woken once at or after `deadline`.
     pub(crate) fn insert(&self, deadline: u64, waker: &Waker) -> TimerKey {
-        let waker = waker.clone();
+        let waker = wait::keep(waker);
         let mut heap = self.heap.lock();
         let key = heap.insert(deadline, waker);
         self.publish(&heap);
@@ -103,14 +104,14 @@ impl Timers {
                 if slot
                     .waker
                     .as_ref()
-                    .is_some_and(|known| known.will_wake(waker)) =>
+                    .is_some_and(|known| wait::same(known, waker)) =>
             {
                 return true;
             }
             Some(_) => {}
         }
         // Cloned and dropped outside the lock: a waker may be anybody's code.
-        let mut waker = Some(waker.clone());
+        let mut waker = Some(wait::keep(waker));
         let waits = match self.heap.lock().live(key) {
             None => false,
             Some(slot) => {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     actor::{Caught, ExitReason, Link, caught},
-    sched::{AbortHandle, go},
+    sched::{AbortHandle, go, wait},
     shim::Mutex,
 };
 
@@ -88,8 +88,8 @@ impl StopSignal {
             return Poll::Ready(());
         }
         // One entry per goroutine, however often it starts to wait anew.
-        if !signal.wakers.iter().any(|w| w.will_wake(cx.waker())) {
-            signal.wakers.push(cx.waker().clone());
+        if !signal.wakers.iter().any(|w| wait::same(w, cx.waker())) {
+            signal.wakers.push(wait::keep(cx.waker()));
         }
         Poll::Pending
     }

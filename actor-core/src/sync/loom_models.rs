@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use loom::thread;
 
-use super::{Mutex, Once, OnceCell, WaitGroup};
+use super::{Context, ContextError, Mutex, Once, OnceCell, WaitGroup};
 use crate::chan::loom_models::{block_on, model, poll_once};
 
 thread_local! {
@@ -178,5 +178,34 @@ fn loom_once_is_done_before_anybody_goes_on() {
         let other = thread::spawn(run.clone());
         run();
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_context_wakes_every_waiter_and_a_dropped_one_costs_nothing() {
+    model(|| {
+        let (context, cancel) = Context::background().with_cancel();
+        let (child, _keep) = context.with_cancel();
+        let waits = thread::spawn(move || {
+            block_on(child.done());
+            assert_eq!(child.err(), Some(ContextError::Canceled));
+        });
+        let gives_up = thread::spawn(move || {
+            let _ = poll_once(pin!(context.done()));
+        });
+        cancel.cancel();
+        waits.join().unwrap();
+        gives_up.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_context_child_born_while_its_parent_ends_is_ended() {
+    model(|| {
+        let (parent, cancel) = Context::background().with_cancel();
+        let bears = thread::spawn(move || parent.with_cancel());
+        cancel.cancel();
+        let (child, _keep) = bears.join().unwrap();
+        assert!(child.is_done());
     });
 }

@@ -17,21 +17,26 @@
 //!   who was granted the mutex and is dropped unlocks it.
 //! - Barging needs no flag against it: a granted mutex is never free in between.
 //!
+//! The lock knows who holds it and who waits, for `sched::lock_cycle`: a waiter is published when it is
+//! queued and withdrawn by whoever takes it out, so a published lock is alive.
+//!
 //! Known limit: a granted waiter whose goroutine doesn't poll it (it sits in another branch) holds
 //! the mutex until it is polled or dropped. Barging makes that need 1 ms of waiting first.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 #[cfg(not(actor_loom))]
 use std::time::Duration;
 
 use crate::chan::waiters::{WaitList, WaitState, Waiter, pin_field};
 use crate::chan::word_lock::Locked;
+use crate::sched::lock_cycle::{self, Owner, WaitsFor};
+use crate::sched::record::RecordRef;
 use crate::sched::wait::{Wait, WaitKind};
-use crate::sched::{Instant, block_on_thread, coop};
+use crate::sched::{self, Deadlock, Instant, block_on_thread, coop};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 
@@ -72,9 +77,43 @@ fn starves(_since: &Instant) -> bool {
 /// ```
 pub struct Mutex<T> {
     state: AtomicU8,
-    /// Each waiter's value is the moment it began to wait.
-    queue: Locked<WaitList<Instant>>,
-    value: UnsafeCell<T>,
+    queue: Queue,
+    pub(super) value: UnsafeCell<T>,
+}
+
+/// Since when a waiter waits, and for whom.
+struct Waiting {
+    since: Instant,
+    who: RecordRef,
+}
+
+/// Those that wait for one mutex, in the order of their arrival.
+struct Queue {
+    /// Who holds the mutex.
+    owner: Owner,
+    waiters: Locked<WaitList<Waiting>>,
+}
+
+impl Queue {
+    fn waits_for_it(&self) -> WaitsFor {
+        WaitsFor::Mutex(&raw const self.owner)
+    }
+}
+
+impl Drop for Queue {
+    /// Futures that were forgotten are still queued: their goroutines must not name a lock that is
+    /// gone.
+    fn drop(&mut self) {
+        let lock = self.waits_for_it();
+        let mut waiters = self.waiters.lock();
+        while let Some((waiting, waker)) = waiters.finish_first(WaitState::Closed, Option::take) {
+            if let Some(waiting) = waiting {
+                lock_cycle::withdraw(waiting.who, lock);
+            }
+            // A waker's Drop is anybody's code, and this is under the lock.
+            std::mem::forget(waker);
+        }
+    }
 }
 
 // SAFETY: the value is reached only through a guard, one at a time, perhaps on another thread each
@@ -88,7 +127,10 @@ impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
         Self {
             state: AtomicU8::new(0),
-            queue: Locked::new(WaitList::new()),
+            queue: Queue {
+                owner: Owner::nobody(),
+                waiters: Locked::new(WaitList::new()),
+            },
             value: UnsafeCell::new(value),
         }
     }
@@ -98,19 +140,51 @@ impl<T> Mutex<T> {
     /// Dropping the future gives up the place in the queue; if the lock had just been handed to it,
     /// it goes to the next.
     ///
-    /// Locking twice in one goroutine waits for ever, as in Go.
+    /// # Panics
+    /// When waiting would close a cycle of locks, each held by a goroutine that waits for the next,
+    /// under [`DeadlockPolicy::Panic`](crate::DeadlockPolicy): the text names all of them. Locking
+    /// a mutex that the goroutine holds already is the shortest such cycle. Under the other policies
+    /// it waits for ever, as in Go.
     #[inline]
     pub fn lock(&self) -> Lock<'_, T> {
         Lock {
             mutex: self,
             waiter: Waiter::new(None),
+            told: false,
         }
+    }
+
+    /// As [`lock`](Self::lock), for those who would rather be told of a deadlock than end in one.
+    ///
+    /// # Errors
+    /// [`Deadlock`] when waiting would close a cycle of locks; it names the goroutines. The place in
+    /// the queue is given up: let go of what is held, and try again.
+    ///
+    /// Dropping the future is as dropping that of [`lock`](Self::lock).
+    ///
+    /// ```
+    /// # actor_core::Runtime::new().unwrap().block_on(async {
+    /// let mutex = actor_core::sync::Mutex::new(0);
+    /// let _held = mutex.lock().await;
+    /// let error = mutex.lock_checked().await.unwrap_err();
+    /// assert!(error.to_string().contains("that it holds itself"));
+    /// # });
+    /// ```
+    pub async fn lock_checked(&self) -> Result<MutexGuard<'_, T>, Deadlock> {
+        let mut lock = pin!(self.lock());
+        poll_fn(|cx| {
+            if coop::poll_proceed(cx).is_pending() {
+                return Poll::Pending;
+            }
+            lock.as_mut().poll_lock(cx)
+        })
+        .await
     }
 
     /// Locks it if it is free. Go's `TryLock`.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.try_acquire().then(|| MutexGuard { mutex: self })
+        self.try_acquire().then(|| self.guard())
     }
 
     /// Locks it on a thread, blocking it meanwhile; for threads that run no goroutines.
@@ -128,6 +202,13 @@ impl<T> Mutex<T> {
     /// The value.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
+    }
+
+    /// The guard of a lock that has just been acquired, by the calling goroutine.
+    #[inline]
+    fn guard(&self) -> MutexGuard<'_, T> {
+        self.queue.owner.set_current();
+        MutexGuard { mutex: self }
     }
 
     #[inline]
@@ -167,8 +248,14 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// The guard may be anybody's from now on.
+    pub(super) fn disown(&self) {
+        self.queue.owner.clear();
+    }
+
     #[inline]
-    fn unlock(&self) {
+    pub(super) fn unlock(&self) {
+        self.queue.owner.clear();
         // ORDERING: Release pairs with the Acquire in `try_acquire`.
         if self
             .state
@@ -181,12 +268,19 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn unlock_contended(&self) {
-        let mut queue = self.queue.lock();
-        let starving = queue.peek_first(starves);
+        let mut queue = self.queue.waiters.lock();
+        let starving = queue.peek_first(|waiting| starves(&waiting.since));
         let waker = if starving == Some(true) {
             // The lock stays LOCKED and is the waiter's. The value travels with the waiter's state
             // (Release in `finish_first`, Acquire in `state`).
-            let granted = queue.finish_first(WaitState::Done, |_since| ());
+            let granted = queue.finish_first(WaitState::Done, |waiting| {
+                let who = waiting
+                    .take()
+                    .map_or(RecordRef::NOBODY, |waiting| waiting.who);
+                // In this order: who is published here must not be found to hold it.
+                lock_cycle::withdraw(who, self.queue.waits_for_it());
+                self.queue.owner.set(who);
+            });
             self.forget_waiters_if_none(&queue);
             granted.map(|((), waker)| waker)
         } else {
@@ -200,7 +294,7 @@ impl<T> Mutex<T> {
         }
     }
 
-    fn forget_waiters_if_none(&self, queue: &WaitList<Instant>) {
+    fn forget_waiters_if_none(&self, queue: &WaitList<Waiting>) {
         if queue.is_empty() {
             // ORDERING: Relaxed: the flag guards nothing, the queue's lock does.
             self.state.fetch_and(!WAITERS, Ordering::Relaxed);
@@ -228,61 +322,125 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
 #[must_use = "nothing is locked until the future is awaited"]
 pub struct Lock<'a, T> {
     mutex: &'a Mutex<T>,
-    waiter: Waiter<Instant>,
+    waiter: Waiter<Waiting>,
+    /// A cycle was logged: wait on without looking for it.
+    told: bool,
 }
 
 impl<'a, T> Future for Lock<'a, T> {
     type Output = MutexGuard<'a, T>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
         }
+        loop {
+            match self.as_mut().poll_lock(cx) {
+                Poll::Ready(Ok(guard)) => return Poll::Ready(guard),
+                Poll::Ready(Err(deadlock)) => {
+                    sched::lock_cycle_closed(&deadlock);
+                    // SAFETY: not the pinned field.
+                    unsafe { self.as_mut().get_unchecked_mut() }.told = true;
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<'a, T> Lock<'a, T> {
+    /// As `poll`; an error once when waiting has closed a cycle. The next poll waits anew.
+    fn poll_lock(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<MutexGuard<'a, T>, Deadlock>> {
         // SAFETY: `waiter` is never moved out of.
-        let (mutex, mut waiter) = unsafe {
+        let (mutex, waiter, told) = unsafe {
             let this = self.get_unchecked_mut();
-            (this.mutex, pin_field(&mut this.waiter))
+            (this.mutex, pin_field(&mut this.waiter), this.told)
         };
         if waiter.state() == WaitState::Idle && mutex.try_acquire() {
-            return Poll::Ready(MutexGuard { mutex });
+            return Poll::Ready(Ok(mutex.guard()));
         }
-        let wait = Wait::on(WaitKind::Mutex, mutex);
-        let mut queue = mutex.queue.lock();
-        match waiter.state() {
-            WaitState::Done => {
-                // Granted: LOCKED is ours. Not again, should the future be polled or dropped.
-                waiter.reset();
-                Poll::Ready(MutexGuard { mutex })
-            }
-            state => {
-                let queued = state == WaitState::Queued;
-                let acquired = mutex.acquire_or_announce();
-                let waker = match (acquired, queued) {
-                    (true, false) => None,
-                    (true, true) => {
-                        // SAFETY: locked; QUEUED, and in the only list it can be in.
-                        let waker = unsafe { queue.cancel(waiter.as_mut()) };
-                        mutex.forget_waiters_if_none(&queue);
-                        waker
-                    }
-                    // SAFETY: as above. Lost the race: wait on, at the same place.
-                    (false, true) => unsafe { queue.renew(waiter.as_mut(), cx.waker(), wait) },
-                    (false, false) => {
-                        waiter.as_mut().put_value(Instant::now());
-                        // SAFETY: locked; pinned in this future, whose drop cancels it.
-                        unsafe { queue.enqueue(waiter, cx.waker(), wait) };
-                        None
-                    }
-                };
-                drop(queue);
-                drop(waker);
-                if acquired {
-                    Poll::Ready(MutexGuard { mutex })
-                } else {
-                    Poll::Pending
-                }
-            }
+        mutex.poll_contended(waiter, told, cx)
+    }
+}
+
+impl<T> Mutex<T> {
+    fn poll_contended(
+        &self,
+        mut waiter: Pin<&mut Waiter<Waiting>>,
+        told: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<MutexGuard<'_, T>, Deadlock>> {
+        let wait = Wait::on(WaitKind::Mutex, self);
+        // Whoever polls is whoever waits, from now on.
+        let who = if told {
+            RecordRef::NOBODY
+        } else {
+            lock_cycle::current()
+        };
+        let deadlock = match waiter.state() {
+            WaitState::Queued => lock_cycle::verdict(who),
+            _ => None,
+        };
+        let mut queue = self.queue.waiters.lock();
+        if waiter.state() == WaitState::Done {
+            // Granted: LOCKED is ours. Not again, should the future be polled or dropped.
+            waiter.reset();
+            return Poll::Ready(Ok(self.guard()));
         }
+        let queued = waiter.state() == WaitState::Queued;
+        let acquired = self.acquire_or_announce();
+        let (waker, left) = if acquired || deadlock.is_some() {
+            self.leave_queue(&mut queue, waiter.as_mut(), queued)
+        } else if queued {
+            // Lost the race: wait on, at the same place.
+            lock_cycle::publish(who, self.queue.waits_for_it());
+            // SAFETY: locked; QUEUED, and in the only list it can be in.
+            (
+                unsafe { queue.renew(waiter.as_mut(), cx.waker(), wait) },
+                None,
+            )
+        } else {
+            waiter.as_mut().put_value(Waiting {
+                since: Instant::now(),
+                who,
+            });
+            lock_cycle::publish(who, self.queue.waits_for_it());
+            // SAFETY: locked; pinned in this future, whose drop cancels it.
+            unsafe { queue.enqueue(waiter, cx.waker(), wait) };
+            (None, None)
+        };
+        drop(queue);
+        drop((waker, left));
+        match deadlock {
+            _ if acquired => Poll::Ready(Ok(self.guard())),
+            Some(deadlock) => Poll::Ready(Err(*deadlock)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Takes a waiter out, if it is queued. What comes back is to be dropped after unlocking.
+    fn leave_queue(
+        &self,
+        queue: &mut WaitList<Waiting>,
+        mut waiter: Pin<&mut Waiter<Waiting>>,
+        queued: bool,
+    ) -> (Option<Waker>, Option<Waiting>) {
+        if !queued {
+            self.forget_waiters_if_none(queue);
+            return (None, None);
+        }
+        // SAFETY: the caller holds the lock; QUEUED, and in the only list it can be in.
+        let waker = unsafe { queue.cancel(waiter.as_mut()) };
+        self.forget_waiters_if_none(queue);
+        let left = waiter.take_value();
+        if let Some(waiting) = &left {
+            lock_cycle::withdraw(waiting.who, self.queue.waits_for_it());
+        }
+        (waker, left)
     }
 }
 
@@ -301,15 +459,13 @@ impl<T> Lock<'_, T> {
         let mutex = self.mutex;
         // SAFETY: it was queued, so this future was pinned, and is not moved before it is freed.
         let waiter = unsafe { pin_field(&mut self.waiter) };
-        let mut queue = mutex.queue.lock();
+        let mut queue = mutex.queue.waiters.lock();
         if waiter.state() != WaitState::Queued {
             drop(queue);
             mutex.unlock(); // it was granted to us meanwhile
             return;
         }
-        // SAFETY: locked; QUEUED, and in the only list it can be in.
-        let waker = unsafe { queue.cancel(waiter) };
-        mutex.forget_waiters_if_none(&queue);
+        let (waker, _) = mutex.leave_queue(&mut queue, waiter, true);
         // Free: the call that we got, or would have got, is the next one's.
         // ORDERING: Relaxed: if somebody locks it meanwhile, its unlock calls the first.
         let free = mutex.state.load(Ordering::Relaxed) & LOCKED == 0;
@@ -333,7 +489,7 @@ impl<T> fmt::Debug for Lock<'_, T> {
 /// The right to the value of a [`Mutex`]; dropping it unlocks.
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct MutexGuard<'a, T> {
-    mutex: &'a Mutex<T>,
+    pub(super) mutex: &'a Mutex<T>,
 }
 
 // SAFETY: sharing the guard shares `&T`; the mutex itself may be used from anywhere.

@@ -6,10 +6,13 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::mem::forget;
+use std::pin::pin;
 use std::sync::OnceLock;
 
 use super::Mutex;
+use crate::sched::block_on_thread;
 use crate::shim::atomic::{AtomicBool, Ordering};
 
 /// Does something once, whoever comes first; everybody else waits until it is done.
@@ -47,7 +50,7 @@ impl Once {
     /// As in Go, an action that panics counts as done: its caller gets the panic, the others go on.
     ///
     /// Dropping the future while its action runs cancels the action; it does not count as done, and
-    /// the next caller runs its own.
+    /// the next caller runs its own. An action that calls `do_once` itself waits for ever, as in Go.
     pub async fn do_once<F, R>(&self, action: F)
     where
         F: FnOnce() -> R,
@@ -60,10 +63,29 @@ impl Once {
         if self.is_done() {
             return;
         }
-        let panicked = DoneOnPanic(self);
-        action().await;
-        drop(panicked);
+        let mut action = pin!(async { action().await });
+        poll_fn(|cx| {
+            let panicked = DoneOnPanic(self);
+            let polled = action.as_mut().poll(cx);
+            forget(panicked);
+            polled
+        })
+        .await;
         self.set_done();
+    }
+
+    /// As [`do_once`](Self::do_once), on a thread, blocking it meanwhile; for threads that run no
+    /// goroutines.
+    ///
+    /// ```
+    /// let once = actor_core::sync::Once::new();
+    /// once.do_once_blocking(|| println!("first"));
+    /// once.do_once_blocking(|| unreachable!("done already"));
+    /// ```
+    pub fn do_once_blocking(&self, action: impl FnOnce()) {
+        if !self.is_done() {
+            block_on_thread(self.do_once(async || action()));
+        }
     }
 
     /// Whether an action has run to its end.
@@ -85,20 +107,21 @@ impl Default for Once {
     }
 }
 
-/// Dropped by a panic of the action: done. Dropped by a cancellation: not.
+/// Lives during a poll of the action, and is dropped only if that poll panics. (A cancellation, even
+/// one by somebody else's panic, drops the action between its polls.)
 struct DoneOnPanic<'a>(&'a Once);
 
 impl Drop for DoneOnPanic<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.set_done();
-        }
+        self.0.set_done();
     }
 }
 
 /// A value that is made once, by whoever needs it first.
 ///
-/// Go's `sync.OnceValue`, with an initialiser that may await and may fail.
+/// Go's `sync.OnceValue` with the initialiser at the call: it may await, fail, and be tried again.
+/// Where it is known beforehand and runs once, whatever comes of it, see
+/// [`OnceValue`](super::OnceValue).
 ///
 /// ```
 /// use actor_core::{sched::Runtime, sync::OnceCell};
@@ -146,6 +169,15 @@ impl<T> OnceCell<T> {
         match made {
             Ok(value) => value,
             Err(never) => match never {},
+        }
+    }
+
+    /// As [`get_or_init`](Self::get_or_init), on a thread, blocking it meanwhile; for threads that run
+    /// no goroutines.
+    pub fn get_or_init_blocking(&self, init: impl FnOnce() -> T) -> &T {
+        match self.get() {
+            Some(value) => value,
+            None => block_on_thread(self.get_or_init(async || init())),
         }
     }
 

@@ -58,23 +58,30 @@ impl WaitGroup {
     /// Announces `n` more that will call [`done`](Self::done).
     ///
     /// Call it before the work starts, not inside it: else a [`wait`](Self::wait) may be over before
-    /// the work has begun.
+    /// the work has begun. Adding at zero while others come back from `wait` begins a new round (in
+    /// Go: a panic): a wait whose round is over is over, even if it has not been polled since.
     ///
     /// # Panics
-    /// If the count overflows.
+    /// If the count overflows; it is then as it was before.
+    #[track_caller]
     pub fn add(&self, n: usize) {
         // ORDERING: Relaxed: announcing publishes nothing; `done` does.
         let before = self.group.count.fetch_add(n, Ordering::Relaxed);
-        assert!(
-            before.checked_add(n).is_some(),
-            "the count of a WaitGroup overflowed"
-        );
+        if before.checked_add(n).is_none() {
+            // ORDERING: as above.
+            self.group.count.fetch_sub(n, Ordering::Relaxed);
+            panic!(
+                "WaitGroup::add({n}) makes the count overflow: it is {before} already; call done() \
+                 once for each that was added"
+            );
+        }
     }
 
     /// One of those that were announced has finished.
     ///
     /// # Panics
-    /// If more are done than were added.
+    /// If more are done than were added: the count would fall below zero. It stays at zero.
+    #[track_caller]
     pub fn done(&self) {
         let count = &self.group.count;
         // ORDERING: Relaxed, a guess for the exchange below.
@@ -160,6 +167,7 @@ impl Drop for Counted {
 
 impl Group {
     #[cold]
+    #[track_caller]
     fn done_last(&self) {
         let mut wakers = WakeList::new();
         let mut waiting = self.waiting.lock();

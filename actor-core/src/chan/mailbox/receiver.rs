@@ -13,6 +13,7 @@ use super::super::waiters::{WaitState, WakeList};
 use super::super::word_lock::{Backoff, LOCKED};
 use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, Mine, PARKED, QUEUED, Shared};
 use crate::sched::coop;
+use crate::sched::wait::{self, Wait, WaitKind};
 use crate::shim::atomic::Ordering;
 
 /// The one receiver of a mailbox, for as long as it lives. Messages that it took in a batch and did
@@ -62,6 +63,12 @@ impl<'a, M> MailboxReceiver<'a, M> {
         }))
     }
 
+    #[inline]
+    fn parked(&self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        Wait::on(WaitKind::Mailbox, self.mailbox).note(cx.waker());
+        Poll::Pending
+    }
+
     fn refill_or_park(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
         let word = &self.mailbox.word;
         loop {
@@ -71,12 +78,12 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 if seen == 0 {
                     self.store_waker(cx.waker());
                     if word.transition(0, PARKED) {
-                        return Poll::Pending;
+                        return self.parked(cx);
                     }
                     continue;
                 }
                 if self.is_stored(cx.waker()) {
-                    return Poll::Pending; // still parked, and nothing came
+                    return self.parked(cx); // still, and nothing came
                 }
             }
             let mut wakers = WakeList::new();
@@ -94,7 +101,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
             }
             if self.is_stored(cx.waker()) {
                 word.unlock(now | PARKED);
-                return Poll::Pending;
+                return self.parked(cx);
             }
             // Not parked any more, so the next round may store the other waker.
             word.unlock(now);
@@ -154,7 +161,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
         let is_known = |stored: *const Option<Waker>| unsafe {
             (*stored)
                 .as_ref()
-                .is_some_and(|stored| stored.will_wake(waker))
+                .is_some_and(|stored| wait::same(stored, waker))
         };
         self.mailbox.waker.with(is_known)
     }
@@ -163,7 +170,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
     #[inline]
     fn store_waker(&mut self, waker: &Waker) {
         if !self.is_stored(waker) {
-            self.replace_waker(Some(waker.clone()));
+            self.replace_waker(Some(wait::store(waker)));
         }
     }
 

@@ -1,0 +1,123 @@
+//! One poll of a `select`, for the macro and the builder alike.
+//!
+//! 1. BUSY: from here on nobody claims an arm. One that was claimed already has won.
+//! 2. Every arm is tried once, in random order (`biased`: as written); the first that is ready wins.
+//!    The order is a fresh permutation each time, so among ready arms each is as likely.
+//! 3. With a `default`, that is all.
+//! 4. Under the locks of all its channels the channel arms are tried again and their waiters queued;
+//!    then the group opens. What arrived in between is found here, what arrives later claims.
+//!
+//! No lock is held while futures are polled or wakers cloned, dropped or woken.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::arm::Arms;
+use super::group::{Begin, Group};
+use super::locks::Locks;
+use super::random::Random;
+use crate::chan::waiters::WakeList;
+use crate::chan::word_lock::WordLock;
+use crate::sched::coop;
+use crate::sched::wait::{Wait, WaitKind};
+
+/// How a select ended.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// This arm has won, and holds its output.
+    Arm(usize),
+    /// No arm was ready.
+    Default,
+    /// No arm takes part.
+    Disabled,
+}
+
+/// What was written beside the arms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) biased: bool,
+    pub(crate) default: bool,
+}
+
+/// Memory for one poll, as long as there are arms.
+pub(crate) struct Scratch<'a> {
+    pub(crate) order: &'a mut [u32],
+    pub(crate) words: &'a mut [*const WordLock],
+}
+
+/// See the file's comment.
+///
+/// # Safety
+/// The group outlives the arms, both stay where they are, and when the select ends before its arms
+/// are dropped `group.begin()` is called.
+pub(crate) unsafe fn poll(
+    group: &Group,
+    mut arms: Pin<&mut dyn Arms>,
+    options: Options,
+    scratch: Scratch<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<Picked> {
+    if coop::poll_proceed(cx).is_pending() {
+        return Poll::Pending;
+    }
+    if let Begin::Won(arm) = group.begin() {
+        arms.at(arm as usize).settle();
+        group.settled();
+        return Poll::Ready(Picked::Arm(arm as usize));
+    }
+    let (mut enabled, mut channels) = (0, 0);
+    for n in 0..arms.count() {
+        let arm = arms.as_mut().at(n);
+        if arm.is_enabled() {
+            scratch.order[enabled] = n as u32;
+            enabled += 1;
+            let word = arm.word();
+            if !word.is_null() {
+                scratch.words[channels] = word;
+                channels += 1;
+            }
+        }
+    }
+    let order = &mut scratch.order[..enabled];
+    if order.is_empty() {
+        return Poll::Ready(Picked::Disabled);
+    }
+    let mut random = (!options.biased && enabled > 1).then(Random::new);
+    for n in 0..enabled {
+        if let Some(random) = &mut random {
+            order.swap(n, n + random.below(enabled - n));
+        }
+        let arm = order[n] as usize;
+        if arms.as_mut().at(arm).attempt(cx) {
+            return Poll::Ready(Picked::Arm(arm));
+        }
+    }
+    if options.default {
+        // A future that says "pending" because the budget is spent may be ready.
+        if channels < enabled && coop::poll_proceed(cx).is_pending() {
+            return Poll::Pending;
+        }
+        return Poll::Ready(Picked::Default);
+    }
+    Wait::on(WaitKind::Select, group).note(cx.waker());
+    if channels > 0 {
+        group.renew(cx.waker());
+        let mut wakers = WakeList::new(); // woken after unlocking
+        // SAFETY: the channels live as long as the arms.
+        let locks = unsafe { Locks::take(&mut scratch.words[..channels]) };
+        for &mut arm in &mut *order {
+            // SAFETY: locked, and BUSY.
+            if unsafe { arms.as_mut().at(arm as usize).attempt_locked(&mut wakers) } {
+                return Poll::Ready(Picked::Arm(arm as usize));
+            }
+        }
+        for &mut arm in order {
+            // SAFETY: locked; the caller promises that the group outlives the arms.
+            unsafe { arms.as_mut().at(arm as usize).enqueue(group, arm) };
+        }
+        group.open();
+        drop(locks);
+    }
+    Poll::Pending
+}

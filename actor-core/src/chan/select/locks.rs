@@ -1,0 +1,51 @@
+//! Several locks at once, in the order of their addresses: two selects over the same channels can't
+//! wait for each other.
+
+use std::fmt;
+
+use crate::chan::word_lock::WordLock;
+
+/// Holds every lock of a slice, each once; dropping it leaves them.
+pub(crate) struct Locks<'a> {
+    held: &'a [*const WordLock],
+}
+
+impl<'a> Locks<'a> {
+    /// Takes them all.
+    ///
+    /// # Safety
+    /// They live longer than what is returned, and this thread holds none of them.
+    pub(crate) unsafe fn take(words: &'a mut [*const WordLock]) -> Self {
+        let mut distinct = words.len().min(1);
+        if words.len() > 1 {
+            words.sort_unstable();
+            for n in 1..words.len() {
+                if words[n] != words[distinct - 1] {
+                    words[distinct] = words[n];
+                    distinct += 1;
+                }
+            }
+        }
+        let held = &words[..distinct];
+        for word in held {
+            // SAFETY: alive, as the caller promises.
+            unsafe { (**word).lock() };
+        }
+        Self { held }
+    }
+}
+
+impl Drop for Locks<'_> {
+    fn drop(&mut self) {
+        for word in self.held {
+            // SAFETY: alive; locked in `take`.
+            unsafe { (**word).unlock(0) };
+        }
+    }
+}
+
+impl fmt::Debug for Locks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Locks({})", self.held.len())
+    }
+}

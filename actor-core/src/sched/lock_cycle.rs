@@ -1,0 +1,316 @@
+//! Lock cycles, found by whoever closes them.
+//!
+//! ```text
+//!   goroutine 3 ──waits for──▶ mutex A ──held by──▶ goroutine 5 ──waits for──▶ mutex B ─┐
+//!        ▲                                                                              │
+//!        └────────────────────────────────held by───────────────────────────────────────┘
+//! ```
+//!
+//! Protocol:
+//! 1. Who gets a lock writes its record into the lock's [`Owner`]; who unlocks clears it first.
+//! 2. A waiter that is queued is *published* in its goroutine's record, under the queue's lock; who
+//!    takes it out of the queue withdraws it. So the lock behind a published pointer is alive.
+//! 3. When a poll ends pending and the lock's waiter is the one thing that can wake the goroutine
+//!    (`State::waits_on_one`), its M marks the record *parked* and walks from lock to holder to lock,
+//!    through parked goroutines only. The mark is taken back when the next poll begins.
+//! 4. A walk that comes back to its start is *confirmed*: a second round must find every mark and
+//!    every edge as before. Then all of them were parked while all edges were read, and who is parked
+//!    releases nothing: the cycle is real. The walker leaves a verdict in its own record and
+//!    polls again; the lock's future finds it.
+//!
+//! No cycle is missed: every party fences between its mark (and its ownership, written earlier) and
+//! its walk, so the last one sees all others. No false one is reported: see 4; a guard that was moved
+//! to another goroutine would deceive it, so owned guards, which are made for that, name no holder.
+//!
+//! Only locks take part. A wait with a way out (`timeout`, `select!`) has more than one waker and is
+//! never marked. A lock held by a thread outside of any runtime has no holder to follow.
+//!
+//! Rejected: a table of all locks and waiters under one lock (every contended lock of the process
+//! would meet there); searching from sysmon (milliseconds late, and a scan of all goroutines).
+
+use std::fmt;
+
+use parking_lot::Mutex;
+
+use super::context;
+use super::deadlock::{Deadlock, Party};
+use super::record::RecordRef;
+use crate::shim::atomic::{AtomicU64, Ordering, fence};
+
+/// Who holds a lock exclusively, as far as it is known.
+#[repr(transparent)]
+pub(crate) struct Owner(AtomicU64);
+
+impl Owner {
+    pub(crate) fn nobody() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The calling goroutine has the lock.
+    #[inline]
+    pub(crate) fn set_current(&self) {
+        self.set(current());
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, holder: RecordRef) {
+        // ORDERING: Relaxed: read by a walk, after the fences of both sides (see `settle`).
+        self.0.store(holder.bits(), Ordering::Relaxed);
+    }
+
+    /// Before it is unlocked.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> RecordRef {
+        RecordRef::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Owner({:?})", self.get())
+    }
+}
+
+/// How many readers of one lock are known by name; more of them are not followed.
+pub(crate) const READERS: usize = 4;
+
+/// Who holds a reader-writer lock, and who waits to write.
+#[derive(Debug)]
+pub(crate) struct Owners {
+    pub(crate) writer: Owner,
+    /// The writer that keeps new readers out.
+    pub(crate) waiting_writer: Owner,
+    readers: [Owner; READERS],
+}
+
+impl Owners {
+    pub(crate) fn nobody() -> Self {
+        Self {
+            writer: Owner::nobody(),
+            waiting_writer: Owner::nobody(),
+            readers: std::array::from_fn(|_| Owner::nobody()),
+        }
+    }
+
+    /// The calling goroutine reads. Returns where it is noted, for [`leave`](Self::leave).
+    #[inline]
+    pub(crate) fn enter(&self, reader: RecordRef) -> Option<usize> {
+        if reader.is_nobody() {
+            return None;
+        }
+        self.readers.iter().position(|slot| {
+            // ORDERING: Relaxed, as in `Owner::set`.
+            slot.get().is_nobody()
+                && slot
+                    .0
+                    .compare_exchange(0, reader.bits(), Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+        })
+    }
+
+    /// A reader leaves.
+    #[inline]
+    pub(crate) fn leave(&self, noted: Option<usize>) {
+        if let Some(slot) = noted {
+            self.readers[slot].clear();
+        }
+    }
+}
+
+/// The lock that somebody is queued at. See rule 2 for why the pointer is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    Mutex(*const Owner),
+    Read(*const Owners),
+    Write(*const Owners),
+}
+
+// SAFETY: the pointers are followed under the record's lock only, while the lock they point to is
+// alive (rule 2), and lead to atomics.
+unsafe impl Send for WaitsFor {}
+
+impl WaitsFor {
+    /// What is waited for, in words.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Mutex(_) => "mutex",
+            Self::Read(_) => "rwlock (to read)",
+            Self::Write(_) => "rwlock (to write)",
+        }
+    }
+
+    /// Its address, to tell locks apart.
+    pub(crate) fn address(self) -> usize {
+        match self {
+            Self::Mutex(owner) => owner as usize,
+            Self::Read(owners) | Self::Write(owners) => owners as usize,
+        }
+    }
+
+    /// Those that have to move before the waiter can.
+    ///
+    /// # Safety
+    /// The record that this was published in is locked, and still says so.
+    pub(crate) unsafe fn holders(self) -> Vec<RecordRef> {
+        // SAFETY: as the caller promises: the lock is alive.
+        let mut found = unsafe {
+            match self {
+                Self::Mutex(owner) => vec![(*owner).get()],
+                Self::Read(owners) => {
+                    let owners = &*owners;
+                    let writer = owners.writer.get();
+                    if writer.is_nobody() {
+                        vec![owners.waiting_writer.get()]
+                    } else {
+                        vec![writer]
+                    }
+                }
+                Self::Write(owners) => {
+                    let owners = &*owners;
+                    let mut all: Vec<_> = owners.readers.iter().map(Owner::get).collect();
+                    all.push(owners.writer.get());
+                    all
+                }
+            }
+        };
+        found.retain(|holder| !holder.is_nobody());
+        found
+    }
+}
+
+/// The record of the calling goroutine, or of the thread in `block_on`. Makes one if need be.
+#[inline]
+pub(crate) fn current() -> RecordRef {
+    if cfg!(actor_loom) {
+        return RecordRef::NOBODY;
+    }
+    context::current_record()
+}
+
+/// A waiter of `who` was queued. The queue's lock is held.
+pub(crate) fn publish(who: RecordRef, lock: WaitsFor) {
+    if let Some(mut notes) = who.notes() {
+        notes.waits = Some(lock);
+        // One that was not picked up belongs to another wait.
+        notes.verdict = None;
+    }
+}
+
+/// A waiter of `who` left the queue, or is about to be given the lock.
+pub(crate) fn withdraw(who: RecordRef, lock: WaitsFor) {
+    if let Some(mut notes) = who.notes()
+        && notes.waits == Some(lock)
+    {
+        notes.waits = None;
+    }
+}
+
+/// The deadlock that `who` closed by waiting, if it did: told once.
+pub(crate) fn verdict(who: RecordRef) -> Option<Box<Deadlock>> {
+    who.notes()?.verdict.take()
+}
+
+/// `who` goes to sleep and only its lock can wake it: marks it, and looks for a cycle. True when
+/// there is one: `who` has to be polled again.
+#[cold]
+pub(crate) fn settle(who: RecordRef) -> bool {
+    {
+        let Some(mut notes) = who.notes() else {
+            return false;
+        };
+        if notes.waits.is_none() {
+            return false;
+        }
+        notes.parked = true;
+        notes.epoch += 1;
+    }
+    // ORDERING: SeqCst: with the same fence of every other party. Of two, the later one sees what the
+    // earlier one wrote before it: its mark, and its name in the locks that it holds.
+    fence(Ordering::SeqCst);
+    let Some(cycle) = find(who) else {
+        return false;
+    };
+    // Of several that close one cycle at the same moment, one is told: the others, who come here after
+    // it, find its mark gone.
+    static CLOSING: Mutex<()> = Mutex::new(());
+    let _closing = CLOSING.lock();
+    let Some(deadlock) = confirm(&cycle) else {
+        return false;
+    };
+    if let Some(mut notes) = who.notes() {
+        notes.verdict = Some(Box::new(deadlock));
+        notes.parked = false;
+        notes.epoch += 1;
+    }
+    true
+}
+
+/// The next poll begins: it may release what it holds.
+#[cold]
+pub(crate) fn resume(who: RecordRef) {
+    if let Some(mut notes) = who.notes() {
+        notes.parked = false;
+        notes.epoch += 1;
+    }
+}
+
+/// One step of a walk: who waits, since which epoch, and the holder that the walk went on to.
+type Step = (RecordRef, u64, RecordRef);
+
+/// More parties than this are not followed.
+const STEPS_MAX: usize = 64;
+
+fn find(start: RecordRef) -> Option<Vec<Step>> {
+    let mut path: Vec<(RecordRef, u64, Vec<RecordRef>)> = Vec::new();
+    let mut visited = vec![start];
+    let (epoch, holders) = edges(start)?;
+    path.push((start, epoch, holders));
+    while let Some((_, _, holders)) = path.last_mut() {
+        let Some(next) = holders.pop() else {
+            path.pop();
+            continue;
+        };
+        if next == start {
+            let onward = path[1..].iter().map(|step| step.0).chain([start]);
+            let steps = path.iter().zip(onward);
+            return Some(steps.map(|(step, next)| (step.0, step.1, next)).collect());
+        }
+        if visited.contains(&next) || visited.len() >= STEPS_MAX {
+            continue;
+        }
+        visited.push(next);
+        if let Some((epoch, holders)) = edges(next) {
+            path.push((next, epoch, holders));
+        }
+    }
+    None
+}
+
+fn edges(who: RecordRef) -> Option<(u64, Vec<RecordRef>)> {
+    let notes = who.notes().filter(|notes| notes.parked)?;
+    let lock = notes.waits?;
+    // SAFETY: published in these notes, which are locked.
+    Some((notes.epoch, unsafe { lock.holders() }))
+}
+
+/// The second round of rule 4; describes the cycle if it is real.
+fn confirm(cycle: &[Step]) -> Option<Deadlock> {
+    let mut parties = Vec::new();
+    for &(who, epoch, next) in cycle {
+        let notes = who
+            .notes()
+            .filter(|notes| notes.parked && notes.epoch == epoch)?;
+        let lock = notes.waits?;
+        // SAFETY: published in these notes, which are locked.
+        if !unsafe { lock.holders() }.contains(&next) {
+            return None;
+        }
+        parties.push(Party::new(&notes, lock));
+    }
+    Some(Deadlock::new(parties))
+}

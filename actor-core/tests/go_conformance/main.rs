@@ -1,0 +1,85 @@
+//! What Go's own tests check of its concurrency, checked here: one module for each of Go's files.
+//!
+//! - Written anew from the meaning of Go's tests, none of their code: each test names, in its first
+//!   line of documentation, the file and the test of Go that it answers.
+//! - Where we differ on purpose the test says so and checks our promise instead: a send to a closed
+//!   channel is an error here and a panic in Go, an unlock without a lock does not compile.
+//! - Driven by events. Where Go's test sleeps to let a goroutine block, ours awaits [`announced`];
+//!   tests of timers check order and that nothing is early, never that something is late. A promise
+//!   that is broken shows as a failed assertion or as a test that never ends.
+
+mod chan;
+mod deadlock;
+mod mutex;
+mod once;
+mod pool;
+mod proc;
+mod time;
+mod waitgroup;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use actor_core::chan::Sender;
+use actor_core::{JoinHandle, Runtime};
+
+/// Runs `main` as the main goroutine of a runtime of its own: Go's `GOMAXPROCS(procs)`.
+#[track_caller]
+fn run<F>(procs: usize, main: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Runtime::builder().procs(procs).build().unwrap().run(main)
+}
+
+/// Awaits `future`, and sends on `waits` once its first poll had to wait: whoever receives that
+/// knows that it is in the queue. Without it `waits` is dropped, which the receiver sees too.
+async fn announced<F: Future>(future: F, waits: Sender<()>) -> F::Output {
+    let mut future = pin!(future);
+    let mut waits = Some(waits);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        if let Some(waits) = waits.take()
+            && polled.is_pending()
+        {
+            waits.try_send(()).expect("room for every announcement");
+        }
+        polled
+    })
+    .await
+}
+
+/// The outputs of goroutines, in the order of the handles; panics if one of them did.
+async fn all<T>(goroutines: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    let mut outputs = Vec::new();
+    for goroutine in goroutines {
+        match goroutine.await {
+            Ok(output) => outputs.push(output),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    outputs
+}
+
+/// Polls once, for nobody: a look at whether a future is ready.
+fn ready<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+/// Numbers that look random and are the same in each run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}

@@ -1,0 +1,518 @@
+//! `time/sleep_test.go` and `time/tick_test.go`. Order and lower bounds only: on a busy machine
+//! everything may be late, and nothing may be early.
+
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use actor_core::chan::buffered;
+use actor_core::{Handle, Instant, go, interval, sleep, sleep_until, timeout, yield_now};
+use parking_lot::Mutex;
+
+use crate::{Random, all, announced, ready, run};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// sleep_test.go: TestSleep: a sleep lasts at least as long as it was told, whoever else wakes up
+/// meanwhile.
+#[test]
+fn a_sleep_lasts_at_least_its_time() {
+    run(2, async {
+        let interrupts = go(sleep(ms(5)));
+        let start = Instant::now();
+        sleep(ms(10)).await;
+        assert!(start.elapsed() >= ms(10));
+        interrupts.await.unwrap();
+    });
+}
+
+/// sleep_test.go: TestAfterFunc: timers of zero, each set by the one before, all come.
+#[test]
+fn a_timer_that_sets_the_next_goes_on_to_the_last() {
+    fn chain(left: u32, done: actor_core::chan::Sender<()>) {
+        drop(go(async move {
+            sleep(Duration::ZERO).await;
+            if left == 0 {
+                done.send(()).await.unwrap();
+            } else {
+                chain(left - 1, done);
+                sleep(HOUR).await; // does not keep the next from running
+            }
+        }));
+    }
+    run(2, async {
+        let (done, is_done) = buffered(1);
+        chain(10, done);
+        assert_eq!(is_done.recv().await, Some(()));
+    });
+}
+
+/// sleep_test.go: TestAfterStress: the shortest of tickers ticks beside a goroutine that is always
+/// busy with short sleeps.
+#[test]
+fn the_shortest_ticker_ticks_beside_a_busy_goroutine() {
+    run(1, async {
+        let stop = Arc::new(AtomicBool::new(false));
+        let busy = go({
+            let stop = stop.clone();
+            async move {
+                while !stop.load(SeqCst) {
+                    sleep(Duration::from_nanos(1)).await;
+                }
+            }
+        });
+        let mut ticker = interval(Duration::from_nanos(1));
+        for _ in 0..100 {
+            ticker.tick().await;
+        }
+        stop.store(true, SeqCst);
+        busy.await.unwrap();
+    });
+}
+
+/// sleep_test.go: TestAfter, TestAfterTick: ten delays after each other take ten times as long, or
+/// longer.
+#[test]
+fn delays_add_up() {
+    run(2, async {
+        let start = Instant::now();
+        for n in 1..=10 {
+            sleep(ms(2)).await;
+            assert!(start.elapsed() >= ms(2 * n));
+        }
+    });
+}
+
+/// sleep_test.go: TestAfterStop: what was stopped does not happen, also after a later timer has; a
+/// second stop changes nothing.
+#[test]
+fn a_stopped_timer_does_not_fire() {
+    run(2, async {
+        let fired = Arc::new(AtomicUsize::new(0));
+        let (waits, waiting) = buffered(2);
+        let stopped = [(); 2].map(|()| {
+            let (fired, waits) = (fired.clone(), waits.clone());
+            go(async move {
+                announced(sleep(HOUR), waits).await;
+                fired.fetch_add(1, SeqCst);
+            })
+        });
+        for _ in 0..2 {
+            waiting.recv().await.unwrap();
+        }
+        for timer in &stopped {
+            timer.abort();
+            timer.abort();
+        }
+        sleep(ms(1)).await;
+        for timer in stopped {
+            assert!(timer.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(fired.load(SeqCst), 0);
+    });
+}
+
+/// sleep_test.go: TestAfterQueuing: timers that were set in any order come in the order of their
+/// deadlines. Like Go's, the test tries again with longer distances: the system may take a thread
+/// away between a timer and the note about it.
+#[test]
+fn timers_come_in_the_order_of_their_deadlines() {
+    const SLOTS: [u32; 13] = [5, 3, 6, 6, 6, 1, 1, 2, 7, 9, 4, 8, 0];
+    fn attempt(distance: Duration) -> Vec<u32> {
+        run(1, async move {
+            let log = Arc::new(Mutex::new(Vec::new()));
+            let (waits, waiting) = buffered(SLOTS.len());
+            let base = Instant::now() + distance;
+            let timers = SLOTS.map(|slot| {
+                let (log, waits) = (log.clone(), waits.clone());
+                go(async move {
+                    let due = base + distance * slot;
+                    announced(sleep_until(due), waits).await;
+                    assert!(Instant::now() >= due, "early");
+                    log.lock().push(slot);
+                })
+            });
+            drop(waits);
+            for _ in SLOTS {
+                waiting.recv().await; // nothing, if it came before we could look
+            }
+            all(timers).await;
+            std::mem::take(&mut *log.lock())
+        })
+    }
+    let in_order = [2, 20, 100, 200, 300].into_iter().any(|distance| {
+        let order = attempt(ms(distance));
+        assert_eq!(order.len(), SLOTS.len());
+        order.is_sorted()
+    });
+    assert!(in_order, "out of order in five attempts");
+}
+
+/// sleep_test.go: TestTimerStopStress: a hundred goroutines stop what they started; none fires, and
+/// nothing is left.
+#[test]
+fn timers_stopped_by_a_hundred_goroutines_leave_nothing_behind() {
+    run(4, async {
+        let fired = Arc::new(AtomicUsize::new(0));
+        let goroutines: Vec<_> = (0..100)
+            .map(|_| {
+                let fired = fired.clone();
+                go(async move {
+                    let timer = go(async move {
+                        sleep(HOUR).await;
+                        fired.fetch_add(1, SeqCst);
+                    });
+                    sleep(ms(1)).await;
+                    timer.abort();
+                    assert!(timer.await.unwrap_err().is_cancelled());
+                })
+            })
+            .collect();
+        all(goroutines).await;
+        assert_eq!(fired.load(SeqCst), 0);
+        while Handle::current().metrics().goroutines > 1 {
+            yield_now().await;
+        }
+    });
+}
+
+/// sleep_test.go: TestSleepZeroDeadlock: a sleep of nothing comes back, also between channel
+/// operations.
+#[test]
+fn a_sleep_of_zero_comes_back() {
+    run(4, async {
+        let other = go(async {
+            for _ in 0..100 {
+                yield_now().await;
+            }
+        });
+        for n in 0..100 {
+            sleep(Duration::ZERO).await;
+            let (tx, rx) = buffered(1);
+            tx.send(n).await.unwrap();
+            assert_eq!(rx.recv().await, Some(n));
+        }
+        other.await.unwrap();
+    });
+}
+
+/// sleep_test.go: TestReset: a timer that has not fired is moved and fires at its new time only; one
+/// that has fired fires again.
+#[test]
+fn a_reset_timer_fires_at_its_new_time() {
+    run(2, async {
+        let mut timer = pin!(sleep(ms(4)));
+        assert!(ready(&mut timer).is_none());
+        let due = Instant::now() + ms(12);
+        timer.as_mut().reset(due);
+        sleep(ms(6)).await;
+        if ready(&mut timer).is_some() {
+            assert!(Instant::now() >= due, "fired at its old time");
+        }
+        timer.as_mut().await;
+        assert!(Instant::now() >= due);
+        assert!(timer.is_elapsed());
+
+        let again = Instant::now() + ms(3);
+        timer.as_mut().reset(again);
+        assert_eq!(timer.deadline(), again);
+        timer.await;
+        assert!(Instant::now() >= again);
+    });
+}
+
+/// sleep_test.go: TestOverflowSleep: a sleep so long that the clock overflows never ends, and is in
+/// nobody's way; a deadline in the past is over at once.
+#[test]
+fn the_longest_sleep_does_not_overflow_into_a_short_one() {
+    run(2, async {
+        let start = Instant::now();
+        sleep(ms(2)).await;
+        let longest = go(sleep(Duration::MAX));
+        let far = go(sleep_until(Instant::FOREVER));
+        assert!(timeout(ms(10), sleep(Duration::MAX)).await.is_err());
+        sleep_until(start).await;
+        let mut past = pin!(sleep_until(start));
+        assert!(ready(&mut past).is_some(), "over at its first poll");
+        assert!(!longest.is_finished() && !far.is_finished());
+    });
+}
+
+/// sleep_test.go: TestOverflowPeriodRuntimeTimer: a ticker of the longest period neither ticks nor
+/// keeps other timers from firing.
+#[test]
+fn a_ticker_of_the_longest_period_is_in_nobody_s_way() {
+    run(1, async {
+        let mut ticker = interval(Duration::MAX);
+        assert!(timeout(ms(2), ticker.tick()).await.is_err());
+        for _ in 0..10 {
+            sleep(Duration::from_micros(200)).await;
+        }
+        assert!(timeout(ms(1), ticker.tick()).await.is_err());
+    });
+}
+
+/// sleep_test.go: TestZeroTimer: timers of zero are not missed: new ones, and one that is set anew
+/// each time.
+#[test]
+fn no_timer_of_zero_is_missed() {
+    run(2, async {
+        for _ in 0..10_000 {
+            sleep(Duration::ZERO).await;
+            sleep(Duration::from_nanos(1)).await;
+        }
+        let mut timer = pin!(sleep(HOUR));
+        for _ in 0..10_000 {
+            timer.as_mut().reset(Instant::now());
+            timer.as_mut().await;
+        }
+    });
+}
+
+/// sleep_test.go: TestTimerModifiedEarlier: a timer that is moved into the past over and over is not
+/// forgotten.
+#[test]
+fn a_timer_moved_earlier_again_and_again_fires() {
+    run(2, async {
+        let past = Instant::now();
+        for _ in 0..1000 {
+            let mut timer = pin!(sleep(HOUR));
+            for _ in 0..10 {
+                timer.as_mut().reset(Instant::now() + HOUR);
+                assert!(ready(&mut timer).is_none());
+                timer.as_mut().reset(past);
+            }
+            timer.await;
+        }
+    });
+}
+
+/// sleep_test.go: TestAdjustTimers: a hundred timers, moved to and fro in random order, end when they
+/// are told to.
+#[test]
+fn timers_moved_to_and_fro_are_not_lost() {
+    run(2, async {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut timers: Vec<_> = (0..100).map(|_| (0, Box::pin(sleep(HOUR)))).collect();
+        while !timers.is_empty() {
+            let index = random.below(timers.len());
+            let (step, timer) = &mut timers[index];
+            *step += 1;
+            match *step {
+                1 => assert!(ready(timer).is_none()),
+                2 => timer.as_mut().reset(Instant::now()),
+                3 | 10 => timer.as_mut().await,
+                4 => timer.as_mut().reset(Instant::now() + HOUR),
+                6 => timer.as_mut().reset(Instant::now() + 3 * HOUR),
+                8 => timer.as_mut().reset(Instant::now() + 2 * HOUR),
+                5 | 7 => assert!(ready(timer).is_none()),
+                9 => timer
+                    .as_mut()
+                    .reset(Instant::now() + Duration::from_micros(50)),
+                _ => drop(timers.swap_remove(index)),
+            }
+        }
+    });
+}
+
+/// sleep_test.go: TestConcurrentTimerReset: goroutines that reset one timer between them, each on
+/// whatever P it runs: the last word counts.
+#[test]
+fn a_timer_reset_by_many_goroutines_keeps_the_last_deadline() {
+    run(4, async {
+        let timer = Arc::new(Mutex::new(Box::pin(sleep(HOUR))));
+        let resetting: Vec<_> = (0..8)
+            .map(|_| {
+                let timer = timer.clone();
+                go(async move {
+                    for _ in 0..1000 {
+                        {
+                            let mut timer = timer.lock();
+                            assert!(ready(&mut *timer).is_none());
+                            timer.as_mut().reset(Instant::now() + HOUR);
+                        }
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        all(resetting).await;
+        let mut timer = Arc::into_inner(timer).unwrap().into_inner();
+        let due = Instant::now() + ms(1);
+        timer.as_mut().reset(due);
+        timer.await;
+        assert!(Instant::now() >= due);
+    });
+}
+
+/// sleep_test.go: TestConcurrentTimerResetStop, TestStopResult: timers stopped while they fire: each
+/// either fired or was stopped, never neither.
+#[test]
+fn a_timer_stopped_while_it_fires_has_done_one_of_both() {
+    run(4, async {
+        for round in 0..200 {
+            let timers: Vec<_> = (0..20)
+                .map(|n| {
+                    go(async move {
+                        sleep(Duration::from_micros(50 * n)).await;
+                        n
+                    })
+                })
+                .collect();
+            for _ in 0..round % 20 {
+                yield_now().await;
+            }
+            for timer in &timers {
+                timer.abort();
+            }
+            for (n, timer) in timers.into_iter().enumerate() {
+                match timer.await {
+                    Ok(fired) => assert_eq!(fired, n as u64),
+                    Err(stopped) => assert!(stopped.is_cancelled()),
+                }
+            }
+        }
+    });
+}
+
+/// sleep_test.go: TestMultiWakeupTimer: many goroutines wake from timers of the same moment, again
+/// and again.
+#[test]
+fn timers_of_the_same_moment_all_fire() {
+    run(4, async {
+        for _ in 0..50 {
+            let due = Instant::now() + Duration::from_micros(300);
+            let sleepers: Vec<_> = (0..100)
+                .map(|_| {
+                    go(async move {
+                        sleep_until(due).await;
+                        assert!(Instant::now() >= due);
+                    })
+                })
+                .collect();
+            all(sleepers).await;
+        }
+    });
+}
+
+/// sleep_test.go: TestIssue5745: a panic while a timer is set, or in who is woken by it, leaves the
+/// timers usable.
+#[test]
+fn a_panic_beside_a_timer_leaves_the_timers_usable() {
+    run(1, async {
+        let (waits, waiting) = buffered(1);
+        let dies = go(async move {
+            let mut ticker = interval(HOUR);
+            let mut tick = pin!(ticker.tick());
+            assert!(ready(&mut tick).is_none());
+            announced(sleep(ms(1)), waits).await;
+            std::panic::resume_unwind(Box::new("woken by a timer"));
+        });
+        waiting.recv().await.unwrap();
+        assert!(dies.await.unwrap_err().is_panic());
+        sleep(ms(1)).await;
+    });
+}
+
+/// tick_test.go: TestTicker: ticks are no closer than the period, counted from the start.
+#[test]
+fn ticks_are_not_early() {
+    run(2, async {
+        let start = Instant::now();
+        let mut ticker = interval(ms(2));
+        for n in 1..=10 {
+            let due = ticker.tick().await;
+            assert!(Instant::now() >= due && due >= start + ms(2 * n));
+        }
+        assert_eq!(ticker.period(), ms(2));
+    });
+}
+
+/// tick_test.go: TestTicker, the slow receiver: ticks that nobody took are dropped, not saved.
+#[test]
+fn ticks_for_a_slow_receiver_are_dropped() {
+    run(1, async {
+        let mut ticker = interval(ms(1));
+        let first = ticker.tick().await;
+        sleep(ms(10)).await;
+        let before = Instant::now();
+        let late = ticker.tick().await;
+        let next = ticker.tick().await;
+        // A saved tick would be due one period after the late one, long ago; those are gone.
+        assert!(next > before && before > late && late > first);
+        assert_eq!(
+            (next - first).as_nanos() % ms(1).as_nanos(),
+            0,
+            "on the grid"
+        );
+    });
+}
+
+/// tick_test.go: TestTeardown: a ticker that is dropped between its ticks takes its timer along.
+#[test]
+fn tickers_come_and_go() {
+    run(1, async {
+        for _ in 0..100 {
+            let mut ticker = interval(Duration::from_micros(100));
+            ticker.tick().await;
+            let mut tick = Box::pin(ticker.tick());
+            let _ = ready(&mut tick);
+        }
+        sleep(ms(1)).await;
+    });
+}
+
+/// tick_test.go: TestNewTickerLtZeroDuration: a period of nothing panics and says why. (A negative
+/// one can't be written here.)
+#[test]
+#[should_panic(expected = "must be longer than zero")]
+fn a_ticker_without_a_period_is_refused() {
+    drop(interval(Duration::ZERO));
+}
+
+/// sleep_test.go: TestAfter, used as every Go program does, to bound a wait: the late one is told, the
+/// early one wins, and what lost is gone.
+#[test]
+fn a_wait_is_bounded_by_a_timer() {
+    run(2, async {
+        let (tx, rx) = buffered(1);
+        let start = Instant::now();
+        assert!(timeout(ms(5), rx.recv()).await.is_err());
+        assert!(start.elapsed() >= ms(5));
+        tx.send(1).await.unwrap();
+        assert_eq!(timeout(HOUR, rx.recv()).await, Ok(Some(1)));
+        let held = Arc::new(());
+        let late = {
+            let held = held.clone();
+            async move {
+                let _held = held;
+                pending::<()>().await;
+            }
+        };
+        assert!(timeout(ms(1), late).await.is_err());
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
+/// A future that may be polled from a list of its own kind.
+type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// tick_test.go: BenchmarkTicker and sleep_test.go: BenchmarkStop, BenchmarkReset, as a promise: a
+/// hundred thousand timers set and stopped don't pile up before the next one.
+#[test]
+fn a_hundred_thousand_stopped_timers_delay_nobody() {
+    run(1, async {
+        for _ in 0..100 {
+            let mut timers: Vec<Boxed> =
+                (0..1000).map(|_| Box::pin(sleep(HOUR)) as Boxed).collect();
+            assert!(timers.iter_mut().all(|timer| ready(timer).is_none()));
+        }
+        sleep(ms(1)).await;
+    });
+}
