@@ -30,6 +30,8 @@ programs![
     "closing-channels",
     "cond-queue",
     "context",
+    "deadlock",
+    "dining-philosophers",
     "errgroup",
     "fan-out-fan-in",
     "goroutines",

@@ -39,7 +39,10 @@ async fn main() {
     }
     group.wait().await;
     println!("finished: {}", counts.finished.load(Relaxed));
-    println!("never more than three: {}", counts.worst.load(Relaxed) <= LIMIT);
+    println!(
+        "never more than three: {}",
+        counts.worst.load(Relaxed) <= LIMIT
+    );
 
     // Not waiting for a place.
     let _all = places.acquire(LIMIT as usize).await.unwrap();
