@@ -358,7 +358,7 @@ fn a_select_with_both_ends_of_a_channel_does_not_meet_itself() {
     let outcomes = (first, second);
     let sent = Poll::Ready(Ok(None));
     assert!(
-        outcomes == (sent.clone(), Poll::Ready(Ok(Some(1))))
+        outcomes == (sent, Poll::Ready(Ok(Some(1))))
             || outcomes == (Poll::Ready(Ok(Some(2))), sent),
         "{outcomes:?}"
     );
