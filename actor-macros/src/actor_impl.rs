@@ -48,6 +48,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         impl ::actor_core::actor::Actor for #self_ty {
             #associated
             const NAME: &'static str = #name;
+            const DEFERS_REPLIES: bool = false;
             #mailbox
             #init
 

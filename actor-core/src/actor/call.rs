@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use super::entangled::Edge;
 use super::{Actor, ActorRef, CallError, Message, Reply, SendError, TrySendError};
 use crate::{
     chan::{MailboxSend, NoReply, ReplyFuture, reply_to},
@@ -136,9 +137,11 @@ pin_project_lite::pin_project! {
             #[pin]
             send: MailboxSend<'a, A::Msg>,
             reply: Option<ReplyFuture<Result<T, E>>>,
+            edge: Option<Edge<A>>,
         },
         Waiting {
             reply: ReplyFuture<Result<T, E>>,
+            edge: Option<Edge<A>>,
         },
     }
 }
@@ -159,24 +162,37 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, reply) = reply_to(cx.waker());
                 attach(&mut msg, slot);
+                let edge = Edge::new(to.arc(), msg.name());
                 let mailbox = &to.cell().mailbox;
                 match mailbox.try_send(msg) {
                     Ok(()) => {
-                        state.set(AskState::Waiting { reply });
+                        if let Some(edge) = &edge {
+                            edge.waits(cx);
+                        }
+                        state.set(AskState::Waiting { reply, edge });
                         Poll::Pending
                     }
                     Err(TrySendError::Full(msg)) => {
+                        let mut reply = reply;
+                        reply.stand_down();
                         let send = mailbox.send(msg);
                         state.as_mut().set(AskState::Sending {
                             send,
                             reply: Some(reply),
+                            edge,
                         });
                         poll_sending(state, cx)
                     }
                     Err(TrySendError::Closed(_)) => Poll::Ready(Err(CallError::Stopped)),
                 }
             }
-            AskStateProj::Waiting { reply } => poll_reply(reply, cx),
+            AskStateProj::Waiting { reply, edge } => {
+                let polled = poll_reply(reply, cx);
+                match edge {
+                    Some(edge) if polled.is_pending() => wait_on(edge, cx),
+                    _ => polled,
+                }
+            }
             AskStateProj::Sending { .. } => poll_sending(state, cx),
         }
     }
@@ -188,6 +204,18 @@ fn poll_reply<T, E>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, CallError<E>>> {
     Pin::new(reply).poll(cx).map(answer)
+}
+
+/// A wait that could be part of a cycle: goes on, unless it has closed one.
+#[cold]
+fn wait_on<A: Actor, T, E>(edge: &Edge<A>, cx: &Context<'_>) -> Poll<Result<T, CallError<E>>> {
+    match edge.verdict() {
+        Some(cycle) => Poll::Ready(Err(CallError::Deadlock { cycle })),
+        None => {
+            edge.waits(cx);
+            Poll::Pending
+        }
+    }
 }
 
 #[inline]
@@ -204,18 +232,27 @@ fn poll_sending<A: Actor, T, E>(
     mut state: Pin<&mut AskState<'_, A, T, E>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, CallError<E>>> {
-    let AskStateProj::Sending { send, reply } = state.as_mut().project() else {
+    let AskStateProj::Sending { send, reply, edge } = state.as_mut().project() else {
         unreachable!("called in the sending state only");
     };
     match send.poll(cx) {
-        Poll::Pending => return Poll::Pending,
+        Poll::Pending => {
+            return match edge {
+                Some(edge) => wait_on(edge, cx),
+                None => Poll::Pending,
+            };
+        }
         Poll::Ready(Err(_)) => return Poll::Ready(Err(CallError::Stopped)),
         Poll::Ready(Ok(())) => {}
     }
     let mut reply = reply.take().expect("polled after it was ready");
     let polled = poll_reply(&mut reply, cx);
     if polled.is_pending() {
-        state.set(AskState::Waiting { reply });
+        let edge = edge.take();
+        if let Some(edge) = &edge {
+            edge.waits(cx);
+        }
+        state.set(AskState::Waiting { reply, edge });
     }
     polled
 }
@@ -270,6 +307,7 @@ pin_project_lite::pin_project! {
         Sending {
             #[pin]
             send: MailboxSend<'a, A::Msg>,
+            edge: Option<Edge<A>>,
         },
     }
 }
@@ -292,16 +330,30 @@ impl<A: Actor> Future for Tell<'_, A> {
                     Ok(()) => return Poll::Ready(Ok(())),
                     Err(TrySendError::Closed(msg)) => return Poll::Ready(Err(SendError(msg))),
                     Err(TrySendError::Full(msg)) => {
-                        state.as_mut().set(TellState::Sending {
-                            send: mailbox.send(msg),
-                        });
+                        let edge = Edge::new(to.arc(), msg.name());
+                        let send = mailbox.send(msg);
+                        state.as_mut().set(TellState::Sending { send, edge });
                     }
                 }
             }
             TellStateProj::Sending { .. } => {}
         }
         match state.project() {
-            TellStateProj::Sending { send } => send.poll(cx),
+            TellStateProj::Sending { send, edge } => {
+                let polled = send.poll(cx);
+                if polled.is_pending()
+                    && let Some(waits) = edge
+                {
+                    if let Some(cycle) = waits.verdict() {
+                        // A tell has no error for it. Told once: without the edge it waits on.
+                        *edge = None;
+                        sched::lock_cycle_closed(&cycle);
+                    } else {
+                        waits.waits(cx);
+                    }
+                }
+                polled
+            }
             TellStateProj::First { .. } => unreachable!("left above"),
         }
     }

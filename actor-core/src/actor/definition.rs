@@ -122,6 +122,14 @@ pub trait Actor: Sized + Send + 'static {
     /// The mailbox's capacity.
     const MAILBOX: MailboxKind = MailboxKind::Buffered(64);
 
+    /// Whether a message may be answered after its handler has returned, because a
+    /// [`Reply`](super::Reply) was kept.
+    ///
+    /// An actor that never does that takes part in the search for ask cycles
+    /// ([`CallError::Deadlock`](super::CallError::Deadlock)): while its handler waits, nothing it
+    /// was asked can be answered. `#[actor]` sets it; by hand, set it to `false` if that is so.
+    const DEFERS_REPLIES: bool = true;
+
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///
     /// # Errors

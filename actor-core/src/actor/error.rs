@@ -3,7 +3,7 @@
 use std::{convert::Infallible, error::Error, fmt};
 
 use super::ExitReason;
-use crate::chan::NoReply;
+use crate::{chan::NoReply, sched::Deadlock};
 
 /// An actor or supervisor could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl fmt::Display for StartError {
 impl Error for StartError {}
 
 /// Why an ask has no answer, or the handler's own error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallError<E = Infallible> {
     /// The handler ran and returned this error. The actor goes on.
@@ -71,6 +71,13 @@ pub enum CallError<E = Infallible> {
     Timeout,
     /// The handler dropped its reply slot without answering.
     NoReply,
+    /// Waiting for the answer would have closed a cycle of actors that wait for each other: A asks
+    /// B, B asks A. (An actor that asks itself is the shortest one.) The message stays sent and will
+    /// be handled; its answer is dropped.
+    Deadlock {
+        /// Who waits for whom, and with which message.
+        cycle: Box<Deadlock>,
+    },
 }
 
 impl<E> CallError<E> {
@@ -96,6 +103,7 @@ impl<E> CallError<E> {
             Self::Panicked => CallError::Panicked,
             Self::Timeout => CallError::Timeout,
             Self::NoReply => CallError::NoReply,
+            Self::Deadlock { cycle } => CallError::Deadlock { cycle },
         }
     }
 }
@@ -119,6 +127,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Panicked => f.write_str("the actor panicked on this message"),
             Self::Timeout => f.write_str("no reply from the actor in time"),
             Self::NoReply => f.write_str("the actor dropped this message's reply unanswered"),
+            Self::Deadlock { cycle } => cycle.fmt(f),
         }
     }
 }

@@ -54,6 +54,11 @@ impl<A: Actor> ActorRef<A> {
         &self.cell
     }
 
+    #[inline]
+    pub(super) fn arc(&self) -> &Arc<Cell<A>> {
+        &self.cell
+    }
+
     /// The actor's id.
     #[must_use]
     pub fn id(&self) -> ActorId {

@@ -21,6 +21,7 @@ use super::ExitReason;
 use crate::{
     sched::{
         AbortHandle,
+        record::RecordRef,
         wait::{self, Wait, WaitKind},
     },
     shim::Mutex,
@@ -231,6 +232,14 @@ impl Life {
         if let Some(abort) = abort {
             abort.abort();
         }
+    }
+
+    /// The record of the goroutine that runs it, if it has one.
+    pub(crate) fn record(&self) -> RecordRef {
+        let s = self.state.lock();
+        s.abort
+            .as_ref()
+            .map_or(RecordRef::NOBODY, AbortHandle::record)
     }
 
     /// Is it alive without an owner: the case in which losing the last handle stops it?

@@ -31,6 +31,7 @@ mod control;
 mod ctx;
 mod dead_letters;
 mod definition;
+mod entangled;
 mod error;
 mod exit;
 mod handle;

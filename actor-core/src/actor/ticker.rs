@@ -7,11 +7,11 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use crate::sched::{Instant, Sleep, sleep_until};
+use crate::sched::{Instant, Sleep, sleep_until, wait};
 
 /// Shorter periods would leave no time for messages.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
@@ -20,6 +20,9 @@ pub(super) struct Ticker {
     sleep: Pin<Box<Sleep>>,
     periods: &'static [Duration],
     due: Box<[Instant]>,
+    /// Not the goroutine's own, but one that says nothing about whether it waits: a tick never wakes
+    /// a handler, so it is no way out of a deadlock.
+    waker: Option<Waker>,
 }
 
 impl Ticker {
@@ -35,11 +38,17 @@ impl Ticker {
             sleep: Box::pin(sleep_until(first)),
             periods,
             due,
+            waker: None,
         }))
     }
 
     /// The index of a period that has passed.
     pub(super) fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let waker = match &self.waker {
+            Some(known) if wait::same(known, cx.waker()) => known,
+            _ => self.waker.insert(wait::store(cx.waker())),
+        };
+        let cx = &mut Context::from_waker(waker);
         loop {
             if self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;

@@ -325,6 +325,22 @@ impl<R> Future for ReplyFuture<R> {
     }
 }
 
+impl<R> ReplyFuture<R> {
+    /// Takes the waker back until the next poll: the message is not even sent, and a waker out there
+    /// would look like a way to be woken.
+    #[cold]
+    pub(crate) fn stand_down(&mut self) {
+        let Some(slot) = &self.slot else { return };
+        let slot = slot.slot();
+        if disown(slot).is_ok() {
+            self.registered = (ptr::null(), ptr::null());
+            // SAFETY: in EMPTY the waker is the asker's.
+            let waker = slot.waker.with_mut(|stored| unsafe { (*stored).take() });
+            drop(waker);
+        }
+    }
+}
+
 fn reason_of(state: u8) -> NoReply {
     match state - DROPPED {
         0 => NoReply::Dropped,

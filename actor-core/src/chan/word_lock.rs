@@ -40,6 +40,11 @@ impl SpinWord {
         Self(AtomicU8::new(flags))
     }
 
+    /// Where it stands in the order in which several are taken: its address.
+    pub(crate) fn rank(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// The word as it was a moment ago.
     #[inline]
     pub(crate) fn peek(&self) -> u8 {
@@ -113,6 +118,8 @@ mod modelled {
         /// The owner's guard. Declared before the mutex that it borrows.
         held: UnsafeCell<Option<MutexGuard<'static, ()>>>,
         section: Box<Mutex<()>>,
+        /// Addresses are others in every run of a model; the order of creation is the same.
+        rank: usize,
     }
 
     // SAFETY: `held` is touched only by the section's owner.
@@ -122,11 +129,19 @@ mod modelled {
 
     impl WordLock {
         pub(crate) fn new(flags: u8) -> Self {
+            static CREATED: std::sync::Mutex<usize> = std::sync::Mutex::new(0);
+            let mut created = CREATED.lock().unwrap();
+            *created += 1;
             Self {
+                rank: *created,
                 word: AtomicU8::new(flags),
                 held: UnsafeCell::new(None),
                 section: Box::new(Mutex::new(())),
             }
+        }
+
+        pub(crate) fn rank(&self) -> usize {
+            self.rank
         }
 
         pub(crate) fn peek(&self) -> u8 {

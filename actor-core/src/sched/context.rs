@@ -184,7 +184,23 @@ pub(crate) fn current_record() -> RecordRef {
         // SAFETY: the M that polls a goroutine keeps its run token until the poll is over.
         let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
         match running {
-            Some(head) => head.origin.make_record(head.id),
+            Some(head) => head.origin.make_record(head.id, head.vtable.label),
+            None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),
+        }
+    })
+}
+
+/// As `current_record`, but makes none unless an actor runs here.
+#[inline]
+pub(crate) fn record_if_entangled() -> RecordRef {
+    with(|cx| {
+        // SAFETY: as in `current_record`.
+        let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
+        match running {
+            Some(head) if head.vtable.label.is_some() => {
+                head.origin.make_record(head.id, head.vtable.label)
+            }
+            Some(head) => head.origin.record().unwrap_or(RecordRef::NOBODY),
             None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),
         }
     })

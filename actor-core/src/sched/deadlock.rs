@@ -24,8 +24,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::cpus;
-use super::lock_cycle::WaitsFor;
-use super::record::{Notes, RecordRef};
+use super::lock_cycle::{self, WaitsFor};
+use super::record::RecordRef;
 use super::shared::Shared;
 use super::thread_park::{self, Role, Root};
 use super::timers::NEVER;
@@ -77,47 +77,72 @@ impl DeadlockPolicy {
     }
 }
 
-/// A cycle of goroutines each of which waits for a lock that the next one holds.
+/// A cycle of goroutines each of which waits for a lock that the next one holds, or for an actor
+/// whose handler the next one runs.
 ///
-/// The error of [`Mutex::lock_checked`](crate::sync::Mutex::lock_checked), and the text of the panic
-/// when [`lock`](crate::sync::Mutex::lock) closes a cycle under [`DeadlockPolicy::Panic`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The error of [`Mutex::lock_checked`](crate::sync::Mutex::lock_checked), part of
+/// [`CallError::Deadlock`](crate::actor::CallError::Deadlock), and the text of the panic when
+/// [`lock`](crate::sync::Mutex::lock) closes a cycle under [`DeadlockPolicy::Panic`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Deadlock {
     parties: Vec<Party>,
 }
 
 /// One goroutine of a [`Deadlock`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Party {
     who: String,
     started_at: String,
-    what: &'static str,
-    address: usize,
+    waits_for: String,
+    /// Tells locks apart.
+    lock: Option<usize>,
+    /// The actor that it waits for, and the message.
+    actor: Option<(String, &'static str)>,
 }
 
 impl Party {
-    pub(crate) fn new(notes: &Notes, lock: WaitsFor) -> Self {
-        let who = match (notes.id, &notes.name) {
+    pub(crate) fn new(who: RecordRef, waits: &WaitsFor) -> Self {
+        let (id, name, started_at) = match who.notes() {
+            Some(notes) => (notes.id, notes.name.clone(), notes.location),
+            None => (0, None, None),
+        };
+        let who = match (id, &name) {
             (0, Some(name)) => format!("block_on of thread {name:?}"),
             (0, None) => "block_on of an unnamed thread".to_owned(),
             (id, Some(name)) => format!("goroutine {id} {name:?}"),
             (id, None) => format!("goroutine {id}"),
         };
+        let started_at = started_at.map(ToString::to_string).unwrap_or_default();
+        let actor = match waits {
+            WaitsFor::Actor(actor, message) => Some((actor.describe(), *message)),
+            _ => None,
+        };
+        let waits_for = match &actor {
+            Some((name, message)) => format!("actor {name} (message `{message}`)"),
+            None => waits.what().to_owned(),
+        };
         Self {
             who,
-            started_at: notes.location.map(ToString::to_string).unwrap_or_default(),
-            what: lock.what(),
-            address: lock.address(),
+            started_at,
+            waits_for,
+            lock: actor.is_none().then(|| waits.address()),
+            actor,
         }
     }
 
-    /// Its number and name, as in `goroutine 12 "printer"`.
+    /// Who it is: `goroutine 12 "printer"`, or `actor bank#3`.
     #[must_use]
     pub fn who(&self) -> &str {
         &self.who
     }
 
-    /// The place in the source where it was started.
+    /// What it waits for: `mutex`, or "actor log#4 (message `append`)".
+    #[must_use]
+    pub fn waits_for(&self) -> &str {
+        &self.waits_for
+    }
+
+    /// The place in the source where the goroutine was started.
     #[must_use]
     pub fn started_at(&self) -> &str {
         &self.started_at
@@ -125,7 +150,15 @@ impl Party {
 }
 
 impl Deadlock {
-    pub(crate) fn new(parties: Vec<Party>) -> Self {
+    pub(crate) fn new(mut parties: Vec<Party>) -> Self {
+        // Whoever is waited for as an actor is one: that name says more than the goroutine's.
+        let actors: Vec<_> = parties.iter().map(|party| party.actor.clone()).collect();
+        let len = parties.len();
+        for (at, actor) in actors.into_iter().enumerate() {
+            if let Some((name, _)) = actor {
+                parties[(at + 1) % len].who = format!("actor {name}");
+            }
+        }
         Self { parties }
     }
 
@@ -140,25 +173,41 @@ impl Deadlock {
 impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [only] = &self.parties[..] {
-            return write!(
-                f,
-                "lock cycle - deadlock! {} (started at {}) waits for a {} that it holds itself: \
-                 unlock it first",
-                only.who, only.started_at, only.what
-            );
+            return match &only.actor {
+                Some((_, message)) => write!(
+                    f,
+                    "deadlock: {} waits for itself (message `{message}`): call the method on \
+                     `self`, or tell",
+                    only.who
+                ),
+                None => write!(
+                    f,
+                    "deadlock: {} (started at {}) waits for a {} that it holds itself: unlock it \
+                     first",
+                    only.who, only.started_at, only.waits_for
+                ),
+            };
         }
-        f.write_str("lock cycle - deadlock!")?;
+        f.write_str("deadlock: a cycle of waits")?;
         let mut known = Numbers::default();
+        let mut locks = true;
         for (at, party) in self.parties.iter().enumerate() {
             let next = &self.parties[(at + 1) % self.parties.len()];
-            let number = known.number(party.address);
-            write!(
-                f,
-                "\n    {} (started at {}) waits for {} #{number}, held by {}",
-                party.who, party.started_at, party.what, next.who
-            )?;
+            write!(f, "\n    {}", party.who)?;
+            if !party.who.starts_with("actor ") {
+                write!(f, " (started at {})", party.started_at)?;
+            }
+            write!(f, " waits for {}", party.waits_for)?;
+            match party.lock {
+                Some(lock) => write!(f, " #{}, held by {}", known.number(lock), next.who)?,
+                None => locks = false,
+            }
         }
-        f.write_str("\ntake these locks in the same order everywhere")
+        f.write_str(if locks {
+            "\ntake these locks in the same order everywhere"
+        } else {
+            "\nlet one of them tell instead of ask, or let go of what it holds first"
+        })
     }
 }
 
@@ -449,8 +498,8 @@ fn report(sleepers: Vec<Sleeper>) -> String {
                 .copied()
                 .into_iter()
                 .collect(),
-            WaitKind::Mutex | WaitKind::RwLockRead | WaitKind::RwLockWrite => {
-                let holders = holders(sleeper.record).into_iter();
+            WaitKind::Mutex | WaitKind::RwLockRead | WaitKind::RwLockWrite | WaitKind::Actor => {
+                let holders = lock_cycle::holders(sleeper.record).into_iter();
                 holders
                     .filter_map(|holder| by_record.get(&holder.bits()).copied())
                     .collect()
@@ -489,16 +538,6 @@ fn report(sleepers: Vec<Sleeper>) -> String {
         let _ = write!(out, "\ncycle: {} -> {}\n", names.join(" -> "), names[0]);
     }
     out
-}
-
-fn holders(who: RecordRef) -> Vec<RecordRef> {
-    let Some(notes) = who.notes() else {
-        return Vec::new();
-    };
-    // SAFETY: published in these notes, which are locked.
-    notes
-        .waits
-        .map_or_else(Vec::new, |lock| unsafe { lock.holders() })
 }
 
 /// The first cycle that a walk along the edges meets.

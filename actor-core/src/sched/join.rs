@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::coop;
+use super::record::RecordRef;
 use super::task::TaskRef;
 use super::wait::{self, Wait};
 
@@ -162,6 +163,17 @@ impl AbortHandle {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task.header().state.is_complete()
+    }
+}
+
+impl AbortHandle {
+    /// The goroutine's record, if it has one.
+    pub(crate) fn record(&self) -> RecordRef {
+        self.task
+            .header()
+            .origin
+            .record()
+            .unwrap_or(RecordRef::NOBODY)
     }
 }
 

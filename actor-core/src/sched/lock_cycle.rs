@@ -1,4 +1,4 @@
-//! Lock cycles, found by whoever closes them.
+//! Cycles of locks and asks, found by whoever closes them.
 //!
 //! ```text
 //!   goroutine 3 ──waits for──▶ mutex A ──held by──▶ goroutine 5 ──waits for──▶ mutex B ─┐
@@ -22,19 +22,24 @@
 //! its walk, so the last one sees all others. No false one is reported: see 4; a guard that was moved
 //! to another goroutine would deceive it, so owned guards, which are made for that, name no holder.
 //!
-//! Only locks take part. A wait with a way out (`timeout`, `select!`) has more than one waker and is
+//! Actors take part as locks do: a handler that waits for another actor (for its answer, or for room in
+//! its mailbox) waits for the goroutine of that actor, whose handler holds it like a lock until it
+//! returns. Who asks without being an actor, or having taken a lock, is in no cycle and is not published.
+//!
+//! A wait with a way out (`timeout`, `select!`) has more than one waker and is
 //! never marked. A lock held by a thread outside of any runtime has no holder to follow.
 //!
 //! Rejected: a table of all locks and waiters under one lock (every contended lock of the process
 //! would meet there); searching from sysmon (milliseconds late, and a scan of all goroutines).
 
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::context;
 use super::deadlock::{Deadlock, Party};
-use super::record::RecordRef;
+use super::record::{Notes, RecordRef};
 use crate::shim::atomic::{AtomicU64, Ordering, fence};
 
 /// Who holds a lock exclusively, as far as it is known.
@@ -122,47 +127,70 @@ impl Owners {
     }
 }
 
-/// The lock that somebody is queued at. See rule 2 for why the pointer is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An actor that is waited for.
+pub(crate) trait Target: Send + Sync {
+    /// The record of the goroutine that runs its handlers.
+    fn handler(&self) -> RecordRef;
+    /// Its name and number.
+    fn describe(&self) -> String;
+}
+
+/// What somebody waits for. See rule 2 for why the pointers are good.
+#[derive(Clone)]
 pub(crate) enum WaitsFor {
     Mutex(*const Owner),
     Read(*const Owners),
     Write(*const Owners),
+    /// An actor, and the name of the message.
+    Actor(Arc<dyn Target>, &'static str),
 }
 
 // SAFETY: the pointers are followed under the record's lock only, while the lock they point to is
-// alive (rule 2), and lead to atomics.
+// alive (rule 2), and lead to atomics; the rest is Send.
 unsafe impl Send for WaitsFor {}
+
+impl fmt::Debug for WaitsFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:#x}", self.what(), self.address())
+    }
+}
 
 impl WaitsFor {
     /// What is waited for, in words.
-    pub(crate) fn what(self) -> &'static str {
+    pub(crate) fn what(&self) -> &'static str {
         match self {
             Self::Mutex(_) => "mutex",
             Self::Read(_) => "rwlock (to read)",
             Self::Write(_) => "rwlock (to write)",
+            Self::Actor(..) => "actor",
         }
     }
 
-    /// Its address, to tell locks apart.
-    pub(crate) fn address(self) -> usize {
+    /// Its address, to tell locks and actors apart.
+    pub(crate) fn address(&self) -> usize {
         match self {
-            Self::Mutex(owner) => owner as usize,
-            Self::Read(owners) | Self::Write(owners) => owners as usize,
+            Self::Mutex(owner) => *owner as usize,
+            Self::Read(owners) | Self::Write(owners) => *owners as usize,
+            Self::Actor(actor, _) => Arc::as_ptr(actor).cast::<()>() as usize,
         }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.what() == other.what() && self.address() == other.address()
     }
 
     /// Those that have to move before the waiter can.
     ///
     /// # Safety
     /// The record that this was published in is locked, and still says so.
-    pub(crate) unsafe fn holders(self) -> Vec<RecordRef> {
+    unsafe fn holders(&self) -> Holders {
         // SAFETY: as the caller promises: the lock is alive.
         let mut found = unsafe {
             match self {
-                Self::Mutex(owner) => vec![(*owner).get()],
+                Self::Actor(actor, _) => return Holders::Actor(actor.clone()),
+                Self::Mutex(owner) => vec![(**owner).get()],
                 Self::Read(owners) => {
-                    let owners = &*owners;
+                    let owners = &**owners;
                     let writer = owners.writer.get();
                     if writer.is_nobody() {
                         vec![owners.waiting_writer.get()]
@@ -171,7 +199,7 @@ impl WaitsFor {
                     }
                 }
                 Self::Write(owners) => {
-                    let owners = &*owners;
+                    let owners = &**owners;
                     let mut all: Vec<_> = owners.readers.iter().map(Owner::get).collect();
                     all.push(owners.writer.get());
                     all
@@ -179,8 +207,46 @@ impl WaitsFor {
             }
         };
         found.retain(|holder| !holder.is_nobody());
-        found
+        Holders::Known(found)
     }
+}
+
+/// What `WaitsFor::holders` found.
+enum Holders {
+    Known(Vec<RecordRef>),
+    /// To be asked after the record is unlocked.
+    Actor(Arc<dyn Target>),
+}
+
+impl Holders {
+    fn get(self) -> Vec<RecordRef> {
+        match self {
+            Self::Known(holders) => holders,
+            Self::Actor(actor) => Some(actor.handler())
+                .filter(|handler| !handler.is_nobody())
+                .into_iter()
+                .collect(),
+        }
+    }
+}
+
+/// Whom `who` waits for, as far as it is known, and the epoch of its notes, if `of` accepts those.
+fn waited_for(
+    who: RecordRef,
+    of: impl FnOnce(&Notes) -> bool,
+) -> Option<(u64, WaitsFor, Vec<RecordRef>)> {
+    let notes = who.notes().filter(|notes| of(notes))?;
+    let waits = notes.waits.clone()?;
+    // SAFETY: published in these notes, which are locked.
+    let holders = unsafe { waits.holders() };
+    let epoch = notes.epoch;
+    drop(notes);
+    Some((epoch, waits, holders.get()))
+}
+
+/// Whom a sleeper waits for, for a report.
+pub(crate) fn holders(who: RecordRef) -> Vec<RecordRef> {
+    waited_for(who, |_| true).map_or_else(Vec::new, |(_, _, holders)| holders)
 }
 
 /// The record of the calling goroutine, or of the thread in `block_on`. Makes one if need be.
@@ -192,22 +258,32 @@ pub(crate) fn current() -> RecordRef {
     context::current_record()
 }
 
-/// A waiter of `who` was queued. The queue's lock is held.
-pub(crate) fn publish(who: RecordRef, lock: WaitsFor) {
-    if let Some(mut notes) = who.notes() {
-        notes.waits = Some(lock);
-        // One that was not picked up belongs to another wait.
-        notes.verdict = None;
+/// The calling goroutine's record, if a cycle could go through it: it is an actor, or has taken a
+/// lock. Makes one for an actor.
+#[inline]
+pub(crate) fn current_if_entangled() -> RecordRef {
+    if cfg!(actor_loom) {
+        return RecordRef::NOBODY;
     }
+    context::record_if_entangled()
+}
+
+/// A waiter of `who` was queued. The queue's lock is held.
+pub(crate) fn publish(who: RecordRef, waits: WaitsFor) {
+    let Some(mut notes) = who.notes() else { return };
+    let old = notes.waits.replace(waits);
+    // One that was not picked up belongs to another wait.
+    let stale = notes.verdict.take();
+    drop(notes);
+    drop((old, stale));
 }
 
 /// A waiter of `who` left the queue, or is about to be given the lock.
-pub(crate) fn withdraw(who: RecordRef, lock: WaitsFor) {
-    if let Some(mut notes) = who.notes()
-        && notes.waits == Some(lock)
-    {
-        notes.waits = None;
-    }
+pub(crate) fn withdraw(who: RecordRef, waits: &WaitsFor) {
+    let Some(mut notes) = who.notes() else { return };
+    let old = notes.waits.take_if(|published| published.is(waits));
+    drop(notes);
+    drop(old);
 }
 
 /// The deadlock that `who` closed by waiting, if it did: told once.
@@ -292,25 +368,20 @@ fn find(start: RecordRef) -> Option<Vec<Step>> {
 }
 
 fn edges(who: RecordRef) -> Option<(u64, Vec<RecordRef>)> {
-    let notes = who.notes().filter(|notes| notes.parked)?;
-    let lock = notes.waits?;
-    // SAFETY: published in these notes, which are locked.
-    Some((notes.epoch, unsafe { lock.holders() }))
+    let (epoch, _, holders) = waited_for(who, |notes| notes.parked)?;
+    Some((epoch, holders))
 }
 
 /// The second round of rule 4; describes the cycle if it is real.
 fn confirm(cycle: &[Step]) -> Option<Deadlock> {
     let mut parties = Vec::new();
     for &(who, epoch, next) in cycle {
-        let notes = who
-            .notes()
-            .filter(|notes| notes.parked && notes.epoch == epoch)?;
-        let lock = notes.waits?;
-        // SAFETY: published in these notes, which are locked.
-        if !unsafe { lock.holders() }.contains(&next) {
+        let still = |notes: &Notes| notes.parked && notes.epoch == epoch;
+        let (_, waits, holders) = waited_for(who, still)?;
+        if !holders.contains(&next) {
             return None;
         }
-        parties.push(Party::new(&notes, lock));
+        parties.push(Party::new(who, &waits));
     }
     Some(Deadlock::new(parties))
 }

@@ -56,13 +56,14 @@ impl Origin {
         self.load().err()
     }
 
-    /// The goroutine's record, made if it has none. Called by the goroutine's own M only.
+    /// The goroutine's record, made if it has none; `label` is its name then. Called by the goroutine's own M only.
     #[inline]
-    pub(crate) fn make_record(&self, id: u64) -> RecordRef {
+    pub(crate) fn make_record(&self, id: u64, label: Option<fn() -> &'static str>) -> RecordRef {
         match self.load() {
             Err(record) => record,
             Ok(location) => {
-                let record = record::new_record(id, None, location);
+                let name = label.map(|label| label().into());
+                let record = record::new_record(id, name, location);
                 self.set_record(record);
                 record
             }

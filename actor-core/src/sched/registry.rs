@@ -139,11 +139,11 @@ impl Registry {
                 if !head.state.sleeps_soundly() {
                     return false;
                 }
-                let label = (head.vtable.label)();
+                let label = head.vtable.label.map(|label| label().to_owned());
                 let name = head.origin.name().map(|name| name.to_string());
                 sleepers.push(Sleeper {
                     id: head.id,
-                    name: name.or_else(|| (label != "()").then(|| label.to_owned())),
+                    name: name.or(label),
                     location: head.origin.location(),
                     wait: head.wait.get(),
                     record: record.unwrap_or(RecordRef::NOBODY),

@@ -20,6 +20,7 @@ use super::deadlock::DeadlockPolicy;
 use super::join::JoinHandle;
 use super::shared::Shared;
 use super::sysmon;
+use super::task::{ForActor, WorksFor};
 use super::thread_park::block_on_thread;
 use super::tuning;
 use crate::shim::atomic::Ordering;
@@ -567,14 +568,14 @@ where
     go_on_current::<F, ()>(future, Some(name.into()), Location::caller())
 }
 
-/// Starts a goroutine that works for the type `L`, which reports name.
+/// Starts a goroutine that works for the actor `A`, which reports name.
 #[track_caller]
-pub(crate) fn go_for<L, F>(future: F) -> JoinHandle<F::Output>
+pub(crate) fn go_for<A, F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    go_on_current::<F, L>(future, None, Location::caller())
+    go_on_current::<F, ForActor<A>>(future, None, Location::caller())
 }
 
 #[track_caller]
@@ -584,6 +585,7 @@ fn go_on_current<F, L>(
     location: &'static Location<'static>,
 ) -> JoinHandle<F::Output>
 where
+    L: WorksFor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {

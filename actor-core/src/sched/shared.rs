@@ -490,7 +490,7 @@ impl Shared {
 
     // ---- goroutines ---------------------------------------------------------------------------
 
-    /// Starts a goroutine that works for the type `L` (`()`: for none).
+    /// Starts a goroutine that works for `L`.
     pub(crate) fn go<F, L>(
         self: &Arc<Self>,
         future: F,
@@ -498,6 +498,7 @@ impl Shared {
         location: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
     where
+        L: task::WorksFor,
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {

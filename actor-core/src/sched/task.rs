@@ -19,6 +19,7 @@
 
 use std::cell::UnsafeCell;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -52,8 +53,24 @@ pub(crate) struct VTable {
     drop_output: unsafe fn(NonNull<Header>),
     join_waker: unsafe fn(NonNull<Header>) -> *mut Option<Waker>,
     dealloc: unsafe fn(NonNull<Header>),
-    /// The type that it works for, if somebody said so: an actor's.
-    pub(crate) label: fn() -> &'static str,
+    /// The name of the actor's type that it works for, if it does.
+    pub(crate) label: Option<fn() -> &'static str>,
+}
+
+/// What a goroutine works for: nobody in particular, `()`, or an actor.
+pub(crate) trait WorksFor {
+    const LABEL: Option<fn() -> &'static str>;
+}
+
+impl WorksFor for () {
+    const LABEL: Option<fn() -> &'static str> = None;
+}
+
+/// An incarnation of the actor `A`.
+pub(crate) struct ForActor<A>(PhantomData<A>);
+
+impl<A> WorksFor for ForActor<A> {
+    const LABEL: Option<fn() -> &'static str> = Some(std::any::type_name::<A>);
 }
 
 #[repr(C)]
@@ -213,7 +230,7 @@ impl TaskRef {
 }
 
 /// Makes a goroutine: its first run token and the join handle's reference. The caller registers it.
-/// `L` is the type that it works for, `()` for none.
+/// `L` is what it works for.
 pub(crate) fn new_task<F, L>(
     future: F,
     shared: *const Shared,
@@ -221,6 +238,7 @@ pub(crate) fn new_task<F, L>(
     origin: Origin,
 ) -> (RunToken, TaskRef)
 where
+    L: WorksFor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
@@ -248,6 +266,7 @@ where
 
 fn vtable<F, L>() -> &'static VTable
 where
+    L: WorksFor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
@@ -258,7 +277,7 @@ where
             drop_output: drop_output::<F>,
             join_waker: join_waker::<F>,
             dealloc: dealloc::<F>,
-            label: std::any::type_name::<L>,
+            label: L::LABEL,
         }
     }
 }
@@ -292,7 +311,7 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
             }));
             match polled {
                 Ok(Poll::Pending) => {
-                    if head.wait.is_lock() {
+                    if head.wait.may_close_a_cycle() {
                         settle(head);
                     }
                     return match head.state.idle() {
@@ -474,9 +493,12 @@ fn clone_as(waker: &Waker, hold: Hold, vtable: &'static RawWakerVTable) -> Optio
 }
 
 /// A clone for one of our primitives to keep while the goroutine waits; `None` if it is no
-/// goroutine's.
+/// goroutine's. One made by [`store`] stays what it is.
 #[inline]
 pub(crate) fn keep(waker: &Waker) -> Option<Waker> {
+    if std::ptr::eq(waker.vtable(), &raw const STORED) {
+        return store(waker);
+    }
     clone_as(waker, Hold::Own, &KEPT)
 }
 

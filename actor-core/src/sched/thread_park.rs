@@ -264,7 +264,7 @@ fn drive<F: Future>(
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        if root.wait.is_lock() && root.waits_on_one() && lock_cycle::settle(root.record) {
+        if root.wait.may_close_a_cycle() && root.waits_on_one() && lock_cycle::settle(root.record) {
             continue;
         }
         root.sleep(&mut watch);

@@ -22,6 +22,8 @@ pub(crate) enum WaitKind {
     Mutex,
     RwLockRead,
     RwLockWrite,
+    /// An actor, inside a handler, waits for another actor.
+    Actor,
     ChanSend,
     ChanRecv,
     Select,
@@ -42,11 +44,12 @@ pub(crate) enum WaitKind {
 }
 
 impl WaitKind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
         Self::RwLockWrite,
+        Self::Actor,
         Self::ChanSend,
         Self::ChanRecv,
         Self::Select,
@@ -73,6 +76,7 @@ impl WaitKind {
             Self::Mutex => "mutex lock",
             Self::RwLockRead => "rwlock read",
             Self::RwLockWrite => "rwlock write",
+            Self::Actor => "an actor's answer",
             Self::ChanSend => "chan send",
             Self::ChanRecv => "chan receive",
             Self::Select => "select",
@@ -150,9 +154,9 @@ impl Wait {
     }
 
     #[inline]
-    fn is_lock(self) -> bool {
+    fn may_close_a_cycle(self) -> bool {
         let kind = self.0 >> Self::KIND_SHIFT;
-        kind != 0 && kind <= WaitKind::RwLockWrite as u64
+        kind != 0 && kind <= WaitKind::Actor as u64
     }
 
     /// Notes it down for the goroutine, or the thread in `block_on`, that `waker` wakes.
@@ -200,7 +204,8 @@ impl WaitWord {
         Wait(self.0.load(Ordering::Relaxed))
     }
 
-    /// A poll begins: nothing is waited for. True if the last one waited for a lock.
+    /// A poll begins: nothing is waited for. True if the last one waited for
+    /// something that a cycle could go through.
     #[inline]
     pub(crate) fn clear(&self) -> bool {
         let old = self.get();
@@ -208,12 +213,12 @@ impl WaitWord {
             return false;
         }
         self.0.store(0, Ordering::Relaxed);
-        old.is_lock()
+        old.may_close_a_cycle()
     }
 
     #[inline]
-    pub(crate) fn is_lock(&self) -> bool {
-        self.get().is_lock()
+    pub(crate) fn may_close_a_cycle(&self) -> bool {
+        self.get().may_close_a_cycle()
     }
 }
 

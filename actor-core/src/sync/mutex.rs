@@ -108,7 +108,7 @@ impl Drop for Queue {
         let mut waiters = self.waiters.lock();
         while let Some((waiting, waker)) = waiters.finish_first(WaitState::Closed, Option::take) {
             if let Some(waiting) = waiting {
-                lock_cycle::withdraw(waiting.who, lock);
+                lock_cycle::withdraw(waiting.who, &lock);
             }
             // A waker's Drop is anybody's code, and this is under the lock.
             std::mem::forget(waker);
@@ -278,7 +278,7 @@ impl<T> Mutex<T> {
                     .take()
                     .map_or(RecordRef::NOBODY, |waiting| waiting.who);
                 // In this order: who is published here must not be found to hold it.
-                lock_cycle::withdraw(who, self.queue.waits_for_it());
+                lock_cycle::withdraw(who, &self.queue.waits_for_it());
                 self.queue.owner.set(who);
             });
             self.forget_waiters_if_none(&queue);
@@ -438,7 +438,7 @@ impl<T> Mutex<T> {
         self.forget_waiters_if_none(queue);
         let left = waiter.take_value();
         if let Some(waiting) = &left {
-            lock_cycle::withdraw(waiting.who, self.queue.waits_for_it());
+            lock_cycle::withdraw(waiting.who, &self.queue.waits_for_it());
         }
         (waker, left)
     }

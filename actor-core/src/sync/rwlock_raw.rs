@@ -66,7 +66,7 @@ impl Drop for RawRwLock {
         for access in [Access::Read, Access::Write] {
             let list = queues.of(access);
             while let Some((who, waker)) = list.finish_first(WaitState::Closed, Option::take) {
-                lock_cycle::withdraw(who.unwrap_or(RecordRef::NOBODY), self.waits_for(access));
+                lock_cycle::withdraw(who.unwrap_or(RecordRef::NOBODY), &self.waits_for(access));
                 // A waker's Drop is anybody's code, and this is under the lock.
                 std::mem::forget(waker);
             }
@@ -111,7 +111,7 @@ impl RawRwLock {
     /// A waiter gets the access. In this order: who is published must not be found to hold the lock.
     fn granted(&self, access: Access, who: Option<RecordRef>) {
         let who = who.unwrap_or(RecordRef::NOBODY);
-        lock_cycle::withdraw(who, self.waits_for(access));
+        lock_cycle::withdraw(who, &self.waits_for(access));
         if access == Access::Write {
             self.owners.writer.set(who);
         }
@@ -391,7 +391,7 @@ impl RawRwLock {
         // SAFETY: the caller holds the lock; QUEUED, and in the only list it can be in.
         let own = unsafe { queues.of(access).cancel(waiter.as_mut()) };
         if let Some(who) = waiter.take_value() {
-            lock_cycle::withdraw(who, self.waits_for(access));
+            lock_cycle::withdraw(who, &self.waits_for(access));
         }
         self.note_first_writer(queues);
         self.hand_over(queues, Access::Write, wakers);

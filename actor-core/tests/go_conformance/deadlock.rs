@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actor_core::chan::{buffered, rendezvous};
 use actor_core::sync::{Mutex, WaitGroup};
-use actor_core::{DeadlockPolicy, Runtime, go};
+use actor_core::{DeadlockPolicy, Runtime, go, lock_thread};
 
 use crate::announced;
 
@@ -33,6 +33,22 @@ fn a_wait_that_nobody_can_end_is_a_deadlock() {
         runtime.run(async {
             let (_tx, rx) = rendezvous::<()>();
             rx.recv().await
+        })
+    });
+    assert!(report.starts_with(ASLEEP), "{report}");
+}
+
+/// crash_test.go: TestLockedDeadlock, TestLockedDeadlock2: goroutines with threads of their own are
+/// goroutines in this, too.
+#[test]
+fn locked_goroutines_that_wait_for_ever_are_a_deadlock() {
+    let runtime = runtime();
+    let report = report_of(|| {
+        runtime.run(async {
+            let (tx, rx) = rendezvous::<()>();
+            let locked = lock_thread(move || async move { rx.recv().await });
+            let _tx = tx;
+            locked.await.unwrap()
         })
     });
     assert!(report.starts_with(ASLEEP), "{report}");

@@ -9,15 +9,25 @@
 //!   that is broken shows as a failed assertion or as a test that never ends.
 
 mod chan;
+mod cond;
+mod context;
 mod deadlock;
+mod errgroup;
+mod map;
 mod mutex;
 mod once;
 mod pool;
 mod proc;
+mod rwlock;
+mod select;
+mod semaphore;
+mod singleflight;
 mod time;
 mod waitgroup;
 
+use std::fs;
 use std::future::{Future, poll_fn};
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -82,4 +92,36 @@ impl Random {
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % bound as u64).unwrap()
     }
+}
+
+/// The rule of this folder: the documentation of each test begins with the file and test of Go.
+#[test]
+fn every_test_names_the_test_of_go_that_it_answers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go_conformance");
+    let (mut tests, mut nameless) = (0, Vec::new());
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("main.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let mut first_line = None;
+        for (n, line) in text.lines().enumerate() {
+            if line == "#[test]" {
+                tests += 1;
+                if !first_line
+                    .take()
+                    .is_some_and(|line: &str| line.contains(".go"))
+                {
+                    nameless.push(format!("{}:{}", path.display(), n + 1));
+                }
+            } else if line.starts_with("/// ") {
+                first_line.get_or_insert(line);
+            } else {
+                first_line = None;
+            }
+        }
+    }
+    assert!(nameless.is_empty(), "{nameless:#?}");
+    assert!(tests >= 60, "{tests}");
 }

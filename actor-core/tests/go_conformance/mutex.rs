@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::chan::buffered;
-use actor_core::sync::Mutex;
+use actor_core::sync::{Mutex, OwnedMutexGuard};
 use actor_core::{go, sleep, yield_now};
 
 use crate::{all, announced, run};
@@ -205,5 +205,30 @@ fn a_panic_inside_hands_the_lock_on() {
         drop(held);
         assert!(dies.await.unwrap_err().is_panic());
         assert_eq!(next.await.unwrap(), 5);
+    });
+}
+
+/// mutex_test.go, what `sync.Mutex` promises in its documentation: a locked mutex belongs to no
+/// goroutine: one may lock it and another unlock it. The guard is what travels.
+#[test]
+fn one_goroutine_may_lock_and_another_unlock() {
+    run(2, async {
+        let mutex = Arc::new(Mutex::new(0));
+        let (tx, rx) = buffered(1);
+        let unlocking = go(async move {
+            while let Some(guard) = rx.recv().await {
+                let mut guard: OwnedMutexGuard<i32> = guard;
+                yield_now().await;
+                *guard += 1;
+            }
+        });
+        for n in 0..100 {
+            let guard = mutex.lock_owned().await; // unlocked by the other one
+            assert_eq!(*guard, n);
+            assert!(tx.send(guard).await.is_ok());
+        }
+        drop(tx);
+        unlocking.await.unwrap();
+        assert_eq!(*mutex.lock().await, 100);
     });
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use actor_core::chan::{buffered, rendezvous};
 use actor_core::go;
-use actor_core::sync::{Once, OnceCell};
+use actor_core::sync::{Once, OnceCell, OnceFn, OnceValue};
 
 use crate::{all, announced, run};
 
@@ -161,4 +161,136 @@ fn a_maker_that_fails_leaves_room_for_the_next() {
         assert_eq!(cell.set(6), Err(6), "there is one");
         assert_eq!(*cell.get_or_init(async || unreachable!("made")).await, 5);
     });
+}
+
+/// oncefunc_test.go: TestOnceFunc: the function runs at the first call, and at no other.
+#[test]
+fn a_once_function_runs_at_its_first_call_only() {
+    run(4, async {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let function = Arc::new(OnceFn::new({
+            let calls = calls.clone();
+            async move || {
+                actor_core::yield_now().await;
+                calls.fetch_add(1, SeqCst);
+            }
+        }));
+        assert!(!function.is_done(), "nobody has called it");
+        let callers: Vec<_> = (0..10)
+            .map(|_| {
+                let (function, calls) = (function.clone(), calls.clone());
+                go(async move {
+                    function.call().await;
+                    assert_eq!(calls.load(SeqCst), 1);
+                })
+            })
+            .collect();
+        all(callers).await;
+        function.call_blocking();
+        assert!(function.is_done());
+        assert_eq!(calls.load(SeqCst), 1);
+    });
+}
+
+/// oncefunc_test.go: TestOnceValue, TestOnceValues: the value, a pair too, is computed once and is one
+/// for all.
+#[test]
+fn a_once_value_is_computed_once() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let pair = OnceValue::new({
+        let calls = calls.clone();
+        async move || {
+            let n = calls.fetch_add(1, SeqCst) + 1;
+            (n, n + 1)
+        }
+    });
+    assert_eq!(pair.try_get(), None);
+    assert_eq!(*pair.get_blocking(), (1, 2));
+    let pair = Arc::new(pair);
+    run(2, {
+        let pair = pair.clone();
+        async move { assert_eq!(*pair.get().await, (1, 2)) }
+    });
+    assert!(std::ptr::eq(pair.get_blocking(), pair.try_get().unwrap()));
+    assert_eq!(calls.load(SeqCst), 1);
+}
+
+/// oncefunc_test.go: TestOnceFuncPanic, TestOnceValuePanic, TestOnceValuesPanic: every call panics
+/// with the same text, and the function has run once.
+#[test]
+fn a_panic_of_a_once_function_reaches_every_caller() {
+    run(2, async {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let value = Arc::new(OnceValue::<u8>::new({
+            let calls = calls.clone();
+            async move || {
+                calls.fetch_add(1, SeqCst);
+                std::panic::resume_unwind(Box::new("x"));
+            }
+        }));
+        for _ in 0..3 {
+            let value = value.clone();
+            let caller = go(async move { *value.get().await });
+            assert_eq!(caller.await.unwrap_err().panic_message(), Some("x"));
+        }
+        assert_eq!(calls.load(SeqCst), 1);
+        assert_eq!(value.try_get(), None);
+    });
+}
+
+/// oncefunc_test.go: TestOnceFuncGoexit, of a function that has its work with it: a caller that is
+/// aborted leaves it where it is, and the next one carries it on; it is not called twice.
+#[test]
+fn a_once_function_is_carried_on_when_its_caller_is_aborted() {
+    run(2, async {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (began, begun) = buffered(1);
+        let (release, released) = rendezvous::<()>();
+        let function = Arc::new(OnceFn::new({
+            let calls = calls.clone();
+            async move || {
+                calls.fetch_add(1, SeqCst);
+                began.send(()).await.unwrap();
+                released.recv().await.unwrap();
+            }
+        }));
+        let first = go({
+            let function = function.clone();
+            async move { function.call().await }
+        });
+        begun.recv().await.unwrap();
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        let (waits, waiting) = buffered(1);
+        let second = go({
+            let function = function.clone();
+            async move { announced(function.call(), waits).await }
+        });
+        waiting.recv().await.unwrap();
+        release.send(()).await.unwrap();
+        second.await.unwrap();
+        assert_eq!(calls.load(SeqCst), 1);
+    });
+}
+
+/// oncefunc_test.go: TestOnceXGC: what a once function holds is let go after its first call, one that
+/// panicked included, and not before.
+#[test]
+fn what_a_once_function_holds_is_let_go_after_its_call() {
+    for panics in [false, true] {
+        let held = Arc::new(());
+        let function = OnceFn::new({
+            let held = held.clone();
+            async move || {
+                let _held = held;
+                if panics {
+                    std::panic::resume_unwind(Box::new("x"));
+                }
+            }
+        });
+        assert_eq!(Arc::strong_count(&held), 2);
+        let called = std::panic::AssertUnwindSafe(|| function.call_blocking());
+        assert_eq!(std::panic::catch_unwind(called).is_err(), panics);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
 }

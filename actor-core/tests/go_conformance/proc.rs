@@ -5,10 +5,13 @@ use std::future::pending;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 use actor_core::chan::{Sender, TryRecvError, buffered, rendezvous};
-use actor_core::{Handle, JoinHandle, Runtime, blocking, go, sleep, yield_now};
+use actor_core::{
+    Handle, JoinHandle, Runtime, blocking, go, lock_thread, sleep, spawn_blocking, yield_now,
+};
 
 use crate::{all, announced, run};
 
@@ -83,7 +86,7 @@ fn as_many_goroutines_as_processors_run_at_once() {
                     for round in 0..3 {
                         let mine = PROCS * round + p;
                         while turn.load(SeqCst) != mine {
-                            std::thread::yield_now();
+                            thread::yield_now();
                         }
                         turn.store(mine + 1, SeqCst);
                     }
@@ -119,7 +122,7 @@ fn goroutines_that_wait_take_no_processor_from_those_that_run() {
             go(async move {
                 there.fetch_add(1, SeqCst);
                 while there.load(SeqCst) < PROCS {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             })
         });
@@ -176,7 +179,7 @@ fn goroutines_that_spin_for_each_other_on_one_processor_both_go_on() {
             go(async move {
                 for _ in 0..5 {
                     while turn.load(SeqCst) != me {
-                        std::thread::yield_now();
+                        thread::yield_now();
                     }
                     turn.store(1 - me, SeqCst);
                 }
@@ -196,7 +199,7 @@ fn more_spinning_goroutines_than_processors_leave_room_for_one_more() {
             let stop = stop.clone();
             go(async move {
                 while !stop.load(SeqCst) {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             })
         });
@@ -432,5 +435,127 @@ fn a_goroutine_that_panics_dies_alone_and_leaves_its_value() {
         assert_eq!(Arc::strong_count(&held), 1);
         tx.send(()).await.unwrap();
         assert_eq!(neighbour.await.unwrap(), Some(()));
+    });
+}
+
+/// proc_test.go: TestYieldLockedProgress: a goroutine with a thread of its own that polls and yields
+/// keeps nobody from running.
+#[test]
+fn a_locked_goroutine_that_polls_and_yields_lets_others_go_on() {
+    run(1, async {
+        let (tx, rx) = rendezvous();
+        let (ack, acked) = rendezvous();
+        let locked = lock_thread(move || async move {
+            while rx.try_recv() == Err(TryRecvError::Empty) {
+                yield_now().await;
+            }
+            ack.send(()).await.unwrap();
+        });
+        tx.send(()).await.unwrap();
+        assert_eq!(acked.recv().await, Some(()));
+        locked.await.unwrap();
+    });
+}
+
+/// proc_test.go: TestYieldLocked: a locked goroutine that yields and sleeps stays on its thread.
+#[test]
+fn a_locked_goroutine_stays_on_its_thread() {
+    run(2, async {
+        let others = [(); 4].map(|()| {
+            go(async {
+                for _ in 0..100 {
+                    yield_now().await;
+                }
+            })
+        });
+        let locked = lock_thread(|| async {
+            let mine = thread::current().id();
+            for _ in 0..10 {
+                yield_now().await;
+                assert_eq!(thread::current().id(), mine);
+                sleep(Duration::from_micros(100)).await;
+                assert_eq!(thread::current().id(), mine);
+            }
+        });
+        locked.await.unwrap();
+        all(others).await;
+    });
+}
+
+/// proc_test.go: TestBlockLocked: a locked goroutine talks to others over a channel without a buffer.
+#[test]
+fn a_locked_goroutine_blocks_on_channels_like_any_other() {
+    run(1, async {
+        let (tx, rx) = rendezvous();
+        let locked = lock_thread(move || async move {
+            for n in 0..10 {
+                tx.send(n).await.unwrap();
+            }
+        });
+        for n in 0..10 {
+            assert_eq!(rx.recv().await, Some(n));
+        }
+        locked.await.unwrap();
+    });
+}
+
+/// proc_test.go: TestLockOSThreadAvoidsStatePropagation, TestLockOSThreadExit: what a locked goroutine
+/// does to its thread is seen by nobody else, during its life and after.
+#[test]
+fn the_state_of_a_locked_thread_is_seen_by_nobody_else() {
+    use std::cell::Cell;
+    thread_local! {
+        static TAINTED: Cell<bool> = const { Cell::new(false) };
+    }
+    let looks = || {
+        [(); 16].map(|()| {
+            go(async {
+                yield_now().await;
+                assert!(!blocking(|| TAINTED.get()) && !TAINTED.get());
+                assert!(!spawn_blocking(|| TAINTED.get()).await.unwrap());
+            })
+        })
+    };
+    run(4, async move {
+        let (tx, rx) = rendezvous();
+        let locked = lock_thread(move || async move {
+            TAINTED.set(true);
+            let started_there = go(async { TAINTED.get() });
+            assert!(
+                !started_there.await.unwrap(),
+                "what it starts runs elsewhere"
+            );
+            rx.recv().await.unwrap();
+            assert!(TAINTED.get());
+        });
+        all(looks()).await;
+        tx.send(()).await.unwrap();
+        locked.await.unwrap();
+        all(looks()).await;
+    });
+}
+
+/// proc_test.go: TestPreemptionAfterSyscall: many goroutines in blocking work, and those that don't
+/// block go on.
+#[test]
+fn goroutines_go_on_beside_work_that_blocks_its_thread() {
+    run(1, async {
+        let (release, released) = rendezvous::<()>();
+        let blocked: Vec<_> = (0..20)
+            .map(|n| {
+                let released = released.clone();
+                spawn_blocking(move || {
+                    assert_eq!(released.recv_blocking(), Some(()));
+                    n
+                })
+            })
+            .collect();
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+        for _ in 0..20 {
+            release.send(()).await.unwrap();
+        }
+        assert_eq!(all(blocked).await, (0..20).collect::<Vec<_>>());
     });
 }

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use actor_core::chan::buffered;
-use actor_core::{Handle, Instant, go, interval, sleep, sleep_until, timeout, yield_now};
+use actor_core::{
+    Handle, Instant, Ticker, Timer, after, after_func, go, interval, select, sleep, sleep_until,
+    timeout, yield_now,
+};
 use parking_lot::Mutex;
 
 use crate::{Random, all, announced, ready, run};
@@ -514,5 +517,237 @@ fn a_hundred_thousand_stopped_timers_delay_nobody() {
             assert!(timers.iter_mut().all(|timer| ready(timer).is_none()));
         }
         sleep(ms(1)).await;
+    });
+}
+
+/// sleep_test.go: TestAfter: the event tells when it was due, which is not before its time.
+#[test]
+fn an_event_tells_when_it_was_due() {
+    run(1, async {
+        let start = Instant::now();
+        let due = after(ms(5)).await;
+        assert!(due >= start + ms(5) && Instant::now() >= due);
+    });
+}
+
+/// sleep_test.go: TestAfterTimes, tick_test.go: TestTickTimes: an event that is taken late tells its
+/// own moment, not that of the taking.
+#[test]
+fn an_event_that_is_taken_late_tells_its_own_moment() {
+    run(1, async {
+        let mut timer = after(ms(2));
+        let mut ticker = Ticker::new(ms(2));
+        assert!(ready(&mut timer).is_none());
+        sleep(ms(8)).await;
+        let taken = Instant::now();
+        assert!(timer.await + ms(2) <= taken);
+        assert!(ticker.tick().await + ms(2) <= taken);
+    });
+}
+
+/// sleep_test.go: TestAfterFunc: functions of zero that each set the next are all called.
+#[test]
+fn functions_that_set_the_next_are_all_called() {
+    fn set(left: u32, done: actor_core::chan::Sender<()>) {
+        drop(after_func(Duration::ZERO, move || {
+            if left == 0 {
+                done.try_send(()).unwrap();
+            } else {
+                set(left - 1, done.clone());
+            }
+        }));
+    }
+    run(2, async {
+        let (done, is_done) = buffered(1);
+        set(10, done);
+        assert_eq!(is_done.recv().await, Some(()));
+    });
+}
+
+/// sleep_test.go: TestAfterStop: a stopped timer and a stopped function do not fire, also after a
+/// later one has; stopping again says that there was nothing to stop.
+#[test]
+fn stop_says_whether_there_was_something_to_stop() {
+    run(2, async {
+        let mut timer = Timer::new(HOUR);
+        let function = after_func(HOUR, || panic!("it was stopped"));
+        assert!(timer.stop() && function.stop());
+        sleep(ms(2)).await;
+        assert!(ready(&mut timer).is_none());
+        assert!(!timer.stop() && !function.stop(), "stopped already");
+        assert!(!timer.is_active() && !function.is_active());
+
+        // One that is due and was not received is stopped as well: Go 1.23 and later.
+        let mut due = Timer::new(Duration::ZERO);
+        assert!(due.stop());
+        assert!(ready(&mut due).is_none());
+    });
+}
+
+/// sleep_test.go: TestReset: `reset` says whether the timer was active, and the event comes at the new
+/// time, received before or not.
+#[test]
+fn reset_says_whether_it_was_active() {
+    run(2, async {
+        let mut timer = Timer::new(HOUR);
+        assert!(ready(&mut timer).is_none());
+        let due = Instant::now() + ms(3);
+        assert!(timer.reset(ms(3)), "it had not fired");
+        assert!((&mut timer).await >= due);
+        assert!(ready(&mut timer).is_none(), "one event");
+        assert!(!timer.reset(ms(1)), "it had");
+        (&mut timer).await;
+        assert!(!timer.stop());
+        assert!(!timer.reset(ms(1)), "stopped");
+        timer.await;
+
+        let (tx, rx) = buffered(1);
+        let function = after_func(HOUR, move || tx.try_send(()).unwrap());
+        for _ in 0..3 {
+            function.reset(Duration::ZERO);
+            assert_eq!(rx.recv().await, Some(()));
+            assert!(!function.reset(HOUR), "it had been called");
+            assert!(function.is_active());
+        }
+    });
+}
+
+/// sleep_test.go: TestStopResult, TestResetResult: of two timers of one moment the first that is seen
+/// wins; the other is either stopped, or its event is there: what `stop` says holds.
+#[test]
+fn what_stop_says_holds_while_timers_fire() {
+    run(4, async {
+        let goroutines: Vec<_> = (0..50)
+            .map(|n| {
+                go(async move {
+                    for _ in 0..20 {
+                        let (mut one, mut two) = (after(ms(1)), after(ms(1)));
+                        let other = select! {
+                            _ = &mut one => &mut two,
+                            _ = &mut two => &mut one,
+                        };
+                        let active = if n % 2 == 0 {
+                            other.stop()
+                        } else {
+                            other.reset(HOUR)
+                        };
+                        assert!(active, "its event was not received");
+                        assert!(ready(other).is_none(), "no event of before");
+                    }
+                })
+            })
+            .collect();
+        all(goroutines).await;
+    });
+}
+
+/// sleep_test.go: TestConcurrentTimerResetStop: a function that is stopped and set from many
+/// goroutines is called as often as it was set and not stopped.
+#[test]
+fn a_function_set_and_stopped_by_many_is_called_as_told() {
+    run(4, async {
+        for _ in 0..200 {
+            let called = Arc::new(AtomicUsize::new(0));
+            let function = Arc::new(after_func(HOUR, {
+                let called = called.clone();
+                move || {
+                    called.fetch_add(1, SeqCst);
+                }
+            }));
+            // Each active period ends in one way: stopped, set anew, or called.
+            let (ended, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(1)));
+            let goroutines: Vec<_> = (0..4)
+                .map(|n| {
+                    let (function, ended, begun) = (function.clone(), ended.clone(), begun.clone());
+                    go(async move {
+                        for round in 0..10 {
+                            let was_active = if (n + round) % 3 == 0 {
+                                function.stop()
+                            } else {
+                                begun.fetch_add(1, SeqCst);
+                                function.reset(Duration::from_micros(round * 10))
+                            };
+                            ended.fetch_add(usize::from(was_active), SeqCst);
+                            yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            all(goroutines).await;
+            ended.fetch_add(usize::from(function.stop()), SeqCst);
+            let calls = begun.load(SeqCst) - ended.load(SeqCst);
+            while called.load(SeqCst) < calls {
+                yield_now().await; // their goroutines are started
+            }
+            assert_eq!(called.load(SeqCst), calls);
+        }
+    });
+}
+
+/// tick_test.go: TestTicker: a ticker whose period is changed half-way, and that is stopped at the
+/// end.
+#[test]
+fn a_ticker_keeps_its_new_period_and_stops() {
+    run(2, async {
+        let start = Instant::now();
+        let mut ticker = Ticker::new(ms(2));
+        for n in 1..=5 {
+            assert!(ticker.tick().await >= start + ms(2 * n));
+        }
+        let changed = Instant::now();
+        ticker.reset(ms(4));
+        assert_eq!(ticker.period(), ms(4));
+        for n in 1..=5 {
+            assert!(ticker.tick().await >= changed + ms(4 * n));
+        }
+        ticker.stop();
+        assert!(
+            timeout(ms(10), ticker.tick()).await.is_err(),
+            "it was stopped"
+        );
+        ticker.reset(ms(1));
+        ticker.tick().await;
+    });
+}
+
+/// tick_test.go: TestTickerResetLtZeroDuration: a reset to a period of nothing panics, too, and leaves
+/// the ticker as it was.
+#[test]
+fn a_ticker_is_not_reset_to_no_period() {
+    let mut ticker = Ticker::new(ms(1));
+    let reset = std::panic::AssertUnwindSafe(|| ticker.reset(Duration::ZERO));
+    assert!(std::panic::catch_unwind(reset).is_err());
+    assert_eq!(ticker.period(), ms(1));
+}
+
+/// sleep_test.go: TestMultiWakeupTicker: many goroutines wait for the ticks of one ticker, or for a
+/// time of their own; each tick goes to one.
+#[test]
+fn a_ticker_that_many_wait_for_serves_them_in_turn() {
+    run(4, async {
+        let ticker = Arc::new(actor_core::sync::Mutex::new(Ticker::new(
+            Duration::from_micros(1),
+        )));
+        let goroutines: Vec<_> = (0..4)
+            .map(|_| {
+                let ticker = ticker.clone();
+                go(async move {
+                    let mut ticks = Vec::new();
+                    for _ in 0..200 {
+                        let next = async { ticker.lock().await.tick().await };
+                        select! {
+                            due = next => ticks.push(due),
+                            _ = after(ms(1)) => {}
+                        }
+                    }
+                    ticks
+                })
+            })
+            .collect();
+        let mut ticks: Vec<_> = all(goroutines).await.into_iter().flatten().collect();
+        let count = ticks.len();
+        ticks.sort();
+        ticks.dedup();
+        assert_eq!(ticks.len(), count, "a tick was received twice");
     });
 }

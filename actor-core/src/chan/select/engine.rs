@@ -3,7 +3,9 @@
 //! 1. BUSY: from here on nobody claims an arm. One that was claimed already has won.
 //! 2. Every arm is tried once, in random order (`biased`: as written); the first that is ready wins.
 //!    The order is a fresh permutation each time, so among ready arms each is as likely.
-//! 3. With a `default`, that is all.
+//! 3. With a `default` the channel arms are tried once more, under the locks of all their channels:
+//!    one after the other, each may have been missed although one was ready at any time. A default
+//!    means that none was, at one moment. Then that is all.
 //! 4. Under the locks of all its channels the channel arms are tried again and their waiters queued;
 //!    then the group opens. What arrived in between is found here, what arrives later claims.
 //!
@@ -97,6 +99,17 @@ pub(crate) unsafe fn poll(
         // A future that says "pending" because the budget is spent may be ready.
         if channels < enabled && coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
+        }
+        if channels > 1 {
+            let mut wakers = WakeList::new(); // woken after unlocking
+            // SAFETY: the channels live as long as the arms.
+            let _locks = unsafe { Locks::take(&mut scratch.words[..channels]) };
+            for &mut arm in order {
+                // SAFETY: locked, and BUSY.
+                if unsafe { arms.as_mut().at(arm as usize).attempt_locked(&mut wakers) } {
+                    return Poll::Ready(Picked::Arm(arm as usize));
+                }
+            }
         }
         return Poll::Ready(Picked::Default);
     }

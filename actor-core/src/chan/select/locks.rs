@@ -18,7 +18,8 @@ impl<'a> Locks<'a> {
     pub(crate) unsafe fn take(words: &'a mut [*const WordLock]) -> Self {
         let mut distinct = words.len().min(1);
         if words.len() > 1 {
-            words.sort_unstable();
+            // SAFETY: alive, as the caller promises.
+            words.sort_unstable_by_key(|word| unsafe { (**word).rank() });
             for n in 1..words.len() {
                 if words[n] != words[distinct - 1] {
                     words[distinct] = words[n];

@@ -20,7 +20,10 @@ fn loom_select_takes_one_of_two_values() {
     model(|| {
         let (a_tx, a) = rendezvous();
         let (b_tx, b) = rendezvous();
-        let senders = [a_tx, b_tx].map(|tx| thread::spawn(move || tx.try_send(1).is_ok()));
+        let senders = [&a_tx, &b_tx].map(|tx| {
+            let tx = tx.clone();
+            thread::spawn(move || tx.try_send(1).is_ok())
+        });
         let mut select = pin!(
             Select::new()
                 .biased()
@@ -115,7 +118,7 @@ fn loom_select_dropped_send_is_in_the_slot_or_delivered() {
                 .biased()
                 .send_from(&tx, &mut slot, |r| r)
                 .send(&other, 5, |_| unreachable!());
-            drop(poll_once(pin!(select.into_future())));
+            let _ = poll_once(pin!(select.into_future()));
             (slot, tx)
         });
         let received = rx.try_recv().ok();
@@ -136,7 +139,9 @@ fn loom_select_hears_of_a_close() {
         ];
         let select = Select::new().biased().recv(&a, |v| v).recv(&b, |v| v);
         assert_eq!(block_on(select.into_future()), None);
-        closers.map(|closer| closer.join().unwrap());
+        closers
+            .into_iter()
+            .for_each(|closer| closer.join().unwrap());
     });
 }
 

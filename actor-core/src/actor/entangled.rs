@@ -1,0 +1,73 @@
+//! A handler that waits for another actor, as an edge of the graph of who waits for whom.
+//!
+//! - Only the waits of actors (and of goroutines that have taken a lock) are edges: nobody else can be
+//!   part of a cycle. For all others this costs a look at the running goroutine.
+//! - An edge shares the other actor's cell with the goroutine's record, so that the walk may look at it
+//!   whatever becomes of the waiting future; when it is dropped, it withdraws itself.
+//! - An actor that may answer after its handler has returned is no way for a walk: what it is busy
+//!   with need not be what it is waited for.
+//!
+//! The search itself is in `sched/lock_cycle.rs`.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use super::{Actor, Cell};
+use crate::sched::Deadlock;
+use crate::sched::lock_cycle::{self, Target, WaitsFor};
+use crate::sched::record::RecordRef;
+use crate::sched::wait::{Wait, WaitKind};
+
+pub(super) struct Edge<A: Actor> {
+    who: RecordRef,
+    to: Arc<Cell<A>>,
+    message: &'static str,
+}
+
+impl<A: Actor> Edge<A> {
+    /// The calling goroutine's wait for `to`, if it could be part of a cycle.
+    #[inline]
+    pub(super) fn new(to: &Arc<Cell<A>>, message: &'static str) -> Option<Self> {
+        if A::DEFERS_REPLIES {
+            return None;
+        }
+        let who = lock_cycle::current_if_entangled();
+        (!who.is_nobody()).then(|| Self {
+            who,
+            to: Arc::clone(to),
+            message,
+        })
+    }
+
+    fn waits_for(&self) -> WaitsFor {
+        let to: Arc<dyn Target> = self.to.clone();
+        WaitsFor::Actor(to, self.message)
+    }
+
+    /// The future waits, in this poll.
+    pub(super) fn waits(&self, cx: &Context<'_>) {
+        lock_cycle::publish(self.who, self.waits_for());
+        Wait::on(WaitKind::Actor, Arc::as_ptr(&self.to)).note(cx.waker());
+    }
+
+    /// The cycle that this wait has closed, if it has; told once.
+    pub(super) fn verdict(&self) -> Option<Box<Deadlock>> {
+        lock_cycle::verdict(self.who)
+    }
+}
+
+impl<A: Actor> Drop for Edge<A> {
+    fn drop(&mut self) {
+        lock_cycle::withdraw(self.who, &self.waits_for());
+    }
+}
+
+impl<A: Actor> Target for Cell<A> {
+    fn handler(&self) -> RecordRef {
+        self.life.record()
+    }
+
+    fn describe(&self) -> String {
+        format!("{self:?}")
+    }
+}

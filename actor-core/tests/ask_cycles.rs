@@ -1,0 +1,299 @@
+//! Promise 4 for actors: an ask that would close a cycle is told so at once, with names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actor_core::prelude::*;
+use actor_core::sync::Mutex;
+use actor_core::{Deadlock, chan};
+
+/// An actor that does what it is asked to do with another one of its kind.
+struct Node {
+    next: Option<NodeRef>,
+    lock: Arc<Mutex<u64>>,
+}
+
+#[actor(mailbox = buffered(2))]
+impl Node {
+    #[init]
+    fn new(lock: Arc<Mutex<u64>>) -> Self {
+        Self { next: None, lock }
+    }
+
+    pub fn set_next(&mut self, next: NodeRef) {
+        self.next = Some(next);
+    }
+
+    pub fn ping(&mut self) -> u32 {
+        1
+    }
+
+    /// Asks the next one, `hops` times; 0 answers.
+    pub async fn visit(&mut self, hops: u32) -> Result<u32, String> {
+        match (&self.next, hops) {
+            (Some(next), 1..) => next.visit(hops - 1).await.map_err(|e| told(&e)),
+            _ => Ok(hops),
+        }
+    }
+
+    pub async fn visit_in_time(&mut self, hops: u32) -> Result<u32, String> {
+        let next = self.next.clone().expect("set");
+        let asked = next.visit(hops).timeout(Duration::from_millis(30)).await;
+        asked.map_err(|e| told(&e))
+    }
+
+    /// Tells the next one so often that its mailbox is full, and waits for room.
+    pub async fn flood(&mut self, n: u32) -> Result<(), String> {
+        let next = self.next.clone().expect("set");
+        for _ in 0..n {
+            next.ping().await.map_err(|e| told(&e))?;
+        }
+        Ok(())
+    }
+
+    pub async fn with_the_lock(&mut self) -> Result<u32, String> {
+        let lock = self.lock.clone();
+        let _held = lock.lock().await;
+        let next = self.next.clone().expect("set");
+        next.needs_the_lock().await.map_err(|e| told(&e))
+    }
+
+    pub async fn needs_the_lock(&mut self) -> Result<u32, String> {
+        match self.lock.lock_checked().await {
+            Ok(held) => Ok(*held as u32),
+            Err(cycle) => Err(cycle.to_string()),
+        }
+    }
+}
+
+fn told<E: std::fmt::Display>(error: &CallError<E>) -> String {
+    match error {
+        CallError::Deadlock { cycle } => format!("told: {cycle}"),
+        other => other.to_string(),
+    }
+}
+
+async fn ring(n: usize) -> Vec<NodeRef> {
+    let lock = Arc::new(Mutex::new(0));
+    let mut nodes = Vec::new();
+    for _ in 0..n {
+        nodes.push(Node::start(lock.clone()).await.unwrap());
+    }
+    for at in 0..n {
+        nodes[at]
+            .set_next(nodes[(at + 1) % n].clone())
+            .await
+            .unwrap();
+    }
+    nodes
+}
+
+fn failed(error: CallError<String>) -> String {
+    error.into_failed().expect("the handler reports the cycle")
+}
+
+#[actor_core::test]
+async fn an_actor_that_asks_itself_is_told_at_once() {
+    let nodes = ring(1).await;
+    let text = failed(nodes[0].visit(1).await.unwrap_err());
+    assert!(text.starts_with("told: deadlock: actor Node#"), "{text}");
+    assert!(
+        text.contains("waits for itself (message `visit`)"),
+        "{text}"
+    );
+    assert_eq!(nodes[0].ping().await, Ok(1), "it goes on");
+}
+
+#[actor_core::test]
+async fn the_last_of_a_ring_is_told_and_all_actors_and_methods_are_named() {
+    for n in [2, 3, 7] {
+        let nodes = ring(n).await;
+        let text = failed(nodes[0].visit(n as u32).await.unwrap_err());
+        // It went through all handlers back to the first.
+        assert!(text.contains("deadlock: a cycle of waits"), "{text}");
+        for node in &nodes {
+            let name = format!("actor Node#{}", node.id());
+            assert!(text.contains(&name), "{name} is missing in {text}");
+        }
+        assert_eq!(text.matches("(message `visit`)").count(), n, "{text}");
+        for node in &nodes {
+            assert_eq!(node.ping().await, Ok(1), "each of them goes on");
+        }
+    }
+}
+
+#[actor_core::test]
+async fn a_chain_that_ends_before_it_comes_back_is_no_cycle() {
+    let nodes = ring(5).await;
+    for _ in 0..200 {
+        assert_eq!(nodes[0].visit(4).await, Ok(0));
+    }
+}
+
+#[actor_core::test]
+async fn two_that_ask_each_other_at_once_are_told_once_per_cycle() {
+    let nodes = ring(2).await;
+    let mut told = 0;
+    for _ in 0..300 {
+        let (a, b) = (nodes[0].clone(), nodes[1].clone());
+        let one = go(async move { a.visit(1).await });
+        let two = go(async move { b.visit(1).await });
+        let results = [one.await.unwrap(), two.await.unwrap()];
+        let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+        // They meet in a cycle or just miss each other; both told would be one too many.
+        assert!(errors.len() <= 1, "{errors:?}");
+        told += errors.len();
+    }
+    // With no cycle in 300 rounds this test would show nothing.
+    let forced = failed(nodes[0].visit(2).await.unwrap_err());
+    assert!(told > 0 || forced.contains("cycle"), "{forced}");
+}
+
+#[actor_core::test]
+async fn an_ask_with_a_timeout_has_a_way_out() {
+    let nodes = ring(2).await;
+    let text = failed(nodes[0].visit_in_time(1).await.unwrap_err());
+    // The second one asks the first, without a timeout; the first one's runs out.
+    assert!(text.contains("in time"), "{text}");
+}
+
+#[actor_core::test]
+async fn a_cycle_through_an_ask_and_a_lock_is_found() {
+    let nodes = ring(2).await;
+    let text = failed(nodes[0].with_the_lock().await.unwrap_err());
+    assert!(text.contains("mutex #1, held by goroutine"), "{text}");
+    assert!(text.contains("::Node\""), "{text}");
+    assert!(text.contains("(message `needs_the_lock`)"), "{text}");
+}
+
+struct Flooder {
+    other: Option<FlooderRef>,
+    started: chan::Sender<()>,
+    go: chan::Receiver<()>,
+}
+
+#[actor(mailbox = buffered(1))]
+impl Flooder {
+    #[init]
+    fn new(started: chan::Sender<()>, go: chan::Receiver<()>) -> Self {
+        Self {
+            other: None,
+            started,
+            go,
+        }
+    }
+
+    pub fn know(&mut self, other: FlooderRef) {
+        self.other = Some(other);
+    }
+
+    pub fn note(&mut self) {}
+
+    /// Fills the other's mailbox while that one does the same, then asks it: no room, for either.
+    pub async fn fill(&mut self) -> Option<Deadlock> {
+        let other = self.other.clone().expect("known");
+        self.started.send(()).await.unwrap();
+        self.go.recv().await;
+        while other.note().try_tell().is_ok() {}
+        match other.note().await {
+            Err(CallError::Deadlock { cycle }) => Some(*cycle),
+            _ => None,
+        }
+    }
+}
+
+#[actor_core::test]
+async fn a_cycle_through_full_mailboxes_is_found() {
+    let (started, begun) = chan::rendezvous();
+    let (start, wait) = chan::buffered(2);
+    let a = Flooder::start(started.clone(), wait.clone()).await.unwrap();
+    let b = Flooder::start(started, wait).await.unwrap();
+    a.know(b.clone()).await.unwrap();
+    b.know(a.clone()).await.unwrap();
+    let (one, two) = (a.clone(), b.clone());
+    let one = go(async move { one.fill().await.unwrap() });
+    let two = go(async move { two.fill().await.unwrap() });
+    for _ in 0..2 {
+        begun.recv().await;
+    }
+    for _ in 0..2 {
+        start.send(()).await.unwrap();
+    }
+    let told: Vec<_> = [one.await.unwrap(), two.await.unwrap()]
+        .into_iter()
+        .flatten()
+        .collect();
+    assert_eq!(told.len(), 1, "one of the two is told: {told:?}");
+    assert!(
+        told[0].to_string().contains("(message `note`)"),
+        "{}",
+        told[0]
+    );
+}
+
+struct Timed(Option<TimedRef>);
+
+#[actor]
+impl Timed {
+    #[init]
+    fn new() -> Self {
+        Self(None)
+    }
+
+    #[every(millis = 5)]
+    fn tick(&mut self) {}
+
+    pub fn know(&mut self, other: TimedRef) {
+        self.0 = Some(other);
+    }
+
+    pub async fn bounce(&mut self, n: u32) -> Option<String> {
+        match (&self.0, n) {
+            (Some(other), 1..) => match other.bounce(n - 1).await {
+                Err(e) => Some(e.to_string()),
+                Ok(inner) => inner,
+            },
+            _ => None,
+        }
+    }
+}
+
+#[actor_core::test]
+async fn a_ticker_is_no_way_out() {
+    let a = Timed::start().await.unwrap();
+    let b = Timed::start().await.unwrap();
+    a.know(b.clone()).await.unwrap();
+    b.know(a.clone()).await.unwrap();
+    let text = a.bounce(2).await.unwrap().expect("a cycle");
+    assert!(text.contains("deadlock: a cycle of waits"), "{text}");
+}
+
+/// Thousands of asks between actors in one direction, at random, with cancelled ones in between.
+#[actor_core::test(procs = 4)]
+async fn no_false_alarm_among_layers_that_ask_downwards() {
+    let nodes = ring(6).await;
+    let askers: Vec<_> = (0..16_u64)
+        .map(|seed| {
+            let nodes = nodes.clone();
+            go(async move {
+                let mut rng = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+                for _ in 0..500 {
+                    rng ^= rng << 13;
+                    rng ^= rng >> 7;
+                    rng ^= rng << 17;
+                    let from = (rng % 6) as usize;
+                    let hops = (5 - from) as u32; // never past the last
+                    if rng & 64 == 0 {
+                        let within = Duration::from_micros(rng % 50);
+                        let _ = nodes[from].visit(hops).timeout(within).await;
+                    } else {
+                        assert_eq!(nodes[from].visit(hops).await, Ok(0));
+                    }
+                }
+            })
+        })
+        .collect();
+    for asker in askers {
+        asker.await.unwrap();
+    }
+}
