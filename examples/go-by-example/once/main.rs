@@ -1,17 +1,12 @@
 //! Doing something once, whoever comes first. Go: `sync.Once`, `sync.OnceValue`.
 //!
 //! What differs: the action may await. While it does, the others wait without blocking a thread;
-//! and if its goroutine is cancelled half-way, the next caller starts over.
+//! and if its goroutine is cancelled half-way, the next caller takes over.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
-use actor_core::sync::{Once, OnceCell, WaitGroup};
-
-async fn read_port() -> u16 {
-    println!("reading the configuration");
-    8080
-}
+use actor_core::sync::{Once, OnceValue, WaitGroup};
 
 #[actor_core::main]
 async fn main() {
@@ -26,7 +21,10 @@ async fn main() {
     group.wait().await;
 
     // A value that is made by whoever needs it first.
-    let config = OnceCell::new();
-    println!("port {}", config.get_or_init(read_port).await);
-    println!("port {}", config.get_or_init(read_port).await);
+    let config = OnceValue::new(async || {
+        println!("reading the configuration");
+        8080
+    });
+    println!("port {}", config.get().await);
+    println!("port {}", config.get().await);
 }
