@@ -451,7 +451,7 @@ fn a_writer_that_waits_for_its_own_reading_is_told() {
     runtime().run(async {
         let lock = RwLock::new(0);
         let _reads = lock.read().await;
-        let told = lock.write_checked().await.err().expect("it reads itself");
+        let told = lock.write_checked().await.expect_err("it reads itself");
         assert!(
             told.to_string()
                 .contains("rwlock (to write) that it holds itself"),
@@ -473,7 +473,7 @@ fn reading_twice_around_a_waiting_writer_is_told() {
         while lock.try_read().is_some() {
             yield_now().await; // until the writer waits
         }
-        let told = lock.read_checked().await.err().expect("a cycle");
+        let told = lock.read_checked().await.expect_err("a cycle");
         assert!(told.to_string().contains("\"writer\""), "{told}");
         drop(reads);
         writer.await.unwrap();
