@@ -219,7 +219,9 @@ fn else_runs_when_every_arm_is_disabled() {
             default => "default",
         };
         assert_eq!(word, "default");
-        let panics = go(async move { select! { Some(v) = rx.recv() => v } });
+        let panics = go(async move {
+            select! { Some(v) = rx.recv() => v }
+        });
         let why = panics.await.unwrap_err();
         assert!(
             why.panic_message()
@@ -356,7 +358,7 @@ fn a_select_with_both_ends_of_a_channel_does_not_meet_itself() {
     let outcomes = (first, second);
     let sent = Poll::Ready(Ok(None));
     assert!(
-        outcomes == (sent.clone(), Poll::Ready(Ok(Some(1))))
+        outcomes == (sent, Poll::Ready(Ok(Some(1))))
             || outcomes == (Poll::Ready(Ok(Some(2))), sent),
         "{outcomes:?}"
     );
@@ -721,7 +723,10 @@ fn the_builder_sends_times_out_and_defaults() {
         let (tx, rx) = buffered(1);
         assert_eq!(Select::new().send(&tx, 1, |r| r).await, Ok(()));
         assert_eq!(
-            Select::new().send(&tx, 2, |_| "sent").default(|| "full").await,
+            Select::new()
+                .send(&tx, 2, |_| "sent")
+                .default(|| "full")
+                .await,
             "full"
         );
         let mut slot = Some(3);
@@ -753,6 +758,8 @@ fn a_future_that_selects_is_send_if_its_arms_are() {
     assert_eq!(poll_once(pin!(selecting)), Poll::Ready(3));
     // And it may hold what is not: here nothing asks for Send.
     let local = std::rc::Rc::new(5);
-    let selecting = async { select! { v = async { *local } => v } };
+    let selecting = async {
+        select! { v = async { *local } => v }
+    };
     assert_eq!(poll_once(pin!(selecting)), Poll::Ready(5));
 }

@@ -95,10 +95,12 @@ fn waiting(
     let count = numbers.last().map_or(0, |last| last.index as usize + 1);
 
     let futures = arms.iter().enumerate().map(|(n, arm)| future(n, arm));
-    let list = (0..arms.len()).rev().fold(quote!(__select::End), |tail, n| {
-        let arm = local(&format!("arm{n}"));
-        quote!(__select::Cons::new(#arm, #tail))
-    });
+    let list = (0..arms.len())
+        .rev()
+        .fold(quote!(__select::End), |tail, n| {
+            let arm = local(&format!("arm{n}"));
+            quote!(__select::Cons::new(#arm, #tail))
+        });
     let places: Vec<_> = (0..arms.len())
         .map(|n| {
             let tails = std::iter::repeat_n(quote!(.tail()), n);

@@ -33,7 +33,7 @@ pub use channel::{Iter, Receiver, Recv, Send, SendFrom, Sender, buffered, rendez
 pub use error::{SendError, TryRecvError, TrySendError};
 pub(crate) use mailbox::{Capacity, Mailbox, MailboxReceiver, MailboxSend};
 pub use reply::Reply;
+pub(crate) use reply::{NoReply, ReplyFuture, discard_with, reply, reply_to};
 #[doc(hidden)]
 pub use select::expansion as __select;
 pub use select::{Select, Selection};
-pub(crate) use reply::{NoReply, ReplyFuture, discard_with, reply, reply_to};

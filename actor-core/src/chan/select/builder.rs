@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use super::arm::{Arm, Arms, ChannelArm, PlainArm, TakeOutput};
 use super::engine::{self, Options, Picked, Scratch};
 use super::group::Group;
-use crate::chan::word_lock::WordLock;
 use crate::chan::waiters::WakeList;
+use crate::chan::word_lock::WordLock;
 use crate::chan::{Receiver, SendError, Sender};
 
 /// A `select` with arms added at run time: any number, in a loop if need be. Go's `reflect.Select`.
@@ -100,11 +100,7 @@ impl<'a, R: 'a> Select<'a, R> {
     }
 
     /// Adds an arm that is ready after a duration, counted from here. Go's `case <-time.After(d)`.
-    pub fn timeout(
-        self,
-        duration: Duration,
-        then: impl FnOnce() -> R + SendMarker + 'a,
-    ) -> Self {
+    pub fn timeout(self, duration: Duration, then: impl FnOnce() -> R + SendMarker + 'a) -> Self {
         self.future(crate::sched::sleep(duration), |()| then())
     }
 
@@ -260,7 +256,10 @@ pin_project! {
 impl<R, A: TakeOutput, G: FnOnce(A::Output) -> R> BuiltArm<R> for Built<A, G> {
     fn finish(self: Pin<&mut Self>) -> R {
         let this = self.project();
-        let then = this.then.take().expect("a select was polled after it was ready");
+        let then = this
+            .then
+            .take()
+            .expect("a select was polled after it was ready");
         then(this.arm.take())
     }
 }

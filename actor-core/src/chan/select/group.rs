@@ -85,11 +85,9 @@ impl Group {
     /// Keeps the waker for the claimer. Only the future calls it, while BUSY; user code may run.
     pub(crate) fn renew(&self, waker: &Waker) {
         // SAFETY: BUSY: the future's own, and this is its only reference.
-        let known = self.waker.with(|own| unsafe {
-            (*own)
-                .as_ref()
-                .is_some_and(|known| known.will_wake(waker))
-        });
+        let known = self
+            .waker
+            .with(|own| unsafe { (*own).as_ref().is_some_and(|known| known.will_wake(waker)) });
         if !known {
             let new = Some(waker.clone());
             // SAFETY: as above; the clone did not come back here.

@@ -29,10 +29,10 @@ async fn patterns(events: Receiver<Event>, words: Receiver<(u32, String)>) -> u3
             text.push_str(&name);
             text.len() as u32
         }
-        None = events.recv() => 0,
+        None = events.recv(), if false => 0,
         Ok(n) | Err(n) = async { Ok::<u32, u32>(1) }, if false => n,
         Some(Event::Nothing) = async { Some(Event::Nothing) }, if false => 0,
-        Some((LIMIT, _)) = words.recv() => LIMIT,
+        Some((LIMIT, _)) = words.recv(), if false => LIMIT,
         Some((n @ 1..=3, text)) = words.recv() => n + text.len() as u32,
         ref mut n = async { 3 }, if false => { *n += 1; *n }
         (a, [b, .., c]) = async { (1, [2, 3, 4]) }, if false => a + b + c,
