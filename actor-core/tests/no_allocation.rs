@@ -109,6 +109,22 @@ fn main() {
                     assert_eq!(outbox.recv().await, Some(n));
                 }
             );
+            let (_idle_tx, idle) = chan::rendezvous::<u64>();
+            warm!(
+                "selects",
+                for n in 0..ROUNDS {
+                    let mut slot = Some(n);
+                    select! {
+                        sent = there.send_from(&mut slot) => sent.unwrap(),
+                        _ = idle.recv() => unreachable!(),
+                        _ = std::future::pending::<()>() => {}
+                    }
+                    select! {
+                        got = outbox.recv() => assert_eq!(got, Some(n)),
+                        _ = idle.recv() => unreachable!(),
+                    }
+                }
+            );
             drop(there);
             echo.await.unwrap();
             warm!(

@@ -196,7 +196,8 @@ fn waiting(
             let mut #select = ::core::pin::pin!(#select);
             #pick
         };
-        match #picked {
+        // By value, so that a pattern may say `ref mut`.
+        match { #picked } {
             #(#handlers)*
             #on_default
             #on_disabled
@@ -294,7 +295,8 @@ impl Parse for Arm {
         let pattern = Pat::parse_multi_with_leading_vert(input)?;
         if !input.peek(Token![=]) || input.peek(Token![=>]) || input.peek(Token![==]) {
             let what = if is_word(&start, "default") || is_word(&start, "biased") {
-                "write `default => handler`, and `biased;` before the arms".to_owned()
+                "write `default => handler` (it has no condition), and `biased;` before the arms"
+                    .to_owned()
             } else {
                 format!("{ARM_FORM}; if the outcome does not matter, `_ = operation => handler`")
             };

@@ -91,13 +91,14 @@ pin_project! {
 }
 
 pin_project! {
-    /// An arm that is any future.
+    /// An arm that is any future. (Without a bound: what is no future is reported once, where it
+    /// becomes an arm.)
     #[doc(hidden)]
     #[derive(Debug)]
-    pub struct PlainArm<F: Future> {
+    pub struct PlainArm<F, O> {
         #[pin]
         future: Option<F>,
-        output: Option<F::Output>,
+        output: Option<O>,
     }
 }
 
@@ -110,7 +111,7 @@ impl<F: Operation> ChannelArm<F> {
     }
 }
 
-impl<F: Future> PlainArm<F> {
+impl<F: Future> PlainArm<F, F::Output> {
     pub fn new(future: Option<F>) -> Self {
         Self {
             future,
@@ -169,7 +170,7 @@ impl<F: Operation> Arm for ChannelArm<F> {
 }
 
 #[allow(private_interfaces, reason = "as the trait")]
-impl<F: Future> Arm for PlainArm<F> {
+impl<F: Future> Arm for PlainArm<F, F::Output> {
     fn is_enabled(&self) -> bool {
         self.future.is_some()
     }
@@ -217,7 +218,7 @@ impl<F: Operation> TakeOutput for ChannelArm<F> {
     }
 }
 
-impl<F: Future> TakeOutput for PlainArm<F> {
+impl<F: Future> TakeOutput for PlainArm<F, F::Output> {
     type Output = F::Output;
 
     fn take(self: Pin<&mut Self>) -> F::Output {
@@ -329,7 +330,7 @@ impl ChannelTag {
 }
 
 impl PlainTag {
-    pub fn arm<F: IntoFuture>(self, future: Option<F>) -> PlainArm<F::IntoFuture> {
+    pub fn arm<F: IntoFuture>(self, future: Option<F>) -> PlainArm<F::IntoFuture, F::Output> {
         PlainArm::new(future.map(IntoFuture::into_future))
     }
 }

@@ -94,7 +94,7 @@ impl<'a, R: 'a> Select<'a, R> {
     /// Adds any other future. It is dropped when another arm wins; pass `&mut future` to keep it.
     pub fn future<F>(self, future: F, then: impl FnOnce(F::Output) -> R + SendMarker + 'a) -> Self
     where
-        F: IntoFuture<IntoFuture: SendMarker + 'a, Output: SendMarker>,
+        F: IntoFuture<IntoFuture: SendMarker + 'a, Output: SendMarker + 'a>,
     {
         self.arm(PlainArm::new(Some(future.into_future())), then)
     }

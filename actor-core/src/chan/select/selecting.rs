@@ -19,10 +19,9 @@ pub struct Selecting<A, const N: usize> {
     options: Options,
 }
 
-impl<A: Arms, const N: usize> Selecting<A, N> {
+impl<A, const N: usize> Selecting<A, N> {
     /// `N` is the number of arms.
     pub fn new(arms: A, biased: bool, default: bool) -> Self {
-        assert_eq!(arms.count(), N);
         Self {
             arms,
             group: Group::new(),
@@ -30,7 +29,10 @@ impl<A: Arms, const N: usize> Selecting<A, N> {
         }
     }
 
-    pub fn poll_pick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Picked> {
+    pub fn poll_pick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Picked>
+    where
+        A: Arms,
+    {
         // SAFETY: neither the arms nor the group is moved out of.
         let (arms, group, options) = unsafe {
             let this = self.get_unchecked_mut();
