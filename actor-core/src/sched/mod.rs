@@ -45,6 +45,7 @@ pub(crate) mod wait;
 mod yield_now;
 
 pub use clock::Instant;
+pub(crate) use context::current_p;
 pub use cpus::Pinning;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use machine::blocking;
