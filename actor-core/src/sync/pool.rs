@@ -251,7 +251,7 @@ impl<T> Inner<T> {
         // ORDERING: Relaxed: a rough count; two threads in one shard may lose a step of it.
         let tick = ticks.load(Ordering::Relaxed).wrapping_add(1);
         ticks.store(tick, Ordering::Relaxed);
-        if tick % TICKS_PER_LOOK == 0 {
+        if tick.is_multiple_of(TICKS_PER_LOOK) {
             self.age_if_due();
         }
     }
