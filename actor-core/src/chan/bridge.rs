@@ -86,7 +86,7 @@ pub fn from_crossbeam_with<T: Send + 'static>(
     undelivered: impl FnOnce(T) + Send + 'static,
 ) -> Receiver<T> {
     let (tx, rx) = rendezvous();
-    start(move || pass_in(&values, &tx, undelivered));
+    start(move || pass_in(undelivered, tx, values));
     rx
 }
 
@@ -144,7 +144,8 @@ impl Wake for Bell {
     }
 }
 
-fn pass_in<T>(values: &crossbeam::Receiver<T>, tx: &Sender<T>, undelivered: impl FnOnce(T)) {
+/// Drops its ends before `undelivered`, whose drop thus says that the bridge is over.
+fn pass_in<T>(undelivered: impl FnOnce(T), tx: Sender<T>, values: crossbeam::Receiver<T>) {
     let (ring, rung) = crossbeam::bounded(1);
     let waker = Waker::from(Arc::new(Bell(ring)));
     let mut closed = pin!(tx.closed());

@@ -64,6 +64,14 @@ impl SpinWord {
         self.lock_contended()
     }
 
+    /// Enters the section if nobody is in it. It may fail when the word changes meanwhile.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> bool {
+        // ORDERING: Relaxed, a guess as in `lock`.
+        let seen = self.0.load(Ordering::Relaxed);
+        seen & LOCKED == 0 && self.transition(seen, seen | LOCKED)
+    }
+
     /// Leaves the section, setting the flags to `flags`.
     #[inline]
     pub(crate) fn unlock(&self, flags: u8) {
@@ -150,7 +158,17 @@ mod modelled {
         }
 
         pub(crate) fn lock(&self) -> u8 {
-            let guard = self.section.lock().unwrap();
+            self.enter(self.section.lock().unwrap())
+        }
+
+        pub(crate) fn try_lock(&self) -> bool {
+            self.section
+                .try_lock()
+                .map(|guard| self.enter(guard))
+                .is_ok()
+        }
+
+        fn enter(&self, guard: MutexGuard<'_, ()>) -> u8 {
             // SAFETY: only the lifetime changes; the guard is dropped in `unlock`, before the boxed
             // mutex is.
             let guard = unsafe {
@@ -250,6 +268,17 @@ impl<T> Locked<T> {
     pub(crate) unsafe fn with_held<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: promised by the caller: this is the only access.
         self.value.with_mut(|value| f(unsafe { &mut *value }))
+    }
+}
+
+impl<T> Locked<T> {
+    /// The right to the value, if nobody has it.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<LockedGuard<'_, T>> {
+        self.word.try_lock().then(|| LockedGuard {
+            lock: self,
+            shared: PhantomData,
+        })
     }
 }
 

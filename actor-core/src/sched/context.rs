@@ -157,6 +157,12 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     f(unsafe { current.as_ref() })
 }
 
+/// The index of the P that the caller runs on; `None` on a foreign thread, and on an M without a P.
+#[inline]
+pub(crate) fn current_p() -> Option<usize> {
+    with(|cx| cx?.p().map(|p| p.index))
+}
+
 /// The runtime that this thread belongs to or has entered.
 pub(crate) fn shared() -> Option<Arc<Shared>> {
     with(|cx| cx.map(|cx| cx.shared.clone())).or_else(|| {

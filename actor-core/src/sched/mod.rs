@@ -59,6 +59,7 @@ mod yield_now;
 
 pub use blocking_pool::spawn_blocking;
 pub use clock::Instant;
+pub(crate) use context::current_p;
 pub use cpus::Pinning;
 pub(crate) use deadlock::lock_cycle_closed;
 pub use deadlock::{Deadlock, DeadlockPolicy, Party};

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
 
 use super::{Pool, Pooled};
 
 /// Classes are powers of two from `2^CLASS_MIN_LOG2` to `2^CLASS_MAX_LOG2` bytes.
 const CLASS_MIN_LOG2: u32 = 8;
 const CLASS_MAX_LOG2: u32 = 20;
+const CLASSES: usize = (CLASS_MAX_LOG2 - CLASS_MIN_LOG2 + 1) as usize;
 
 /// Recycles byte buffers by size class: for I/O and message payloads. Clones are the same pool.
 ///
 /// What Go programs build from a `sync.Pool` per size. Classes are the powers of two from 256 bytes
-/// to 1 MiB; a larger buffer is made and freed as any other. How many are kept is bounded as in
+/// to 1 MiB; a larger buffer is made and freed as any other. How many are kept, and how long, is as in
 /// [`Pool`].
 ///
 /// ```
@@ -25,25 +27,26 @@ const CLASS_MAX_LOG2: u32 = 20;
 /// ```
 #[derive(Clone)]
 pub struct BufPool {
-    classes: std::sync::Arc<[Pool<Vec<u8>>]>,
+    /// Made when they are first needed.
+    classes: std::sync::Arc<[OnceLock<Pool<Vec<u8>>>; CLASSES]>,
+}
+
+fn pool_of(size: usize) -> Pool<Vec<u8>> {
+    let make = move || Vec::with_capacity(size);
+    let reset = move |bytes: &mut Vec<u8>| {
+        bytes.clear();
+        if bytes.capacity() > 2 * size || bytes.capacity() < size {
+            *bytes = make(); // grown by its user, or taken: back to the class
+        }
+    };
+    Pool::with_reset(make, reset)
 }
 
 impl BufPool {
     /// A pool without buffers; they are made as they are needed.
     pub fn new() -> Self {
-        let class = |log2: u32| {
-            let size = 1_usize << log2;
-            let make = move || Vec::with_capacity(size);
-            let reset = move |bytes: &mut Vec<u8>| {
-                bytes.clear();
-                if bytes.capacity() > 2 * size || bytes.capacity() < size {
-                    *bytes = make(); // grown by its user, or taken: back to the class
-                }
-            };
-            Pool::with_reset(make, reset)
-        };
         Self {
-            classes: (CLASS_MIN_LOG2..=CLASS_MAX_LOG2).map(class).collect(),
+            classes: std::sync::Arc::new([const { OnceLock::new() }; CLASSES]),
         }
     }
 
@@ -53,15 +56,28 @@ impl BufPool {
         let class = capacity
             .checked_next_power_of_two()
             .map(|size| size.trailing_zeros().saturating_sub(CLASS_MIN_LOG2) as usize);
-        PooledBuf(match class.and_then(|class| self.classes.get(class)) {
-            Some(class) => Buf::Pooled(class.get()),
+        let class = class.and_then(|class| Some((class, self.classes.get(class)?)));
+        PooledBuf(match class {
+            Some((class, pool)) => {
+                let pool = pool.get_or_init(|| pool_of(1 << (CLASS_MIN_LOG2 as usize + class)));
+                Buf::Pooled(pool.get())
+            }
             None => Buf::Large(Vec::with_capacity(capacity)),
         })
     }
 
     /// How many buffers are kept for the next user. A moment's view.
     pub fn idle(&self) -> usize {
-        self.classes.iter().map(Pool::idle).sum()
+        self.made().map(Pool::idle).sum()
+    }
+
+    /// Ages every class by one round: see [`Pool::age`].
+    pub fn age(&self) {
+        self.made().for_each(Pool::age);
+    }
+
+    fn made(&self) -> impl Iterator<Item = &Pool<Vec<u8>>> {
+        self.classes.iter().filter_map(OnceLock::get)
     }
 }
 

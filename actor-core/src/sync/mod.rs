@@ -14,7 +14,7 @@
 //! | [`OnceFn`], [`OnceValue`] | `sync.OnceFunc`, `sync.OnceValue` | the function may be async |
 //! | [`SingleFlight`] | `x/sync/singleflight` | a cancelled leader is followed by the next |
 //! | [`Map`] | `sync.Map` | typed; values are cloned out, or looked at by a closure |
-//! | [`Pool`], [`BufPool`] | `sync.Pool` | a guard puts back; bounded; ages by itself |
+//! | [`Pool`], [`BufPool`] | `sync.Pool` | a guard puts back; bounded; ages in use |
 //!
 //! Waiting goroutines queue in intrusive lists (`chan::waiters`) under a one-byte lock: no object
 //! here allocates for a waiter. Uses `sched`, `chan` and the shim. Its unsafe code is in the locks,
