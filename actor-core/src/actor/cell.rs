@@ -29,7 +29,7 @@ use crate::{
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 /// The next identity of an actor.
-fn next_id() -> ActorId {
+pub(crate) fn next_id() -> ActorId {
     // ORDERING: Relaxed: only uniqueness counts.
     ActorId::new(LAST_ID.fetch_add(1, StaticOrdering::Relaxed) + 1)
 }
@@ -101,6 +101,21 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Asks the incarnation that lives, if one does, to make way for the next one: after the
+    /// message in work. What is queued waits for that one.
+    pub(crate) fn request_restart(&self) {
+        if self.life.look(|s| s.is_alive()) {
+            self.control.request(StopReason::Supervisor, true);
+            self.mailbox.wake_receiver();
+        }
+    }
+
+    /// Refuses messages until the next incarnation begins, and drops those that are queued.
+    pub(crate) fn clear_mailbox(&self) {
+        self.mailbox.close();
+        self.discard_queue();
+    }
+
     /// Makes ready for the next incarnation.
     pub(super) fn begin(&self) {
         self.control.clear();
@@ -132,6 +147,11 @@ impl<A: Actor> Cell<A> {
     #[cold]
     fn bury(&self) {
         self.mailbox.close();
+        self.discard_queue();
+        self.life.dead();
+    }
+
+    fn discard_queue(&self) {
         discard_with(NoReply::Stopped, || {
             for msg in self.mailbox.drain() {
                 dead_letters::count(self.name(), msg.name());
@@ -141,7 +161,6 @@ impl<A: Actor> Cell<A> {
                 }
             }
         });
-        self.life.dead();
     }
 }
 

@@ -52,6 +52,11 @@ pub enum ExitReason {
         /// The error's text.
         message: String,
     },
+    /// A supervisor or child was set up in a way that cannot work; nothing was started.
+    Misconfigured {
+        /// What is wrong, and what to do about it.
+        message: String,
+    },
     /// A supervisor could not start one of its children.
     ChildFailed {
         /// The child's id.
@@ -91,6 +96,7 @@ impl fmt::Display for ExitReason {
             Self::Failed { message } => write!(f, "failed: {message}"),
             Self::Panicked { message } => write!(f, "panicked: {message}"),
             Self::InitFailed { message } => write!(f, "init failed: {message}"),
+            Self::Misconfigured { message } => write!(f, "misconfigured: {message}"),
             Self::ChildFailed { child, reason } => {
                 write!(f, "child \"{child}\" could not start: {reason}")
             }

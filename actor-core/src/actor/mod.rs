@@ -53,6 +53,6 @@ pub use handle::{ActorId, ActorRef, Exit};
 pub use start::start;
 
 pub(crate) use caught::{Caught, caught};
-pub(crate) use cell::Cell;
+pub(crate) use cell::{Cell, next_id};
 pub(crate) use incarnation::{Link, spawn};
 pub(crate) use life::{Burial, Life, Phase};

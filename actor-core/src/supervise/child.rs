@@ -1,9 +1,22 @@
 //! An actor as a child: its handle exists before it is started and survives restarts.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-use super::{ChildSpec, Restart, actor_body::ActorBody};
+use super::{ChildSpec, OnStuck, Restart, actor_body::ActorBody};
 use crate::actor::{Actor, ActorRef, Cell};
+
+/// What a restart does about the messages that wait in the actor's mailbox. The one that crashed
+/// it is gone in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnRestart {
+    /// They wait for the next incarnation, and so do those that are sent meanwhile: Akka's rule.
+    #[default]
+    Keep,
+    /// They go back to their askers (`CallError::Stopped`) or count as dead letters, and until the
+    /// next incarnation begins further ones are refused: OTP's rule, where a new process has an
+    /// empty mailbox.
+    Clear,
+}
 
 /// An actor to be supervised.
 ///
@@ -34,6 +47,7 @@ use crate::actor::{Actor, ActorRef, Cell};
 pub struct Child<A: Actor> {
     spec: ChildSpec,
     cell: Arc<Cell<A>>,
+    body: Arc<ActorBody<A>>,
 }
 
 impl<A: Actor> Child<A> {
@@ -41,10 +55,11 @@ impl<A: Actor> Child<A> {
     pub fn new(id: impl Into<Arc<str>>, args: impl FnMut() -> A::Args + Send + 'static) -> Self {
         let id = id.into();
         let cell = Cell::new(&id, true);
-        let body = ActorBody::new(Arc::clone(&cell), Box::new(args));
+        let body = Arc::new(ActorBody::new(Arc::clone(&cell), Box::new(args)));
         Self {
-            spec: ChildSpec::new(id, Arc::new(body)),
+            spec: ChildSpec::new(id, Arc::clone(&body) as _),
             cell,
+            body,
         }
     }
 
@@ -73,6 +88,53 @@ impl<A: Actor> Child<A> {
     #[must_use]
     pub fn start_within(mut self, limit: Duration) -> Self {
         self.spec = self.spec.start_within(limit);
+        self
+    }
+
+    /// What a restart does about its mailbox; [`OnRestart::Keep`] unless set.
+    #[must_use]
+    pub fn on_restart(self, what: OnRestart) -> Self {
+        self.body.on_restart(what);
+        self
+    }
+
+    /// See [`ChildSpec::significant`].
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.spec = self.spec.significant();
+        self
+    }
+
+    /// See [`ChildSpec::backoff`].
+    #[must_use]
+    pub fn backoff(mut self, range: Range<Duration>) -> Self {
+        self.spec = self.spec.backoff(range);
+        self
+    }
+
+    /// See [`ChildSpec::circuit_breaker`].
+    #[must_use]
+    pub fn circuit_breaker(
+        mut self,
+        restarts_max: u32,
+        window: Duration,
+        cool_down: Duration,
+    ) -> Self {
+        self.spec = self.spec.circuit_breaker(restarts_max, window, cool_down);
+        self
+    }
+
+    /// See [`ChildSpec::on_stuck`].
+    #[must_use]
+    pub fn on_stuck(mut self, policy: OnStuck) -> Self {
+        self.spec = self.spec.on_stuck(policy);
+        self
+    }
+
+    /// See [`ChildSpec::stuck_after`].
+    #[must_use]
+    pub fn stuck_after(mut self, limit: Duration) -> Self {
+        self.spec = self.spec.stuck_after(limit);
         self
     }
 }

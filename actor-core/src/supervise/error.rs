@@ -20,6 +20,15 @@ pub enum ChildError {
     NotFound,
     /// It was started and could not.
     StartFailed(StartError),
+    /// `start_child`: the supervisor has as many children as its
+    /// [`max_children`](super::Supervisor::max_children) allows.
+    MaxChildren {
+        /// The limit.
+        max: usize,
+    },
+    /// A dynamic supervisor was asked for what it can't do: its children are named by their keys,
+    /// and are never kept when they are stopped.
+    Dynamic,
     /// The supervisor is stopped.
     SupervisorStopped,
 }
@@ -35,6 +44,15 @@ impl fmt::Display for ChildError {
             Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
             Self::NotFound => f.write_str("no child has this id"),
             Self::StartFailed(error) => error.fmt(f),
+            Self::MaxChildren { max } => write!(
+                f,
+                "the supervisor has {max} children, the most it may have; raise its \
+                 `max_children` or stop some"
+            ),
+            Self::Dynamic => f.write_str(
+                "children of a dynamic supervisor are named by their keys and are not kept when \
+                 they are stopped; use `terminate_child` with a key, or `start_child`",
+            ),
             Self::SupervisorStopped => f.write_str("the supervisor is stopped"),
         }
     }

@@ -1,29 +1,22 @@
-//! A plain goroutine under a supervisor: what it may return, how it is told to stop.
+//! A plain goroutine under a supervisor, and what it may return.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    future::{Future, poll_fn},
-    marker::PhantomData,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{convert::Infallible, fmt, future::Future, marker::PhantomData};
 
 use super::{
-    ChildKind,
+    ChildKind, StopSignal,
     run::ChildLink,
-    spec::{Begun, Body},
+    spec::{Begun, Body, Until},
 };
 use crate::{
     actor::{Caught, ExitReason, Link, caught},
-    sched::{AbortHandle, go, wait},
+    sched::{AbortHandle, go},
     shim::Mutex,
 };
 
-/// What a supervised goroutine may return: `()`, or a `Result<(), E>`, whose error is an end that
+/// What a supervised goroutine or thread may return: `()`, or a `Result<(), E>`, whose error is an end that
 /// is not orderly.
 #[diagnostic::on_unimplemented(
-    message = "a supervised goroutine cannot return `{Self}`",
+    message = "a supervised goroutine or thread cannot return `{Self}`",
     note = "return `()` or `Result<(), E>` where `E: Display`"
 )]
 pub trait Outcome: Send + 'static {
@@ -52,62 +45,6 @@ impl<T: Outcome, E: fmt::Display + Send + 'static> Outcome for Result<T, E> {
                 Err(panic) => panic.into(),
             },
         }
-    }
-}
-
-/// Tells a supervised goroutine that it is to stop.
-#[derive(Clone)]
-pub struct StopSignal(Arc<Mutex<Signal>>);
-
-#[derive(Default)]
-struct Signal {
-    requested: bool,
-    wakers: Vec<Waker>,
-}
-
-impl StopSignal {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Signal::default())))
-    }
-
-    /// True when the supervisor has asked.
-    #[must_use]
-    pub fn is_requested(&self) -> bool {
-        self.0.lock().requested
-    }
-
-    /// Waits until the supervisor asks. May be dropped and called again at any time.
-    pub async fn requested(&self) {
-        poll_fn(|cx| self.poll_requested(cx)).await;
-    }
-
-    /// [`requested`](StopSignal::requested) for futures written by hand.
-    pub fn poll_requested(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut signal = self.0.lock();
-        if signal.requested {
-            return Poll::Ready(());
-        }
-        // One entry per goroutine, however often it starts to wait anew.
-        if !signal.wakers.iter().any(|w| wait::same(w, cx.waker())) {
-            signal.wakers.push(wait::keep(cx.waker()));
-        }
-        Poll::Pending
-    }
-
-    fn request(&self) {
-        let mut signal = self.0.lock();
-        signal.requested = true;
-        let wakers = std::mem::take(&mut signal.wakers);
-        drop(signal);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl fmt::Debug for StopSignal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StopSignal")
-            .field("requested", &self.is_requested())
-            .finish()
     }
 }
 
@@ -180,7 +117,7 @@ where
         }
     }
 
-    fn ask_stop(&self) {
+    fn ask_stop(&self, _: Until) {
         if self.listens {
             let stop = self.running.lock().as_ref().map(|(_, stop)| stop.clone());
             if let Some(stop) = stop {

@@ -8,7 +8,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{ChildError, ChildSpec, Restart, run::Shared, table::Entry};
+use super::{
+    ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree, info::Listing,
+    run::Shared,
+};
 use crate::{
     actor::{ExitReason, Phase, Reply, StopReason},
     chan::reply,
@@ -36,95 +39,40 @@ pub(crate) enum Command {
     },
     StartChild {
         spec: ChildSpec,
-        reply: Reply<Result<(), ChildError>>,
+        reply: Reply<Result<ChildKey, ChildError>>,
     },
     RestartChild {
-        id: String,
+        child: ChildName,
         reply: Reply<Result<(), ChildError>>,
     },
     TerminateChild {
-        id: String,
+        child: ChildName,
         reply: Reply<Result<(), ChildError>>,
     },
     DeleteChild {
-        id: String,
+        child: ChildName,
         reply: Reply<Result<(), ChildError>>,
     },
     WhichChildren {
-        reply: Reply<Vec<ChildInfo>>,
+        reply: Reply<Listing>,
+    },
+    WhichChild {
+        child: ChildName,
+        reply: Reply<Result<ChildInfo, ChildError>>,
     },
     CountChildren {
         reply: Reply<ChildCounts>,
     },
 }
 
-/// What a child is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ChildKind {
-    /// An actor.
-    Actor,
-    /// A plain goroutine.
-    Goroutine,
-    /// A supervisor with children of its own.
-    Supervisor,
-}
-
-/// How a child is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ChildState {
-    /// It runs.
-    Running,
-    /// It doesn't, and waits for `restart_child` or `delete_child`.
-    Stopped,
-    /// Its restart failed and will be tried again.
-    Restarting,
-}
-
-/// One line of [`SupervisorRef::which_children`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChildInfo {
-    /// Its id.
-    pub id: String,
-    /// What it is made of.
-    pub kind: ChildKind,
-    /// How it is doing.
-    pub state: ChildState,
-    /// When it is restarted.
-    pub restart: Restart,
-}
-
-impl ChildInfo {
-    pub(super) fn of(entry: &Entry) -> Self {
-        Self {
-            id: entry.spec.id.to_string(),
-            kind: entry.spec.body.kind(),
-            state: entry.state,
-            restart: entry.spec.restart,
-        }
-    }
-}
-
-/// What [`SupervisorRef::count_children`] returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ChildCounts {
-    /// All children.
-    pub specs: usize,
-    /// Those that run.
-    pub active: usize,
-    /// Those that are supervisors, running or not.
-    pub supervisors: usize,
-    /// Those that are not, running or not.
-    pub workers: usize,
-}
-
 /// The address of a supervisor: cheap to clone, valid before its start and across restarts.
 /// Dropping it doesn't stop the supervisor.
 ///
-/// Requests are served in order, and not while a child is starting or stopping. So a child that
-/// awaits one in its own `init` or stop hook waits for itself, as in OTP. A request whose future
-/// is dropped after its first poll is still carried out.
+/// Requests are served in order, and not while a child is starting or stopping (questions are,
+/// while a child is stuck). So a child that awaits one in its own `init` or stop hook waits for
+/// itself, as in OTP. A request whose future is dropped after its first poll is still carried out.
+/// Each of them fails with [`SupervisorStopped`](ChildError::SupervisorStopped) when the
+/// supervisor is stopped for good.
 #[derive(Clone)]
 pub struct SupervisorRef {
     shared: Arc<Shared>,
@@ -191,13 +139,16 @@ impl SupervisorRef {
         }
     }
 
-    /// Starts one more child, the last in the order, and waits for its init.
+    /// Starts one more child, the last in the order, and waits for its init. The key names it for
+    /// good.
     ///
     /// # Errors
     /// [`AlreadyStarted`](ChildError::AlreadyStarted) or
     /// [`AlreadyPresent`](ChildError::AlreadyPresent) when the id is taken,
-    /// [`StartFailed`](ChildError::StartFailed) when it could not start: it is then forgotten.
-    pub async fn start_child<S: Into<ChildSpec>>(&self, spec: S) -> Result<(), ChildError> {
+    /// [`MaxChildren`](ChildError::MaxChildren),
+    /// [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
+    /// is then forgotten, and its siblings are untouched.
+    pub async fn start_child<S: Into<ChildSpec>>(&self, spec: S) -> Result<ChildKey, ChildError> {
         let spec = spec.into();
         self.ask(|reply| Command::StartChild { spec, reply })
             .await?
@@ -208,40 +159,36 @@ impl SupervisorRef {
     ///
     /// # Errors
     /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting),
-    /// [`NotFound`](ChildError::NotFound), or [`StartFailed`](ChildError::StartFailed): it stays
-    /// stopped.
-    pub async fn restart_child(&self, id: &str) -> Result<(), ChildError> {
-        self.ask(|reply| Command::RestartChild {
-            id: id.to_owned(),
-            reply,
-        })
-        .await?
+    /// [`NotFound`](ChildError::NotFound), [`Dynamic`](ChildError::Dynamic), or
+    /// [`StartFailed`](ChildError::StartFailed): it stays stopped.
+    pub async fn restart_child(&self, child: impl Into<ChildName>) -> Result<(), ChildError> {
+        let child = child.into();
+        self.ask(|reply| Command::RestartChild { child, reply })
+            .await?
     }
 
-    /// Stops a child within its deadline, or by force, and keeps its spec (a temporary child's
-    /// is forgotten). A restart that was about to be retried is called off.
+    /// Stops a child within its deadline, or by force, and keeps its spec (a temporary child's and
+    /// a dynamic supervisor's child's is forgotten). A restart that was to come is called off,
+    /// whether it was about to be retried or waited for a backoff or a circuit breaker.
     ///
     /// # Errors
-    /// [`NotFound`](ChildError::NotFound). A stopped child is fine.
-    pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
-        self.ask(|reply| Command::TerminateChild {
-            id: id.to_owned(),
-            reply,
-        })
-        .await?
+    /// [`NotFound`](ChildError::NotFound), [`Dynamic`](ChildError::Dynamic). A stopped child is
+    /// fine, and so is the key of one that is gone.
+    pub async fn terminate_child(&self, child: impl Into<ChildName>) -> Result<(), ChildError> {
+        let child = child.into();
+        self.ask(|reply| Command::TerminateChild { child, reply })
+            .await?
     }
 
     /// Forgets a stopped child.
     ///
     /// # Errors
-    /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting) or
-    /// [`NotFound`](ChildError::NotFound).
-    pub async fn delete_child(&self, id: &str) -> Result<(), ChildError> {
-        self.ask(|reply| Command::DeleteChild {
-            id: id.to_owned(),
-            reply,
-        })
-        .await?
+    /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting),
+    /// [`NotFound`](ChildError::NotFound) or [`Dynamic`](ChildError::Dynamic).
+    pub async fn delete_child(&self, child: impl Into<ChildName>) -> Result<(), ChildError> {
+        let child = child.into();
+        self.ask(|reply| Command::DeleteChild { child, reply })
+            .await?
     }
 
     /// Its children, in start order.
@@ -249,6 +196,50 @@ impl SupervisorRef {
     /// # Errors
     /// [`SupervisorStopped`](ChildError::SupervisorStopped).
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ChildError> {
+        let listing = self.listing().await?;
+        Ok(listing.children.into_iter().map(|(info, _)| info).collect())
+    }
+
+    /// One of its children.
+    ///
+    /// # Errors
+    /// [`NotFound`](ChildError::NotFound), and in a dynamic supervisor
+    /// [`Dynamic`](ChildError::Dynamic) for an id.
+    pub async fn which_child(&self, child: impl Into<ChildName>) -> Result<ChildInfo, ChildError> {
+        let child = child.into();
+        self.ask(|reply| Command::WhichChild { child, reply })
+            .await?
+    }
+
+    /// The supervisor and all below it, to be printed.
+    ///
+    /// Each supervisor in it answers for itself, so the picture is not of one moment. One that is
+    /// starting or stopping a child is waited for.
+    ///
+    /// # Errors
+    /// [`SupervisorStopped`](ChildError::SupervisorStopped).
+    ///
+    /// ```
+    /// use actor_core::supervise::{ChildSpec, Supervisor};
+    ///
+    /// # actor_core::Runtime::new().unwrap().run(async {
+    /// let web = Supervisor::one_for_all("web")
+    ///     .child(ChildSpec::go("listener", || std::future::pending::<()>()));
+    /// let app = Supervisor::one_for_one("app").child(web).start().await.unwrap();
+    /// let tree = app.tree().await.unwrap();
+    /// assert_eq!(
+    ///     tree.to_string(),
+    ///     "app: supervisor, one_for_one\n\
+    ///      └─ web: supervisor, one_for_all, running\n   \
+    ///         └─ listener: goroutine, running\n"
+    /// );
+    /// # });
+    /// ```
+    pub async fn tree(&self) -> Result<Tree, ChildError> {
+        Tree::of(self.clone()).await
+    }
+
+    pub(super) async fn listing(&self) -> Result<Listing, ChildError> {
         self.ask(|reply| Command::WhichChildren { reply }).await
     }
 

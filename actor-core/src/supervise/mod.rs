@@ -25,21 +25,38 @@
 #![deny(unsafe_code)]
 
 mod actor_body;
+mod backoff;
+mod breaker;
 mod child;
+mod config;
+mod delays;
+mod ending;
 mod engine;
 mod error;
 mod goroutine;
 mod handle;
+mod info;
 mod intensity;
 mod nested;
+mod partition;
+mod requests;
+mod restarts;
 mod run;
 mod spec;
+mod stop_signal;
 mod supervisor;
 mod table;
+mod thread;
+mod tree;
 
-pub use child::Child;
+pub use child::{Child, OnRestart};
+pub use config::{AutoShutdown, Strategy};
 pub use error::ChildError;
-pub use goroutine::{Outcome, StopSignal};
-pub use handle::{ChildCounts, ChildInfo, ChildKind, ChildState, SupervisorExit, SupervisorRef};
-pub use spec::{ChildSpec, Restart};
+pub use goroutine::Outcome;
+pub use handle::{SupervisorExit, SupervisorRef};
+pub use info::{ChildCounts, ChildInfo, ChildKey, ChildKind, ChildName, ChildState, Health};
+pub use partition::Partition;
+pub use spec::{ChildSpec, OnStuck, Restart};
+pub use stop_signal::StopSignal;
 pub use supervisor::Supervisor;
+pub use tree::Tree;

@@ -1,16 +1,18 @@
 //! The goroutine of a supervisor, alone or under another one.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     ChildKind,
+    actor_body::still_alive,
+    config::Config,
     engine::Engine,
     handle::Command,
     run::{ChildLink, Run, Shared},
-    spec::{Begun, Body, ChildSpec},
+    spec::{Begun, Body, ChildSpec, Until},
 };
 use crate::{
-    actor::{Caught, StopReason},
+    actor::{Caught, ExitReason, Link, StopReason},
     sched::go,
 };
 
@@ -18,8 +20,7 @@ use crate::{
 /// its own: when this is dropped, they are dead for good.
 pub(super) struct SupervisorBody {
     pub(super) children: Vec<ChildSpec>,
-    pub(super) restarts_max: u32,
-    pub(super) window: Duration,
+    pub(super) config: Config,
     /// Declared last: the children are released before the supervisor says it is dead.
     pub(super) address: Address,
 }
@@ -40,10 +41,9 @@ impl SupervisorBody {
         shared.life.begin();
         let run = Run::new(Arc::clone(shared), parent, keep);
         let children = self.children.iter().map(ChildSpec::share).collect();
-        let (restarts_max, window) = (self.restarts_max, self.window);
+        let config = self.config.clone();
         let goroutine = go(live(Seed {
-            restarts_max,
-            window,
+            config,
             children,
             run,
         }));
@@ -53,8 +53,7 @@ impl SupervisorBody {
 
 /// A goroutine that is dropped before it was first polled drops these in this order.
 struct Seed {
-    restarts_max: u32,
-    window: Duration,
+    config: Config,
     children: Vec<ChildSpec>,
     run: Arc<Run>,
 }
@@ -63,11 +62,10 @@ async fn live(seed: Seed) {
     // The run is declared first, and so dropped last: the engine's Drop has killed what runs.
     let Seed {
         run,
-        restarts_max,
-        window,
+        config,
         children,
     } = seed;
-    let mut engine = Engine::new(&run, restarts_max, window);
+    let mut engine = Engine::new(&run, config);
     let reason = match Caught::new(engine.live(children)).await {
         Ok(reason) => reason,
         Err(panic) => panic.into(),
@@ -76,12 +74,16 @@ async fn live(seed: Seed) {
 }
 
 impl Body for SupervisorBody {
-    fn start(&self, link: ChildLink) -> Begun {
+    fn start(&self, mut link: ChildLink) -> Begun {
+        if self.is_alive() {
+            link.ended(still_alive());
+            return Begun::Starting;
+        }
         self.spawn(Some(link), None);
         Begun::Starting
     }
 
-    fn ask_stop(&self) {
+    fn ask_stop(&self, _: Until) {
         let shared = &self.address.0;
         let incarnation = shared.life.look(|s| s.incarnation());
         shared.tell(Command::Stop {
@@ -103,5 +105,17 @@ impl Body for SupervisorBody {
 
     fn kind(&self) -> ChildKind {
         ChildKind::Supervisor
+    }
+
+    fn is_alive(&self) -> bool {
+        self.address.0.life.look(|s| s.is_alive())
+    }
+
+    fn check(&self) -> Result<(), ExitReason> {
+        self.config.check(&self.address.0.name, &self.children)
+    }
+
+    fn supervisor(&self) -> Option<&Arc<Shared>> {
+        Some(&self.address.0)
     }
 }

@@ -8,17 +8,18 @@
 //!   left to wait for them, and a parent never starts a second incarnation next to the remains of
 //!   the first.
 //! - `ChildLink` tells the engine about one start of one child. Dropped without a word (the
-//!   goroutine was dropped before its end) it says `Killed`.
+//!   goroutine was dropped before its end) it says `Killed`. What it holds of the run is in a
+//!   `Tie`, which the engine can cut: then nobody waits for that start's end any more.
 
 use std::sync::Arc;
 
 use super::{handle::Command, spec::Body};
 use crate::{
-    actor::{Burial, ExitReason, Life, Link, caught},
+    actor::{ActorId, Burial, ExitReason, Life, Link, caught, next_id},
     chan::{Capacity, Mailbox, NoReply, discard_with},
     shim::{
         Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     sync::WaitGroup,
 };
@@ -27,7 +28,9 @@ pub(crate) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) control: Mailbox<Command>,
     pub(super) life: Life,
+    pub(super) id: ActorId,
     serial: AtomicU32,
+    children: AtomicU64,
 }
 
 impl Shared {
@@ -36,7 +39,9 @@ impl Shared {
             name,
             control: Mailbox::new(Capacity::Unbounded),
             life: Life::new(true),
+            id: next_id(),
             serial: AtomicU32::new(0),
+            children: AtomicU64::new(0),
         })
     }
 
@@ -44,6 +49,12 @@ impl Shared {
     pub(super) fn next_serial(&self) -> u32 {
         // ORDERING: Relaxed: only uniqueness counts.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// The number of a child, larger than all before.
+    pub(super) fn next_child(&self) -> u64 {
+        // ORDERING: Relaxed: the one engine asks.
+        self.children.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// To the engine; lost when the supervisor is gone for good.
@@ -150,29 +161,46 @@ impl Drop for Run {
     }
 }
 
-pub(crate) struct ChildLink {
-    /// Taken when the end was told.
-    run: Option<Arc<Run>>,
+/// What one start of a child holds of its supervisor's run.
+pub(super) struct Tie {
+    /// Taken when the end was told, or is not waited for any more.
+    run: Mutex<Option<Arc<Run>>>,
     slot: u32,
     serial: u32,
 }
 
+impl Tie {
+    /// Nobody waits for this start's end any more, and nobody is told.
+    pub(super) fn cut(&self) {
+        let run = self.run.lock().take();
+        if let Some(run) = run {
+            run.joined.done();
+        }
+    }
+}
+
+pub(crate) struct ChildLink(Arc<Tie>);
+
 impl ChildLink {
     pub(super) fn new(run: &Arc<Run>, slot: u32, serial: u32) -> Self {
         run.joined.add(1);
-        Self {
-            run: Some(Arc::clone(run)),
+        Self(Arc::new(Tie {
+            run: Mutex::new(Some(Arc::clone(run))),
             slot,
             serial,
-        }
+        }))
     }
 
-    fn tell_end(&mut self, reason: ExitReason) {
-        if let Some(run) = self.run.take() {
-            let (slot, serial) = (self.slot, self.serial);
+    pub(super) fn tie(&self) -> Arc<Tie> {
+        Arc::clone(&self.0)
+    }
+
+    fn tell_end(&self, reason: ExitReason) {
+        let run = self.0.run.lock().take();
+        if let Some(run) = run {
             run.shared.tell(Command::Exited {
-                slot,
-                serial,
+                slot: self.0.slot,
+                serial: self.0.serial,
                 reason,
             });
             run.joined.done();
@@ -182,10 +210,11 @@ impl ChildLink {
 
 impl Link for ChildLink {
     fn started(&self) {
-        if let Some(run) = &self.run {
+        let run = self.0.run.lock().clone();
+        if let Some(run) = run {
             run.shared.tell(Command::Started {
-                slot: self.slot,
-                serial: self.serial,
+                slot: self.0.slot,
+                serial: self.0.serial,
             });
         }
     }
