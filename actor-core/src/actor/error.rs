@@ -71,6 +71,12 @@ pub enum CallError<E = Infallible> {
     Timeout,
     /// The handler dropped its reply slot without answering.
     NoReply,
+    /// The mailbox was full, and the overflow policy dropped or refused this message: see
+    /// [`Overflow`](super::Overflow).
+    Overloaded,
+    /// A newer message with the same key took this one's place in the mailbox: see
+    /// [`Overflow::Coalesce`](super::Overflow::Coalesce).
+    Replaced,
 }
 
 impl<E> CallError<E> {
@@ -96,6 +102,8 @@ impl<E> CallError<E> {
             Self::Panicked => CallError::Panicked,
             Self::Timeout => CallError::Timeout,
             Self::NoReply => CallError::NoReply,
+            Self::Overloaded => CallError::Overloaded,
+            Self::Replaced => CallError::Replaced,
         }
     }
 }
@@ -107,6 +115,8 @@ impl<E> From<NoReply> for CallError<E> {
             NoReply::Dropped => Self::NoReply,
             NoReply::Panicked => Self::Panicked,
             NoReply::Stopped => Self::Stopped,
+            NoReply::Overloaded => Self::Overloaded,
+            NoReply::Replaced => Self::Replaced,
         }
     }
 }
@@ -119,6 +129,8 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Panicked => f.write_str("the actor panicked on this message"),
             Self::Timeout => f.write_str("no reply from the actor in time"),
             Self::NoReply => f.write_str("the actor dropped this message's reply unanswered"),
+            Self::Overloaded => f.write_str("the actor's mailbox was full; the message was dropped"),
+            Self::Replaced => f.write_str("a newer message took this one's place in the mailbox"),
         }
     }
 }
