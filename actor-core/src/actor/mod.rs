@@ -59,6 +59,8 @@ pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use handle::{ActorId, ActorRef, Exit};
 pub use overflow::Overflow;
+#[doc(hidden)]
+pub use overflow::coalesce_key_of;
 pub use pressure::{HighWater, Pressure};
 pub use start::start;
 

@@ -14,6 +14,8 @@
 //! - What is dropped is dropped here, by the sender, after the mailbox's lock: its asker is told
 //!   why, it is counted, and a panic of its `Drop` stays here.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::{
     Actor, CallError, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError, caught,
     dead_letters,
@@ -60,6 +62,16 @@ impl Overflow {
     const fn displaces(self) -> bool {
         matches!(self, Self::DropOldest | Self::Coalesce)
     }
+}
+
+/// The key of a message of the method `method` for [`Message::coalesce_key`]. 64 bits of a hash: that
+/// two keys meet by accident is as likely as that memory errs.
+#[doc(hidden)]
+pub fn coalesce_key_of(method: &'static str, key: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    method.hash(&mut hasher);
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Why a message was not queued.
