@@ -174,7 +174,7 @@ fn a_tell_that_waits_for_room_gets_its_message_back_when_the_actor_ends() {
             .await
             .unwrap()
             .expect_err("nobody was there to take it");
-        assert_eq!(Probe::noted(&back.0), Some(42));
+        assert_eq!(Probe::noted(&back.into_inner()), Some(42));
     });
 }
 

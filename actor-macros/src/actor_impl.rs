@@ -12,6 +12,7 @@ use syn::spanned::Spanned;
 use crate::attrs;
 use crate::expand::{Names, answer_types, infallible};
 use crate::model::{Message, Model};
+use crate::queueing;
 use crate::signature::Params;
 use crate::types::Answer;
 
@@ -38,6 +39,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         type Msg = #msg;
         type Handle = #handle;
     };
+    let queueing = queueing::actor_items(model);
     let init = init(model);
     let arms = model.messages.iter().map(|message| arm(message, msg));
     let stopped = stopped(model);
@@ -50,6 +52,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             const NAME: &'static str = #name;
             const DEFERS_REPLIES: bool = false;
             #mailbox
+            #queueing
             #init
 
             async fn handle(
@@ -110,6 +113,9 @@ fn init(model: &Model) -> TokenStream {
 }
 
 fn arm(message: &Message, msg: &Ident) -> TokenStream {
+    if let Some(batch) = &message.queueing.batch {
+        return queueing::batch_arm(message, batch, msg);
+    }
     let Message {
         variant,
         ident,

@@ -6,7 +6,10 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
 
 /// The helper attributes, which only mean something inside `#[actor]`.
-const HELPERS: [&str; 3] = ["init", "stopped", "every"];
+const HELPERS: [&str; 4] = ["init", "stopped", "every", "high_water"];
+
+/// Those of them that say more about a message, whatever else the method is.
+const MODIFIERS: [&str; 3] = ["priority", "coalesce", "batch"];
 
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
@@ -18,11 +21,18 @@ pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
     method.attrs.iter().filter(|attr| is_helper(attr)).collect()
 }
 
+/// The attributes that say how a message is queued.
+pub(crate) fn modifiers(method: &ImplItemFn) -> impl Iterator<Item = &Attribute> {
+    method.attrs.iter().filter(|attr| is_modifier(attr))
+}
+
 /// The user's impl, as it is given back to the compiler.
 pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     for entry in &mut item.items {
         if let syn::ImplItem::Fn(method) = entry {
-            method.attrs.retain(|attr| !is_helper(attr));
+            method
+                .attrs
+                .retain(|attr| !is_helper(attr) && !is_modifier(attr));
         }
     }
     item
@@ -66,6 +76,10 @@ fn only(attrs: &[Attribute], names: &[&str]) -> Vec<Attribute> {
 /// Whether there is a doc comment.
 pub(crate) fn has_docs(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| attr.path().is_ident("doc"))
+}
+
+fn is_modifier(attr: &Attribute) -> bool {
+    MODIFIERS.iter().any(|name| attr.path().is_ident(name))
 }
 
 fn is_helper(attr: &Attribute) -> bool {

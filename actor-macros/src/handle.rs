@@ -8,6 +8,7 @@ use quote::quote;
 use crate::attrs;
 use crate::expand::{Names, answer_types};
 use crate::model::{Message, Model};
+use crate::queueing;
 
 /// The handle's type, its methods and its traits.
 pub(crate) fn handle(model: &Model, names: &Names) -> Vec<TokenStream> {
@@ -69,6 +70,7 @@ fn method(message: &Message, model: &Model, names: &Names) -> TokenStream {
     let args: Vec<_> = params.args.iter().map(|arg| &arg.ident).collect();
     let types = params.args.iter().map(|arg| &arg.ty);
     let (ok, err) = answer_types(answer);
+    let followers = queueing::empty_field(message);
     quote! {
         #(#attrs)*
         #fallback
@@ -81,6 +83,7 @@ fn method(message: &Message, model: &Model, names: &Names) -> TokenStream {
                 #msg::#variant {
                     #(#args,)*
                     __actor_reply: ::actor_core::actor::Reply::none(),
+                    #followers
                 },
                 |__actor_msg, __actor_slot| {
                     if let #msg::#variant { __actor_reply, .. } = __actor_msg {

@@ -6,7 +6,7 @@ use syn::{Attribute, ImplItemFn, ReturnType, Type};
 
 use crate::attrs;
 use crate::mistakes::Mistakes;
-use crate::model::{Init, Stopped, Tick, is_message};
+use crate::model::{HighWater, Init, Stopped, Tick, is_message};
 use crate::signature::{self, Receiver};
 use crate::types::{Answer, result_arguments, same};
 
@@ -104,6 +104,31 @@ pub(crate) fn tick(
         is_async: method.sig.asyncness.is_some(),
         params,
         period_ms: period_ms?,
+    })
+}
+
+/// Reads the `#[high_water]` function.
+pub(crate) fn high_water(
+    method: &ImplItemFn,
+    attr: &Attribute,
+    mistakes: &mut Mistakes,
+) -> Option<HighWater> {
+    plain_hook(attr, method, mistakes);
+    let is_right = method.sig.receiver().is_none()
+        && method.sig.asyncness.is_none()
+        && method.sig.generics.params.is_empty()
+        && method.sig.inputs.len() == 1;
+    if !is_right {
+        mistakes.at(
+            &method.sig.ident,
+            "`#[high_water]` is called by whoever fills the mailbox, away from the actor's state, \
+             and must not wait; write `fn crowded(change: &Pressure<'_>)`",
+        );
+        return None;
+    }
+    let silent = signature::check_silent(&method.sig, "#[high_water]", mistakes);
+    silent.then(|| HighWater {
+        ident: method.sig.ident.clone(),
     })
 }
 

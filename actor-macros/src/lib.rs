@@ -29,6 +29,7 @@ mod messages;
 mod mistakes;
 mod model;
 mod parse;
+mod queueing;
 mod select;
 mod signature;
 mod types;
@@ -49,6 +50,10 @@ use proc_macro::TokenStream;
 /// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
+/// | `#[high_water]` | `fn crowded(change: &Pressure)` | told when the mailbox reaches `high_water`, and when it has fallen to `low_water` |
+/// | `#[priority]` | a message | overtakes messages without it; at most 16 in a row while one of those waits |
+/// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
+/// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
 ///
 /// Each may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
 /// method is called at once, without a future of its own.
@@ -58,6 +63,10 @@ use proc_macro::TokenStream;
 /// `#[actor(mailbox = buffered(256), name = "bank", handle = BankRef, vis = pub(crate))]`
 ///
 /// - `mailbox`: `buffered(n)` (the default, with 64), `rendezvous` or `unbounded`.
+/// - `overflow`: what happens to a message when the mailbox is full: `wait` (the default), `fail`,
+///   `drop_newest`, `drop_oldest` or `coalesce`; see `actor_core::actor::Overflow`.
+/// - `high_water`, `low_water`: from how many queued messages on the mailbox counts as running full,
+///   and down to how many (by default half). Told to `#[high_water]`, or else to `tracing`.
 /// - `name`: the actor's name in reports; by default the type's name.
 /// - `handle`: the handle's name; by default the type's name and `Ref`.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`

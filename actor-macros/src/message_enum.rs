@@ -8,10 +8,12 @@ use syn::ext::IdentExt;
 use crate::attrs;
 use crate::expand::{Names, answer_types};
 use crate::model::{Message, Model};
+use crate::queueing;
 
 /// The enum, its `Message` and its `Debug`, which needs nothing of the arguments.
 pub(crate) fn message_enum(model: &Model, names: &Names) -> Vec<TokenStream> {
     let Names { msg, vis, .. } = names;
+    let queueing = queueing::message_items(model);
     let actor = &model.name;
     let docs = format!(
         "The messages of `{actor}`, one variant for each of its `pub` methods; made by `#[actor]`."
@@ -31,6 +33,7 @@ pub(crate) fn message_enum(model: &Model, names: &Names) -> Vec<TokenStream> {
             quote!(#[doc = #docs] #ident: #ty,)
         });
         let (ok, err) = answer_types(&message.answer);
+        let followers = queueing::field(message, names);
         quote! {
             #[doc = #docs]
             #(#cfgs)*
@@ -38,6 +41,7 @@ pub(crate) fn message_enum(model: &Model, names: &Names) -> Vec<TokenStream> {
                 #(#fields)*
                 #[doc(hidden)]
                 __actor_reply: ::actor_core::actor::Reply<::core::result::Result<#ok, #err>>,
+                #followers
             },
         }
     });
@@ -67,12 +71,15 @@ pub(crate) fn message_enum(model: &Model, names: &Names) -> Vec<TokenStream> {
         },
         quote! {
             #[automatically_derived]
+            #[allow(deprecated, unreachable_patterns)]
             impl ::actor_core::actor::Message for #msg {
                 fn name(&self) -> &'static str {
                     match *self {
                         #(#names_of)*
                     }
                 }
+
+                #queueing
             }
         },
         quote! {

@@ -1,11 +1,12 @@
 //! Which messages a block has: their names must be new as variants and free as handle methods.
 
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, ImplItemFn};
+use syn::{Attribute, Ident, ImplItemFn, Type};
 
 use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::Message;
+use crate::queueing::queueing;
 use crate::signature::{self, Receiver};
 use crate::types::Answer;
 
@@ -28,7 +29,13 @@ const HANDLE_METHODS: [&str; 14] = [
 ];
 
 /// Reads a `pub` method.
-pub(crate) fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Message> {
+pub(crate) fn message(
+    method: &ImplItemFn,
+    self_ty: &Type,
+    mistakes: &mut Mistakes,
+) -> Option<Message> {
+    let (queueing, seen) = queueing(method, self_ty, mistakes)?;
+    let method = seen.as_ref().unwrap_or(method);
     let params = signature::check(&method.sig, Receiver::Borrowed, "a message", mistakes);
     let answers = signature::check_reply(&method.sig, mistakes);
     let name = method.sig.ident.unraw().to_string();
@@ -50,6 +57,7 @@ pub(crate) fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Me
         is_async: method.sig.asyncness.is_some(),
         params: params?,
         answer: answers.then(|| Answer::of(&method.sig.output))?,
+        queueing,
     })
 }
 

@@ -11,10 +11,11 @@ use syn::visit_mut::VisitMut;
 use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 
 use crate::attrs;
-use crate::hooks::{init, once, stopped, tick};
+use crate::hooks::{high_water, init, once, stopped, tick};
 use crate::messages::{is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
+use crate::queueing::{self, Queueing, only_on_messages};
 use crate::signature::Params;
 use crate::types::{Answer, Obstacles, ReplaceSelf, peel};
 
@@ -32,6 +33,7 @@ pub(crate) struct Model {
     pub(crate) messages: Vec<Message>,
     pub(crate) stopped: Option<Stopped>,
     pub(crate) ticks: Vec<Tick>,
+    pub(crate) high_water: Option<HighWater>,
     /// Functions that the macro would add and the user has, which is a mistake.
     pub(crate) taken: Vec<Ident>,
 }
@@ -55,6 +57,7 @@ pub(crate) struct Message {
     pub(crate) is_async: bool,
     pub(crate) params: Params,
     pub(crate) answer: Answer,
+    pub(crate) queueing: Queueing,
 }
 
 /// The `#[stopped]` method.
@@ -70,6 +73,11 @@ pub(crate) struct Tick {
     pub(crate) is_async: bool,
     pub(crate) params: Params,
     pub(crate) period_ms: u64,
+}
+
+/// The `#[high_water]` function.
+pub(crate) struct HighWater {
+    pub(crate) ident: Ident,
 }
 
 /// Names of the functions that the macro adds to the actor's type.
@@ -91,10 +99,12 @@ pub(crate) fn model(
         messages: Vec::new(),
         stopped: None,
         ticks: Vec::new(),
+        high_water: None,
         taken: Vec::new(),
     };
     let mut init_seen: Option<Span> = None;
     let mut stopped_seen: Option<Span> = None;
+    let mut high_water_seen: Option<Span> = None;
     for entry in &item.items {
         let ImplItem::Fn(original) = entry else {
             continue;
@@ -116,8 +126,17 @@ pub(crate) fn model(
             model.taken.push(ident.clone());
             continue;
         }
+        if !is_message(method) {
+            only_on_messages(method, mistakes);
+        }
         match attrs::helpers(method).as_slice() {
             [] => {}
+            [attr] if attr.path().is_ident("high_water") => {
+                if once(attr, &mut high_water_seen, mistakes) {
+                    model.high_water = high_water(method, attr, mistakes);
+                }
+                continue;
+            }
             [attr] if attr.path().is_ident("init") => {
                 if once(attr, &mut init_seen, mistakes) {
                     model.init = init(method, attr, &model.self_ty, mistakes);
@@ -140,14 +159,15 @@ pub(crate) fn model(
             [_, second, ..] => {
                 mistakes.at(
                     second,
-                    "a method has one role: keep one of `#[init]`, `#[stopped]` and `#[every]`",
+                    "a method has one role: keep one of `#[init]`, `#[stopped]`, `#[every]` and \
+                     `#[high_water]`",
                 );
                 init_seen = init_seen.or(attrs::helper(method, "init").map(|attr| attr.span()));
                 continue;
             }
         }
         if is_message(method)
-            && let Some(message) = message(method, mistakes)
+            && let Some(message) = message(method, &model.self_ty, mistakes)
             && is_new(&message, &model.messages, mistakes)
         {
             model.messages.push(message);
@@ -163,6 +183,7 @@ pub(crate) fn model(
             ),
         );
     }
+    queueing::check(&model, mistakes);
     Some(model)
 }
 

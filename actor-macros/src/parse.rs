@@ -15,6 +15,10 @@ use crate::mistakes::Mistakes;
 #[derive(Default)]
 pub(crate) struct ActorOptions {
     pub(crate) mailbox: Option<Mailbox>,
+    /// One of `OVERFLOWS`.
+    pub(crate) overflow: Option<Ident>,
+    pub(crate) high_water: Option<Expr>,
+    pub(crate) low_water: Option<Expr>,
     pub(crate) name: Option<LitStr>,
     pub(crate) handle: Option<Ident>,
     pub(crate) vis: Option<Visibility>,
@@ -27,8 +31,11 @@ pub(crate) enum Mailbox {
     Buffered(Expr),
 }
 
+const OVERFLOWS: [&str; 5] = ["wait", "fail", "drop_newest", "drop_oldest", "coalesce"];
+
 const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous | unbounded`, \
-                             `name = \"..\"`, `handle = Name` and `vis = pub(crate)`";
+                             `overflow = wait | fail | drop_newest | drop_oldest | coalesce`, \
+                             `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name` and `vis = pub(crate)`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
@@ -36,6 +43,9 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
     for option in options_of(tokens, ACTOR_OPTIONS, mistakes) {
         match option.name.to_string().as_str() {
             "mailbox" => option.set(&mut options.mailbox, mailbox, mistakes),
+            "overflow" => option.set(&mut options.overflow, overflow, mistakes),
+            "high_water" => option.set(&mut options.high_water, mark, mistakes),
+            "low_water" => option.set(&mut options.low_water, Expr::parse, mistakes),
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
             "vis" => option.set(&mut options.vis, visibility, mistakes),
@@ -123,6 +133,33 @@ pub(crate) fn procs(tokens: TokenStream, attribute: &str, mistakes: &mut Mistake
         }
     }
     procs
+}
+
+/// Reads the one option `name` that an attribute's parentheses may have: `None` after a mistake.
+pub(crate) fn only_option(
+    attr: &syn::Attribute,
+    name: &str,
+    form: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Option<Expr>> {
+    let tokens = match &attr.meta {
+        syn::Meta::List(list) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    if tokens.is_empty() {
+        mistakes.at(attr, form);
+        return None;
+    }
+    let mut found = None;
+    for option in options_of(tokens, form, mistakes) {
+        if option.name == name {
+            option.set(&mut found, Expr::parse, mistakes);
+        } else {
+            let other = &option.name;
+            mistakes.at(other, format!("there is no option `{other}` here; {form}"));
+        }
+    }
+    found.map(Some)
 }
 
 /// `name = value`, with the value not yet parsed.
@@ -230,6 +267,29 @@ fn mailbox(input: ParseStream<'_>) -> syn::Result<Mailbox> {
     }
 }
 
+fn overflow(input: ParseStream<'_>) -> syn::Result<Ident> {
+    const FORM: &str = "an overflow policy is `wait`, `fail`, `drop_newest`, `drop_oldest` or \
+                        `coalesce`";
+    let error = |span: Span| syn::Error::new(span, FORM);
+    let policy: Ident = input.parse().map_err(|e: syn::Error| error(e.span()))?;
+    if OVERFLOWS.iter().any(|known| policy == known) {
+        Ok(policy)
+    } else {
+        Err(error(policy.span()))
+    }
+}
+
+fn mark(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let mark: Expr = input.parse()?;
+    if literal(&mark).is_some_and(|n| n.base10_digits() == "0") {
+        return Err(syn::Error::new(
+            mark.span(),
+            "an empty mailbox would be above this mark; give a number of at least 1",
+        ));
+    }
+    Ok(mark)
+}
+
 fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
     let error = |span: Span| {
         syn::Error::new(
@@ -283,7 +343,7 @@ fn at_least_one(input: ParseStream<'_>) -> syn::Result<Expr> {
     Ok(count)
 }
 
-fn literal(expr: &Expr) -> Option<&LitInt> {
+pub(crate) fn literal(expr: &Expr) -> Option<&LitInt> {
     match expr {
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),

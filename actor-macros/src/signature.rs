@@ -132,6 +132,22 @@ pub(crate) fn check_silent(sig: &Signature, role: &str, mistakes: &mut Mistakes)
     }
 }
 
+/// Whether a `#[batch]` method returns nothing.
+pub(crate) fn check_silent_batch(sig: &Signature, mistakes: &mut Mistakes) -> bool {
+    match &sig.output {
+        ReturnType::Default => true,
+        ReturnType::Type(_, ty) => {
+            mistakes.at(
+                ty,
+                "a `#[batch]` method answers each caller through its item, such as with \
+                 `item.answer(value)`; return nothing, and write what each is answered as the \
+                 second type of `Batch<T, R>`",
+            );
+            false
+        }
+    }
+}
+
 fn check_qualifiers(sig: &Signature, role: &str, mistakes: &mut Mistakes) -> bool {
     let before = "the actor's goroutine calls it like any other method; remove";
     let mut valid = true;

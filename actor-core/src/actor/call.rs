@@ -4,8 +4,8 @@
 //! moved into the mailbox, and the future is written by hand:
 //!
 //! ```text
-//!   First ──try_send ok──────────────► Waiting (for the reply)
-//!     └─────full──► Sending ──room───► Waiting
+//!   First ──posted───────────────────► Waiting (for the reply)
+//!     └─────full──► Sending ──room───► Waiting      what else "full" can mean: `overflow.rs`
 //! ```
 //! The first poll is short and inlined. Dropping an ask while `First` or `Sending` takes the
 //! message back (it is dropped); while `Waiting` the message stays sent and its reply is dropped.
@@ -20,7 +20,10 @@ use std::{
 };
 
 use super::entangled::Edge;
-use super::{Actor, ActorRef, CallError, Message, Reply, SendError, TrySendError};
+use super::{
+    Actor, ActorRef, CallError, Message, Overflow, Reply, SendError, TrySendError,
+    overflow::Refused,
+};
 use crate::{
     chan::{MailboxSend, NoReply, ReplyFuture, reply_to},
     sched::{self, Timeout, coop},
@@ -34,6 +37,7 @@ pub struct Call<'a, A: Actor, T, E = Infallible> {
     to: &'a ActorRef<A>,
     msg: A::Msg,
     attach: fn(&mut A::Msg, Reply<Result<T, E>>),
+    on_full: Overflow,
 }
 
 impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
@@ -46,32 +50,96 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         msg: A::Msg,
         attach: fn(&mut A::Msg, Reply<Result<T, E>>),
     ) -> Self {
-        Self { to, msg, attach }
+        Self {
+            to,
+            msg,
+            attach,
+            on_full: A::OVERFLOW,
+        }
     }
 
-    /// Sends without waiting for the handler: ready when the mailbox has room for the message.
+    /// Says what happens to this message if the mailbox is full, instead of what the actor's own
+    /// policy says. For an ask as well as for a tell.
+    ///
+    /// ```
+    /// use actor_core::prelude::*;
+    /// use actor_core::actor::Overflow;
+    ///
+    /// struct Screen;
+    ///
+    /// #[actor(mailbox = buffered(4))]
+    /// impl Screen {
+    ///     #[init]
+    ///     fn new() -> Self { Screen }
+    ///     pub fn draw(&mut self, frame: u64) { let _ = frame; }
+    /// }
+    ///
+    /// # actor_core::Runtime::new().unwrap().block_on(async {
+    /// let screen = Screen::start().await.unwrap();
+    /// // Never waits: a frame that nobody has looked at yet makes room.
+    /// for frame in 0..100 {
+    ///     screen.draw(frame).overflow(Overflow::DropOldest).tell().await.unwrap();
+    /// }
+    /// # });
+    /// ```
+    #[inline]
+    pub fn overflow(mut self, on_full: Overflow) -> Self {
+        self.on_full = on_full;
+        self
+    }
+
+    /// Sends without waiting for the handler: ready when the mailbox has the message, or has dealt
+    /// with it by its [overflow policy](Overflow), by default by waiting for room.
     /// What the handler returns is dropped. As Erlang's `cast`, with back-pressure.
     ///
     /// Dropping the future before it is ready takes the message back and drops it.
     ///
     /// # Errors
-    /// [`SendError`] with the message when the actor is stopped.
+    /// Gives the message back: `Closed` when the actor is stopped, `Full` when the mailbox is full
+    /// and the policy is [`Overflow::Fail`].
     #[inline]
     pub fn tell(self) -> Tell<'a, A> {
         Tell {
             state: TellState::First {
-                first: Some((self.to, self.msg)),
+                first: Some((self.to, self.msg, self.on_full)),
             },
         }
     }
 
-    /// Sends if there is room at once.
+    /// As [`tell`](Call::tell), from a thread that is not a goroutine, which it blocks while the
+    /// message waits for room.
+    ///
+    /// # Errors
+    /// As `tell`.
+    pub fn tell_blocking(self) -> Result<(), TrySendError<A::Msg>> {
+        sched::block_on_thread(self.tell())
+    }
+
+    /// Sends if there is room at once, whatever the actor's policy.
     ///
     /// # Errors
     /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
     #[inline]
     pub fn try_tell(self) -> Result<(), TrySendError<A::Msg>> {
-        self.to.cell().mailbox.try_send(self.msg)
+        match self.to.cell().post(self.msg, Overflow::Fail) {
+            Ok(()) | Err(Refused::Dropped) => Ok(()),
+            Err(Refused::Closed(msg)) => Err(TrySendError::Closed(msg)),
+            Err(Refused::Full(msg) | Refused::Wait(msg)) => Err(TrySendError::Full(msg)),
+        }
+    }
+
+    /// Sends if there is room at once; else the message is dropped, as a dead letter
+    /// ([`Overflow::DropNewest`]). Never waits. Returns whether it was queued.
+    ///
+    /// # Errors
+    /// [`SendError`] with the message when the actor is stopped.
+    #[inline]
+    pub fn tell_or_drop(self) -> Result<bool, SendError<A::Msg>> {
+        match self.to.cell().post(self.msg, Overflow::DropNewest) {
+            Ok(()) => Ok(true),
+            Err(Refused::Closed(msg)) => Err(SendError(msg)),
+            Err(Refused::Dropped | Refused::Full(_) | Refused::Wait(_)) => Ok(false),
+        }
     }
 
     /// Asks with a deadline for the whole of it, waiting for room included.
@@ -158,13 +226,13 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                     to,
                     mut msg,
                     attach,
+                    on_full,
                 } = call.take().expect("polled after it was ready");
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, reply) = reply_to(cx.waker());
                 attach(&mut msg, slot);
                 let edge = Edge::new(to.arc(), msg.name());
-                let mailbox = &to.cell().mailbox;
-                match mailbox.try_send(msg) {
+                match to.cell().post(msg, on_full) {
                     Ok(()) => {
                         if let Some(edge) = &edge {
                             edge.waits(cx);
@@ -172,10 +240,10 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                         state.set(AskState::Waiting { reply, edge });
                         Poll::Pending
                     }
-                    Err(TrySendError::Full(msg)) => {
+                    Err(Refused::Wait(msg)) => {
                         let mut reply = reply;
                         reply.stand_down();
-                        let send = mailbox.send(msg);
+                        let send = to.cell().send(msg);
                         state.as_mut().set(AskState::Sending {
                             send,
                             reply: Some(reply),
@@ -183,7 +251,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                         });
                         poll_sending(state, cx)
                     }
-                    Err(TrySendError::Closed(_)) => Poll::Ready(Err(CallError::Stopped)),
+                    Err(refused) => Poll::Ready(Err(refused.answer())),
                 }
             }
             AskStateProj::Waiting { reply, edge } => {
@@ -302,7 +370,7 @@ pin_project_lite::pin_project! {
     #[project = TellStateProj]
     enum TellState<'a, A: Actor> {
         First {
-            first: Option<(&'a ActorRef<A>, A::Msg)>,
+            first: Option<(&'a ActorRef<A>, A::Msg, Overflow)>,
         },
         Sending {
             #[pin]
@@ -313,7 +381,7 @@ pin_project_lite::pin_project! {
 }
 
 impl<A: Actor> Future for Tell<'_, A> {
-    type Output = Result<(), SendError<A::Msg>>;
+    type Output = Result<(), TrySendError<A::Msg>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -324,14 +392,16 @@ impl<A: Actor> Future for Tell<'_, A> {
                 if coop::poll_proceed(cx).is_pending() {
                     return Poll::Pending;
                 }
-                let (to, msg) = first.take().expect("polled after it was ready");
-                let mailbox = &to.cell().mailbox;
-                match mailbox.try_send(msg) {
-                    Ok(()) => return Poll::Ready(Ok(())),
-                    Err(TrySendError::Closed(msg)) => return Poll::Ready(Err(SendError(msg))),
-                    Err(TrySendError::Full(msg)) => {
+                let (to, msg, on_full) = first.take().expect("polled after it was ready");
+                match to.cell().post(msg, on_full) {
+                    Ok(()) | Err(Refused::Dropped) => return Poll::Ready(Ok(())),
+                    Err(Refused::Closed(msg)) => {
+                        return Poll::Ready(Err(TrySendError::Closed(msg)));
+                    }
+                    Err(Refused::Full(msg)) => return Poll::Ready(Err(TrySendError::Full(msg))),
+                    Err(Refused::Wait(msg)) => {
                         let edge = Edge::new(to.arc(), msg.name());
-                        let send = mailbox.send(msg);
+                        let send = to.cell().send(msg);
                         state.as_mut().set(TellState::Sending { send, edge });
                     }
                 }
@@ -352,7 +422,7 @@ impl<A: Actor> Future for Tell<'_, A> {
                         waits.waits(cx);
                     }
                 }
-                polled
+                polled.map_err(|SendError(msg)| TrySendError::Closed(msg))
             }
             TellStateProj::First { .. } => unreachable!("left above"),
         }

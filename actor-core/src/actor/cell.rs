@@ -18,11 +18,11 @@ use std::{
 };
 
 use super::{
-    Actor, ActorId, ExitReason, Life, Message, StopReason, caught, control::Control, dead_letters,
-    life::Burial,
+    Actor, ActorId, DeadLetterReason, ExitReason, Life, StopReason, control::Control, life::Burial,
+    overflow,
 };
 use crate::{
-    chan::{Mailbox, NoReply, discard_with},
+    chan::Mailbox,
     shim::atomic::{AtomicU32, Ordering},
 };
 
@@ -49,12 +49,13 @@ struct GivenName(Box<str>);
 impl<A: Actor> Cell<A> {
     /// A cell whose actor has not started. `owned`: a supervisor's spec will decide its fate.
     pub(crate) fn new(name: &str, owned: bool) -> Arc<Self> {
+        let id = next_id();
         Arc::new(Self {
-            mailbox: Mailbox::new(A::MAILBOX.capacity()),
+            mailbox: overflow::mailbox::<A>(name, id),
             control: Control::new(),
             handles: AtomicU32::new(0),
             life: Life::new(owned),
-            id: next_id(),
+            id,
             name: (name != A::NAME).then(|| Box::new(GivenName(name.into()))),
         })
     }
@@ -152,15 +153,9 @@ impl<A: Actor> Cell<A> {
     }
 
     fn discard_queue(&self) {
-        discard_with(NoReply::Stopped, || {
-            for msg in self.mailbox.drain() {
-                dead_letters::count(self.name(), msg.name());
-                // A message's Drop is user code.
-                if let Err(panic) = caught(|| drop(msg)) {
-                    tracing::error!(actor = self.name(), ?panic, "a message's Drop panicked");
-                }
-            }
-        });
+        for msg in self.mailbox.drain() {
+            self.dead_letter(msg, DeadLetterReason::Stopped);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::{ActorRef, Ctx, StopReason};
+use super::{ActorRef, Ctx, HighWater, Overflow, Pressure, StopReason};
 use crate::chan::Capacity;
 
 /// The type of an actor's messages: usually an enum with one variant per method.
@@ -13,6 +13,39 @@ pub trait Message: Send + 'static {
     /// The message's name for events and reports, such as `"deposit"`.
     fn name(&self) -> &'static str {
         std::any::type_name::<Self>()
+    }
+
+    /// Whether it goes into the priority lane: see [`Actor::PRIORITY`]. `#[priority]` writes it.
+    #[inline]
+    fn is_priority(&self) -> bool {
+        false
+    }
+
+    /// Its key, for [`Overflow::Coalesce`]: it takes the place of a queued message with the same
+    /// one. `#[coalesce(key = ..)]` writes it. Called by the sender, not under a lock.
+    ///
+    /// Messages of different kinds with the same key replace each other: let the kind be a part of
+    /// the key.
+    #[inline]
+    fn coalesce_key(&self) -> Option<u64> {
+        None
+    }
+
+    /// Which queued neighbours it is handled together with: those of the same number, which is that
+    /// of an entry of [`Actor::BATCHES`], counted from 1; 0 for none. `#[batch]` writes it.
+    #[inline]
+    fn batch(&self) -> u32 {
+        0
+    }
+
+    /// Takes those that followed it in the mailbox and are of the same [batch](Message::batch) into
+    /// it: they are handled together, as one message, and one panic is the end of all of them.
+    fn join(&mut self, followers: Vec<Self>)
+    where
+        Self: Sized,
+    {
+        let _ = followers;
+        unreachable!("a message that is of a batch has a `join`")
     }
 }
 
@@ -121,6 +154,21 @@ pub trait Actor: Sized + Send + 'static {
     const NAME: &'static str;
     /// The mailbox's capacity.
     const MAILBOX: MailboxKind = MailboxKind::Buffered(64);
+    /// What happens to a message when the mailbox is full, unless the call says otherwise. A policy
+    /// that makes no sense with the mailbox does not compile.
+    const OVERFLOW: Overflow = Overflow::Wait;
+    /// Whether messages that say [`is_priority`](Message::is_priority) overtake the others.
+    ///
+    /// They have a lane of their own, with the mailbox's capacity and overflow policy. Order is kept
+    /// within each lane, and not between them. A normal message that waits is handled after at most
+    /// 16 urgent ones, so that it can't starve (in Akka's control-aware mailbox it can). Stop and
+    /// kill are in neither lane and wait for no message.
+    const PRIORITY: bool = false;
+    /// From how many queued messages on [`pressure`](Actor::pressure) is told that the mailbox runs
+    /// full.
+    const HIGH_WATER: Option<HighWater> = None;
+    /// For each kind of message that is handled in batches ([`Message::batch`]), how many at most.
+    const BATCHES: &'static [usize] = &[];
 
     /// Whether a message may be answered after its handler has returned, because a
     /// [`Reply`](super::Reply) was kept.
@@ -141,6 +189,15 @@ pub trait Actor: Sized + Send + 'static {
 
     /// Handles one message. The next one is taken when this future is done.
     fn handle(&mut self, msg: Self::Msg, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send;
+
+    /// Told when the mailbox reaches its [high-water mark](Actor::HIGH_WATER), and when it has
+    /// fallen to the low one. `#[high_water]` writes it; by default it is a `tracing` event.
+    ///
+    /// It runs in the goroutine of whoever caused it, often a sender, and must not block; a panic is
+    /// reported and goes no further.
+    fn pressure(change: &Pressure<'_>) {
+        change.trace();
+    }
 
     /// Runs last when the actor was asked to stop (not after a panic or a kill).
     fn stopped(self, why: StopReason, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {

@@ -78,6 +78,12 @@ pub enum CallError<E = Infallible> {
         /// Who waits for whom, and with which message.
         cycle: Box<Deadlock>,
     },
+    /// The mailbox was full, and the overflow policy dropped or refused this message: see
+    /// [`Overflow`](super::Overflow).
+    Overloaded,
+    /// A newer message with the same key took this one's place in the mailbox: see
+    /// [`Overflow::Coalesce`](super::Overflow::Coalesce).
+    Replaced,
 }
 
 impl<E> CallError<E> {
@@ -104,6 +110,8 @@ impl<E> CallError<E> {
             Self::Timeout => CallError::Timeout,
             Self::NoReply => CallError::NoReply,
             Self::Deadlock { cycle } => CallError::Deadlock { cycle },
+            Self::Overloaded => CallError::Overloaded,
+            Self::Replaced => CallError::Replaced,
         }
     }
 }
@@ -115,6 +123,8 @@ impl<E> From<NoReply> for CallError<E> {
             NoReply::Dropped => Self::NoReply,
             NoReply::Panicked => Self::Panicked,
             NoReply::Stopped => Self::Stopped,
+            NoReply::Overloaded => Self::Overloaded,
+            NoReply::Replaced => Self::Replaced,
         }
     }
 }
@@ -128,6 +138,10 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Timeout => f.write_str("no reply from the actor in time"),
             Self::NoReply => f.write_str("the actor dropped this message's reply unanswered"),
             Self::Deadlock { cycle } => cycle.fmt(f),
+            Self::Overloaded => {
+                f.write_str("the actor's mailbox was full; the message was dropped")
+            }
+            Self::Replaced => f.write_str("a newer message took this one's place in the mailbox"),
         }
     }
 }

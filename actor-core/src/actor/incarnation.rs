@@ -26,7 +26,8 @@ use std::{
 };
 
 use super::{
-    Actor, Caught, Cell, Ctx, ExitReason, StopReason, caught, caught::Panic, ticker::Ticker,
+    Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught, caught::Panic,
+    ticker::Ticker,
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
@@ -193,7 +194,7 @@ fn serve<'a, A: Actor>(
             }
             .await;
             match next {
-                Next::Message => state.handle(present(msg), ctx).await,
+                Next::Message => state.handle(inbox.joined::<A>(present(msg)), ctx).await,
                 Next::Tick(index) => {
                     drop(msg);
                     state.tick(index, ctx).await;
@@ -212,6 +213,40 @@ fn present<M>(msg: Option<M>) -> M {
 struct Inbox<'a, M> {
     mailbox: MailboxReceiver<'a, M>,
     ticker: Option<Box<Ticker>>,
+}
+
+impl<M> Inbox<'_, M> {
+    /// The message, with those that follow it in the mailbox if it is of a batch.
+    #[inline]
+    fn joined<A: Actor<Msg = M>>(&mut self, first: M) -> M
+    where
+        M: Message,
+    {
+        if A::BATCHES.is_empty() {
+            return first;
+        }
+        self.with_followers(first, A::BATCHES)
+    }
+
+    fn with_followers(&mut self, mut first: M, sizes: &[usize]) -> M
+    where
+        M: Message,
+    {
+        let batch = first.batch();
+        let Some(&max) = sizes.get((batch as usize).wrapping_sub(1)) else {
+            return first;
+        };
+        let mut followers = Vec::new();
+        while followers.len() + 1 < max
+            && let Some(next) = self.mailbox.next_of(batch, M::batch)
+        {
+            followers.push(next);
+        }
+        if !followers.is_empty() {
+            first.join(followers);
+        }
+        first
+    }
 }
 
 /// What the actor does next.

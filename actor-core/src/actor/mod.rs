@@ -19,11 +19,12 @@
 //!   and `Mailbox::wake_receiver` wakes an actor that sleeps (`control`, `incarnation`).
 //! - "Ended" is told strictly after the state is dropped, whether by return, panic or kill
 //!   (`incarnation`).
-//! - An accepted message is handled once, or answered with an error and counted as a dead letter
-//!   when the actor is gone for good (`dead_letters`).
+//! - An accepted message is handled once, or answered with an error and counted as a dead letter:
+//!   when the actor is gone for good, or an overflow policy drops it (`overflow`, `dead_letters`).
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
+mod batch;
 mod call;
 mod caught;
 mod cell;
@@ -37,19 +38,31 @@ mod exit;
 mod handle;
 mod incarnation;
 mod life;
+mod overflow;
+mod pressure;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
+#[doc(hidden)]
+pub use batch::Followers;
+pub use batch::{Batch, BatchItem};
 pub use call::{Ask, AskTimeout, Call, Tell};
 pub use ctx::Ctx;
-pub use dead_letters::dead_letters;
+pub use dead_letters::{
+    DeadLetter, DeadLetterReason, DeadLetters, dead_letters, dead_letters_of,
+    subscribe_dead_letters,
+};
 pub use definition::{Actor, MailboxKind, Message, ReplyResult};
 pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use handle::{ActorId, ActorRef, Exit};
+pub use overflow::Overflow;
+#[doc(hidden)]
+pub use overflow::coalesce_key_of;
+pub use pressure::{HighWater, Pressure};
 pub use start::start;
 
 pub(crate) use caught::{Caught, caught};

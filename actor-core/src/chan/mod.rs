@@ -39,7 +39,9 @@ pub use channel::{Iter, Receiver, Recv, Send, SendFrom, Sender, buffered, rendez
 pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
 pub use iter::{IntoIter, TryIter};
-pub(crate) use mailbox::{Capacity, Mailbox, MailboxReceiver, MailboxSend};
+pub(crate) use mailbox::{
+    Capacity, Crossing, Displaced, Mailbox, MailboxReceiver, MailboxSend, Post, Water,
+};
 pub use reply::Reply;
 pub(crate) use reply::{NoReply, ReplyFuture, discard_with, reply, reply_to};
 #[doc(hidden)]

@@ -50,6 +50,10 @@ pub(crate) enum NoReply {
     Panicked = 1,
     /// The message was discarded because the actor stopped.
     Stopped = 2,
+    /// The message was discarded because the mailbox was full.
+    Overloaded = 3,
+    /// The message was discarded because a newer one took its place.
+    Replaced = 4,
 }
 
 thread_local! {
@@ -345,7 +349,9 @@ fn reason_of(state: u8) -> NoReply {
     match state - DROPPED {
         0 => NoReply::Dropped,
         1 => NoReply::Panicked,
-        _ => NoReply::Stopped,
+        2 => NoReply::Stopped,
+        3 => NoReply::Overloaded,
+        _ => NoReply::Replaced,
     }
 }
 

@@ -117,6 +117,12 @@ impl<M> Slots<M> {
         unsafe { self.slot(index).read() }
     }
 
+    /// Where the value of `index` lies.
+    #[inline]
+    pub(crate) fn place(self, index: u32) -> *const M {
+        self.slot(index)
+    }
+
     /// Moves the `len` values from index `from` on to the same indices of `to`.
     ///
     /// # Safety

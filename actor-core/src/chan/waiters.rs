@@ -63,7 +63,7 @@ struct Fields<T> {
 pub(crate) struct Waiter<T> {
     fields: UnsafeCell<Fields<T>>,
     state: AtomicU8,
-    /// Its number among the arms of its group.
+    /// Its number among the arms of its group; without a group, its owner's tag.
     arm: AtomicU32,
     _pinned: PhantomPinned,
 }
@@ -140,6 +140,19 @@ impl<T> Waiter<T> {
         // SAFETY: QUEUED: ours under the lock, as the caller promises. Else as in `take_value`.
         self.fields
             .with_mut(|fields| f(unsafe { &mut (*fields).value }))
+    }
+
+    /// Marks a waiter that no `select` will ever have, for its list's owner; 0 until then.
+    #[inline]
+    pub(crate) fn set_tag(&self, tag: u32) {
+        // ORDERING: Relaxed, set before it is queued; the lock orders it for everybody else.
+        self.arm.store(tag, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn tag(&self) -> u32 {
+        // ORDERING: Relaxed, as above.
+        self.arm.load(Ordering::Relaxed)
     }
 
     /// Returns a finished waiter to the start, so that it can wait again.
@@ -364,6 +377,16 @@ impl<T> WaitList<T> {
         } else {
             self.fields(first, |w| w.waker.take())
         }
+    }
+
+    /// The first waiter's tag; 0 if nobody waits.
+    pub(crate) fn first_tag(&self) -> u32 {
+        let first = self.first();
+        if first.is_null() {
+            return 0;
+        }
+        // SAFETY: as in `state`: it is linked, and we hold the lock.
+        unsafe { (*first).tag() }
     }
 
     /// Reads the first waiter's value.

@@ -13,6 +13,7 @@
 //! - `PARKED`: the receiver found nothing, stored its waker and sleeps. Who clears it must wake it.
 //! - `CLOSED`: nothing is accepted any more.
 //! - `KICKED`: `wake_receiver` found it awake; its next attempt to park fails.
+//! - `SPECIAL`: the messages are in `lanes.rs`'s queues, not in the ring. Never changes.
 //!
 //! Protocol:
 //! 1. send: lock; room ⇒ write the slot, unlock with `QUEUED` set and `PARKED` cleared, and if it
@@ -31,9 +32,10 @@
 //! - Waiting senders ⇒ no room. `PARKED` ⇒ nothing queued, no batch, no waiting sender.
 //! - A batch is at most a quarter of the capacity and at most `BATCH_MAX`; its messages count
 //!   against the capacity until it is used up, and stay here when the receiver goes (a restart).
-//! - `Mine` and `left` belong to the one [`MailboxReceiver`]; `receiving` makes sure it is one.
+//! - `mine`, `next` and `left` belong to the one [`MailboxReceiver`]; `receiving` makes sure it is one.
 //! - An idle mailbox owns no heap memory until its first message.
 
+mod lanes;
 mod receiver;
 mod sender;
 
@@ -41,6 +43,8 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::task::Waker;
 
+pub(crate) use lanes::{Crossing, Displaced, Post, Water};
+use lanes::{Lanes, Notice};
 pub(crate) use receiver::MailboxReceiver;
 pub(crate) use sender::MailboxSend;
 
@@ -55,6 +59,7 @@ const QUEUED: u8 = 2;
 const PARKED: u8 = 4;
 const CLOSED: u8 = 8;
 const KICKED: u8 = 16;
+const SPECIAL: u8 = 32;
 
 /// The most messages that the receiver takes under one lock.
 const BATCH_MAX: u32 = if cfg!(actor_loom) { 2 } else { 32 };
@@ -78,18 +83,14 @@ struct Shared<M> {
     /// Messages in the ring beyond the batch.
     queued: u32,
     senders: WaitList<M>,
+    /// `CAPACITY_MAX` for unbounded, 0 for rendezvous.
+    capacity: u32,
     /// Size of the receiver's batch: room that is not given back yet.
     batch: u8,
     /// The ring grew since the batch was taken: the batch lies in a block of its own.
     detached: bool,
-}
-
-/// What only the receiver touches: its batch. How many are left is an atomic, for `len`.
-struct Mine<M> {
-    slots: Slots<M>,
-    next: u32,
-    /// The batch as it was taken, 0 once its room was given back.
-    batch: u8,
+    /// Instead of all of the above but the capacity, in a `SPECIAL` mailbox.
+    lanes: Option<Box<Lanes<M>>>,
 }
 
 /// See the file's comment.
@@ -97,44 +98,54 @@ pub(crate) struct Mailbox<M> {
     word: WordLock,
     waking: AtomicBool,
     receiving: AtomicBool,
+    /// How many messages of the batch are left; an atomic for `len`.
     left: AtomicU8,
-    /// `CAPACITY_MAX` for unbounded, 0 for rendezvous.
-    capacity: u32,
+    /// The receiver's: the index of the first of them ..
+    next: UnsafeCell<u32>,
+    /// .. and the block that it lies in; none once the room of the batch was given back.
+    mine: UnsafeCell<Slots<M>>,
     shared: UnsafeCell<Shared<M>>,
-    mine: UnsafeCell<Mine<M>>,
     waker: UnsafeCell<Option<Waker>>,
 }
 
 // SAFETY: messages move between threads (`M: Send`), and nobody gets a reference to one inside.
-// `shared` is used under the lock, `mine` by the only receiver, `waker` as step 3 of the protocol says.
+// `shared` is used under the lock, `mine` and `next` by the only receiver, `waker` as step 3 of the protocol says.
 unsafe impl<M: Send> Send for Mailbox<M> {}
 // SAFETY: as above.
 unsafe impl<M: Send> Sync for Mailbox<M> {}
 
 impl<M> Mailbox<M> {
     pub(crate) fn new(capacity: Capacity) -> Self {
+        Self::made(capacity, 0, None)
+    }
+
+    /// A mailbox with an urgent lane, keys, exact dropping of the oldest, and perhaps a high-water
+    /// mark. It hands out one message at a time, under the lock.
+    pub(crate) fn special(capacity: Capacity, water: Option<Water>) -> Self {
+        Self::made(capacity, SPECIAL, Some(Lanes::new(water)))
+    }
+
+    fn made(capacity: Capacity, flags: u8, lanes: Option<Box<Lanes<M>>>) -> Self {
         Self {
-            word: WordLock::new(0),
+            word: WordLock::new(flags),
             waking: AtomicBool::new(false),
             receiving: AtomicBool::new(false),
             left: AtomicU8::new(0),
-            capacity: match capacity {
-                Capacity::Rendezvous => 0,
-                Capacity::Buffered(messages) => messages.min(CAPACITY_MAX as usize - 1) as u32,
-                Capacity::Unbounded => CAPACITY_MAX,
-            },
+            next: UnsafeCell::new(0),
+            mine: UnsafeCell::new(Slots::NONE),
             shared: UnsafeCell::new(Shared {
                 slots: Slots::NONE,
                 head: 0,
                 queued: 0,
                 senders: WaitList::new(),
+                capacity: match capacity {
+                    Capacity::Rendezvous => 0,
+                    Capacity::Buffered(messages) => messages.min(CAPACITY_MAX as usize - 1) as u32,
+                    Capacity::Unbounded => CAPACITY_MAX,
+                },
                 batch: 0,
                 detached: false,
-            }),
-            mine: UnsafeCell::new(Mine {
-                slots: Slots::NONE,
-                next: 0,
-                batch: 0,
+                lanes,
             }),
             waker: UnsafeCell::new(None),
         }
@@ -157,40 +168,126 @@ impl<M> Mailbox<M> {
         MailboxSend::new(self, message)
     }
 
+    /// As [`send`](Self::send), for a message that an [`offer`](Self::offer) with this `post` found
+    /// no room for. While it waits it neither replaces another one nor is replaced.
+    pub(crate) fn send_as(&self, message: M, post: Post) -> MailboxSend<'_, M> {
+        let send = MailboxSend::new(self, message);
+        if post != Post::default() {
+            let flags = self.word.lock();
+            if flags & SPECIAL != 0 {
+                // SAFETY: locked.
+                let ticket = unsafe { self.lanes(|lanes, _| lanes.ticket(post)) };
+                send.set_ticket(ticket);
+            }
+            self.word.unlock(flags);
+        }
+        send
+    }
+
     /// Sends a message if there is room now.
     #[inline]
     pub(crate) fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
+        let mut notice = Notice::default();
         let flags = self.word.lock();
         // SAFETY: locked just above.
-        match unsafe { self.push_locked(flags, message) } {
+        match unsafe { self.push_locked(flags, message, 0, &mut notice) } {
             Ok(flags_now) => {
                 // SAFETY: still locked; `flags_now` came from `push_locked`.
                 unsafe { self.unlock_and_wake(flags, flags_now) };
                 Ok(())
             }
-            Err(message) => {
-                self.word.unlock(flags);
-                Err(if flags & CLOSED != 0 {
-                    TrySendError::Closed(message)
-                } else {
-                    TrySendError::Full(message)
-                })
-            }
+            Err(message) => Err(self.unlock_and_refuse(flags, message)),
         }
     }
 
-    /// Puts a message into the ring; the flags to unlock with, or the message if it may not enter.
+    /// Sends a message as `post` says. Where there is no room, the oldest queued one leaves for it if
+    /// `drop_oldest`: of its lane, and without lanes the oldest beyond those that the receiver has
+    /// in hand. Returns who had to leave.
+    pub(crate) fn offer(
+        &self,
+        message: M,
+        post: Post,
+        drop_oldest: bool,
+    ) -> Result<Option<Displaced<M>>, TrySendError<M>> {
+        let mut notice = Notice::default();
+        let flags = self.word.lock();
+        let pushed = if flags & CLOSED != 0 {
+            Err(message)
+        } else if flags & SPECIAL != 0 {
+            let push = |lanes: &mut Lanes<M>, capacity: u32| {
+                let has_room = has_room(capacity, flags);
+                lanes.push(post, message, has_room, drop_oldest, &mut notice)
+            };
+            // SAFETY: locked.
+            unsafe { self.lanes(push) }
+        } else {
+            // SAFETY: locked, and not SPECIAL.
+            unsafe {
+                self.shared(|shared| {
+                    let mut displaced = None;
+                    if !has_room(shared.capacity, flags)(shared.used() as usize) {
+                        if !drop_oldest || shared.queued == 0 {
+                            return Err(message);
+                        }
+                        displaced = Some(Displaced::Oldest(shared.pop()));
+                    }
+                    shared.push(message);
+                    Ok(displaced)
+                })
+            }
+        };
+        match pushed {
+            Ok(displaced) => {
+                // SAFETY: still locked, with `flags`.
+                unsafe { self.unlock_and_wake(flags, (flags | QUEUED) & !PARKED) };
+                Ok(displaced)
+            }
+            Err(message) => Err(self.unlock_and_refuse(flags, message)),
+        }
+    }
+
+    fn unlock_and_refuse(&self, flags: u8, message: M) -> TrySendError<M> {
+        self.word.unlock(flags);
+        if flags & CLOSED != 0 {
+            TrySendError::Closed(message)
+        } else {
+            TrySendError::Full(message)
+        }
+    }
+
+    /// Runs `f` on the lanes, with the capacity.
+    ///
+    /// # Safety
+    /// The caller holds the lock, which had `SPECIAL`.
+    unsafe fn lanes<R>(&self, f: impl FnOnce(&mut Lanes<M>, u32) -> R) -> R {
+        let with = |shared: &mut Shared<M>| {
+            let lanes = shared.lanes.as_mut().expect("a SPECIAL mailbox has lanes");
+            f(lanes, shared.capacity)
+        };
+        // SAFETY: the caller holds the lock.
+        unsafe { self.shared(with) }
+    }
+
+    /// Puts a message in; the flags to unlock with, or the message if it may not enter.
     ///
     /// # Safety
     /// The caller holds the lock, which had `flags`.
     #[inline]
-    unsafe fn push_locked(&self, flags: u8, message: M) -> Result<u8, M> {
+    unsafe fn push_locked(
+        &self,
+        flags: u8,
+        message: M,
+        ticket: u32,
+        notice: &mut Notice,
+    ) -> Result<u8, M> {
+        if flags & SPECIAL != 0 {
+            // SAFETY: the caller holds the lock.
+            return unsafe { self.push_special(flags, message, ticket, notice) };
+        }
         // SAFETY: the caller holds the lock.
         let pushed = unsafe {
             self.shared(|shared| {
-                let used = shared.used();
-                // A parked receiver of a rendezvous mailbox is waiting for exactly this message.
-                let room = used < self.capacity || (self.capacity == 0 && flags & PARKED != 0);
+                let room = has_room(shared.capacity, flags)(shared.used() as usize);
                 if flags & CLOSED != 0 || !room {
                     return Err(message);
                 }
@@ -199,6 +296,31 @@ impl<M> Mailbox<M> {
             })
         };
         pushed.map(|()| (flags | QUEUED) & !PARKED)
+    }
+
+    /// As `push_locked`, by the post of a ticket (0: none); it replaces nothing.
+    ///
+    /// # Safety
+    /// As there, and the flags have `SPECIAL`.
+    #[cold]
+    unsafe fn push_special(
+        &self,
+        flags: u8,
+        message: M,
+        ticket: u32,
+        notice: &mut Notice,
+    ) -> Result<u8, M> {
+        if flags & CLOSED != 0 {
+            return Err(message);
+        }
+        let push = |lanes: &mut Lanes<M>, capacity: u32| {
+            let post = lanes.post_of(ticket);
+            lanes.append(post, message, has_room(capacity, flags), false, notice)?;
+            lanes.forget(ticket);
+            Ok(())
+        };
+        // SAFETY: promised by the caller.
+        unsafe { self.lanes(push) }.map(|()| (flags | QUEUED) & !PARKED)
     }
 
     /// Unlocks with `now`, and wakes the receiver if that clears `PARKED`.
@@ -269,7 +391,13 @@ impl<M> Mailbox<M> {
                 {
                     wakers.push(waker);
                 }
-                shared.queued > 0
+                match &mut shared.lanes {
+                    None => shared.queued > 0,
+                    Some(lanes) => {
+                        lanes.close(&mut wakers);
+                        lanes.len() > 0
+                    }
+                }
             })
         };
         let now = (flags | CLOSED) & !(PARKED | QUEUED);
@@ -294,15 +422,24 @@ impl<M> Mailbox<M> {
     pub(crate) fn len(&self) -> usize {
         let flags = self.word.lock();
         // SAFETY: locked.
-        let queued = unsafe { self.shared(|shared| shared.queued) };
+        let queued = unsafe {
+            self.shared(|shared| match &shared.lanes {
+                None => shared.queued as usize,
+                Some(lanes) => lanes.len(),
+            })
+        };
         // ORDERING: Relaxed, a moment's view of the receiver's progress.
         let left = self.left.load(Ordering::Relaxed);
         self.word.unlock(flags);
-        queued as usize + usize::from(left)
+        queued + usize::from(left)
     }
 
     pub(crate) fn capacity(&self) -> Capacity {
-        match self.capacity {
+        let flags = self.word.lock();
+        // SAFETY: locked.
+        let capacity = unsafe { self.shared(|shared| shared.capacity) };
+        self.word.unlock(flags);
+        match capacity {
             CAPACITY_MAX => Capacity::Unbounded,
             0 => Capacity::Rendezvous,
             messages => Capacity::Buffered(messages as usize),
@@ -327,6 +464,13 @@ impl<M> Mailbox<M> {
     }
 }
 
+/// Whether a queue of so many messages takes one more. A parked receiver of a rendezvous mailbox is
+/// waiting for exactly this message.
+#[inline(always)]
+fn has_room(capacity: u32, flags: u8) -> impl FnOnce(usize) -> bool {
+    move |used| used < capacity as usize || (capacity == 0 && flags & PARKED != 0)
+}
+
 impl<M> Shared<M> {
     #[inline]
     fn used(&self) -> u32 {
@@ -346,6 +490,15 @@ impl<M> Shared<M> {
                 .write(self.head.wrapping_add(self.queued), message)
         };
         self.queued += 1;
+    }
+
+    /// Takes the first queued message out; there is one.
+    fn pop(&mut self) -> M {
+        let first = self.head;
+        self.head = first.wrapping_add(1);
+        self.queued -= 1;
+        // SAFETY: it was the first queued message, and is counted out now.
+        unsafe { self.slots.read(first) }
     }
 
     /// A block of twice the size for the queued messages. If the receiver has a batch in the old one

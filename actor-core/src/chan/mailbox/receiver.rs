@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use super::super::ring::Slots;
 use super::super::waiters::{WaitState, WakeList};
 use super::super::word_lock::{Backoff, LOCKED};
-use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, Mine, PARKED, QUEUED, Shared};
+use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, Notice, PARKED, QUEUED, SPECIAL, Shared};
 use crate::sched::coop;
 use crate::sched::wait::{self, Wait, WaitKind};
 use crate::shim::atomic::Ordering;
@@ -28,11 +28,18 @@ impl<'a, M> MailboxReceiver<'a, M> {
         Self { mailbox }
     }
 
-    /// Runs `f` on the receiver's own part.
+    /// Runs `f` on the receiver's own part: the block of its batch and the index of the next message.
     #[inline(always)]
-    fn mine<R>(&mut self, f: impl FnOnce(&mut Mine<M>) -> R) -> R {
+    fn mine<R>(&mut self, f: impl FnOnce(&mut Slots<M>, &mut u32) -> R) -> R {
+        let Mailbox { mine, next, .. } = self.mailbox;
         // SAFETY: only the one receiver gets here, borrowed mutably; no `f` comes back here.
-        self.mailbox.mine.with_mut(|mine| f(unsafe { &mut *mine }))
+        mine.with_mut(|mine| next.with_mut(|next| f(unsafe { &mut *mine }, unsafe { &mut *next })))
+    }
+
+    /// Whether there is a batch whose room is not given back yet, used up or not.
+    #[inline]
+    fn has_batch(&mut self) -> bool {
+        self.mine(|block, _| block.capacity() > 0)
     }
 
     /// The next message; `None` once the mailbox is closed and empty.
@@ -55,11 +62,11 @@ impl<'a, M> MailboxReceiver<'a, M> {
             return None;
         }
         self.mailbox.left.store(left - 1, Ordering::Relaxed);
-        Some(self.mine(|mine| {
-            let index = mine.next;
-            mine.next = index.wrapping_add(1);
+        Some(self.mine(|block, next| {
+            let index = *next;
+            *next = index.wrapping_add(1);
             // SAFETY: `left` slots from `next` on are full and the receiver's; now one fewer.
-            unsafe { mine.slots.read(index) }
+            unsafe { block.read(index) }
         }))
     }
 
@@ -73,11 +80,10 @@ impl<'a, M> MailboxReceiver<'a, M> {
         let word = &self.mailbox.word;
         loop {
             let seen = word.peek();
-            if seen & (QUEUED | CLOSED | KICKED | LOCKED) == 0 && self.mine(|mine| mine.batch == 0)
-            {
-                if seen == 0 {
+            if seen & (QUEUED | CLOSED | KICKED | LOCKED) == 0 && !self.has_batch() {
+                if seen & PARKED == 0 {
                     self.store_waker(cx.waker());
-                    if word.transition(0, PARKED) {
+                    if word.transition(seen, seen | PARKED) {
                         return self.parked(cx);
                     }
                     continue;
@@ -87,9 +93,10 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 }
             }
             let mut wakers = WakeList::new();
+            let mut notice = Notice::default();
             let flags = word.lock();
             // SAFETY: locked.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
+            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers, &mut notice) };
             if message.is_some() || flags & CLOSED != 0 {
                 word.unlock(now);
                 return Poll::Ready(message);
@@ -114,24 +121,29 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// # Safety
     /// The lock is held, it had `flags`, and nothing of the batch is left.
     #[inline]
-    unsafe fn refill_locked(&mut self, flags: u8, wakers: &mut WakeList) -> (Option<M>, u8) {
+    unsafe fn refill_locked(
+        &mut self,
+        flags: u8,
+        wakers: &mut WakeList,
+        notice: &mut Notice,
+    ) -> (Option<M>, u8) {
+        if flags & SPECIAL != 0 {
+            // SAFETY: as for this function.
+            return unsafe { self.take_special(flags, wakers, notice, None) };
+        }
         let mailbox = self.mailbox;
-        let batch_max = (mailbox.capacity / 4).clamp(1, BATCH_MAX);
-        self.mine(|mine| {
+        self.mine(|block, next| {
             let refill = |shared: &mut Shared<M>| {
-                shared.settle(mine);
+                shared.settle(block);
                 let message = if shared.queued > 0 {
-                    let taken = shared.queued.min(batch_max);
+                    let taken = shared.queued.min(shared.batch_max());
                     let first = shared.head;
                     shared.head = first.wrapping_add(taken);
                     shared.queued -= taken;
                     if taken > 1 {
                         shared.batch = (taken - 1) as u8;
-                        *mine = Mine {
-                            slots: shared.slots,
-                            next: first.wrapping_add(1),
-                            batch: shared.batch,
-                        };
+                        *block = shared.slots;
+                        *next = first.wrapping_add(1);
                         // ORDERING: Relaxed, see `take_from_batch`.
                         mailbox.left.store(shared.batch, Ordering::Relaxed);
                     }
@@ -143,14 +155,102 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 let message = if shared.senders.is_empty() {
                     message
                 } else {
-                    shared.admit(message, mailbox.capacity, wakers)
+                    shared.admit(message, wakers)
                 };
-                let more = shared.queued > 0 || !shared.senders.is_empty();
-                let kept = flags & (CLOSED | KICKED);
-                (message, if more { kept | QUEUED } else { kept })
+                (message, shared.flags(flags))
             };
             // SAFETY: the lock is held; `refill` doesn't come back.
             unsafe { mailbox.shared(refill) }
+        })
+    }
+
+    /// `refill_locked` of a SPECIAL mailbox; of `batch`, only a message of that batch.
+    ///
+    /// # Safety
+    /// The lock is held, and it had `flags`.
+    #[cold]
+    unsafe fn take_special(
+        &mut self,
+        flags: u8,
+        wakers: &mut WakeList,
+        notice: &mut Notice,
+        batch: Option<u32>,
+    ) -> (Option<M>, u8) {
+        // SAFETY: the lock is held.
+        unsafe {
+            self.mailbox.lanes(|lanes, capacity| {
+                let message = match batch {
+                    None => lanes.take(capacity, wakers, notice),
+                    Some(batch) => lanes.take_of(batch, capacity, wakers, notice),
+                };
+                let kept = flags & (CLOSED | KICKED | SPECIAL);
+                let more = lanes.has_more();
+                (message, if more { kept | QUEUED } else { kept })
+            })
+        }
+    }
+
+    /// The next message, if one is there now that may be handled together with those of `batch`, as
+    /// `batch_of` says of it. Never waits.
+    pub(crate) fn next_of(&mut self, batch: u32, batch_of: impl FnOnce(&M) -> u32) -> Option<M> {
+        // ORDERING: Relaxed, see `take_from_batch`.
+        if self.mailbox.left.load(Ordering::Relaxed) == 0 {
+            if self.mailbox.word.peek() & QUEUED == 0 {
+                return None;
+            }
+            let mut wakers = WakeList::new();
+            let mut notice = Notice::default();
+            let flags = self.mailbox.word.lock();
+            if flags & SPECIAL != 0 {
+                // SAFETY: locked.
+                let (message, now) =
+                    unsafe { self.take_special(flags, &mut wakers, &mut notice, Some(batch)) };
+                self.mailbox.word.unlock(now);
+                return message;
+            }
+            // SAFETY: locked, and nothing of the batch is left.
+            let now = unsafe { self.take_batch_locked(flags, &mut wakers) };
+            self.mailbox.word.unlock(now);
+            // ORDERING: as above.
+            if self.mailbox.left.load(Ordering::Relaxed) == 0 {
+                return None;
+            }
+        }
+        let place = self.mine(|block, next| block.place(*next));
+        // SAFETY: `left` slots from `next` on are full and the receiver's, and it is borrowed
+        // mutably: nobody moves the message while it is looked at.
+        let found = batch_of(unsafe { &*place });
+        if found == batch {
+            self.take_from_batch()
+        } else {
+            None
+        }
+    }
+
+    /// Takes the next batch without receiving the first of it. Returns the flags to unlock with.
+    ///
+    /// # Safety
+    /// As for `refill_locked`, and the flags don't have `SPECIAL`.
+    unsafe fn take_batch_locked(&mut self, flags: u8, wakers: &mut WakeList) -> u8 {
+        let mailbox = self.mailbox;
+        self.mine(|block, next| {
+            let take = |shared: &mut Shared<M>| {
+                shared.settle(block);
+                let taken = shared.queued.min(shared.batch_max());
+                if taken > 0 {
+                    *block = shared.slots;
+                    *next = shared.head;
+                    shared.head = shared.head.wrapping_add(taken);
+                    shared.queued -= taken;
+                    shared.batch = taken as u8;
+                    // ORDERING: Relaxed, see `take_from_batch`.
+                    mailbox.left.store(shared.batch, Ordering::Relaxed);
+                }
+                shared.let_in(wakers);
+                shared.flags(flags)
+            };
+            // SAFETY: the lock is held; `take` doesn't come back.
+            unsafe { mailbox.shared(take) }
         })
     }
 
@@ -195,14 +295,18 @@ impl<'a, M> MailboxReceiver<'a, M> {
         loop {
             messages.extend(std::iter::from_fn(|| self.take_from_batch()));
             let mut wakers = WakeList::new();
+            let mut notice = Notice::default();
             let flags = self.mailbox.word.lock();
             // SAFETY: locked, and the batch is used up.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
+            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers, &mut notice) };
             if message.is_none() {
                 // SAFETY: locked; nothing queued, no batch: the block is empty.
                 unsafe {
                     self.mailbox.shared(|shared| {
                         std::mem::replace(&mut shared.slots, Slots::NONE).free();
+                        if let Some(lanes) = &mut shared.lanes {
+                            lanes.shrink();
+                        }
                     });
                 }
             }
@@ -219,35 +323,50 @@ impl<M> Shared<M> {
     /// The room of a used-up batch is free again, and so is the block it lay in, if it was left
     /// alone there.
     #[inline]
-    fn settle(&mut self, mine: &mut Mine<M>) {
-        if mine.batch == 0 {
+    fn settle(&mut self, block: &mut Slots<M>) {
+        if self.batch == 0 {
             return;
         }
+        let block = std::mem::replace(block, Slots::NONE);
         if self.detached {
             // SAFETY: the queued messages moved out when the ring grew, the batch is used up.
-            unsafe { mine.slots.free() };
+            unsafe { block.free() };
             self.detached = false;
         }
-        *mine = Mine {
-            slots: Slots::NONE,
-            next: 0,
-            batch: 0,
-        };
         self.batch = 0;
+    }
+
+    /// How many messages the receiver may take at once.
+    #[inline]
+    fn batch_max(&self) -> u32 {
+        (self.capacity / 4).clamp(1, BATCH_MAX)
+    }
+
+    /// The flags to unlock with after a receive.
+    #[inline]
+    fn flags(&self, flags: u8) -> u8 {
+        let more = self.queued > 0 || !self.senders.is_empty();
+        let kept = flags & (CLOSED | KICKED);
+        if more { kept | QUEUED } else { kept }
     }
 
     /// Lets waiting senders in, in their order: the first one's message is received at once if the
     /// ring had none, the others' go into the ring.
     #[cold]
-    fn admit(&mut self, message: Option<M>, capacity: u32, wakers: &mut WakeList) -> Option<M> {
+    fn admit(&mut self, message: Option<M>, wakers: &mut WakeList) -> Option<M> {
         let message = message.or_else(|| self.admit_first(wakers));
-        while self.used() < capacity {
+        self.let_in(wakers);
+        message
+    }
+
+    /// Lets waiting senders into the ring, as far as there is room.
+    fn let_in(&mut self, wakers: &mut WakeList) {
+        while self.used() < self.capacity {
             let Some(message) = self.admit_first(wakers) else {
                 break;
             };
             self.push(message);
         }
-        message
     }
 
     /// Takes the first waiting sender's message; its future finds itself done.

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::super::SendError;
-use super::super::waiters::{WaitState, Waiter, pin_field};
-use super::{CLOSED, Mailbox, QUEUED};
+use super::super::waiters::{WaitList, WaitState, Waiter, pin_field};
+use super::{CLOSED, Mailbox, Notice, QUEUED, SPECIAL, Shared};
 use crate::sched::coop;
 use crate::sched::wait::{Wait, WaitKind};
 
@@ -23,6 +23,22 @@ impl<'a, M> MailboxSend<'a, M> {
     pub(super) fn new(mailbox: &'a Mailbox<M>, message: M) -> Self {
         let waiter = Waiter::new(Some(message));
         Self { mailbox, waiter }
+    }
+
+    /// Under which the mailbox keeps the message's post.
+    pub(super) fn set_ticket(&self, ticket: u32) {
+        self.waiter.set_tag(ticket);
+    }
+}
+
+impl<M> Shared<M> {
+    /// Where the sender with this ticket waits.
+    #[inline]
+    fn senders_of(&mut self, ticket: u32) -> &mut WaitList<M> {
+        match &mut self.lanes {
+            None => &mut self.senders,
+            Some(lanes) => lanes.senders(ticket),
+        }
     }
 }
 
@@ -46,9 +62,10 @@ impl<M> Future for MailboxSend<'_, M> {
             .as_mut()
             .take_value()
             .expect("a send was polled after it was done");
+        let mut notice = Notice::default();
         let flags = mailbox.word.lock();
         // SAFETY: locked just above.
-        match unsafe { mailbox.push_locked(flags, message) } {
+        match unsafe { mailbox.push_locked(flags, message, waiter.tag(), &mut notice) } {
             Ok(now) => {
                 // SAFETY: still locked.
                 unsafe { mailbox.unlock_and_wake(flags, now) };
@@ -78,12 +95,15 @@ impl<M> Mailbox<M> {
             return Poll::Ready(Err(SendError(message)));
         }
         waiter.as_mut().put_value(message);
+        let ticket = waiter.tag();
         // SAFETY: locked; the waiter is pinned in its future, whose drop cancels it.
         unsafe {
             self.shared(|shared| {
-                shared
-                    .senders
-                    .enqueue(waiter, cx.waker(), Wait::on(WaitKind::MailboxSend, self))
+                shared.senders_of(ticket).enqueue(
+                    waiter,
+                    cx.waker(),
+                    Wait::on(WaitKind::MailboxSend, self),
+                )
             })
         };
         self.word.unlock(flags | QUEUED);
@@ -103,7 +123,7 @@ impl<M> Mailbox<M> {
                 // SAFETY: locked, and only this mailbox's list can have the waiter.
                 unsafe {
                     self.shared(|shared| {
-                        shared.senders.renew(
+                        shared.senders_of(waiter.tag()).renew(
                             waiter.as_mut(),
                             cx.waker(),
                             Wait::on(WaitKind::MailboxSend, self),
@@ -137,24 +157,34 @@ impl<M> fmt::Debug for MailboxSend<'_, M> {
 impl<M> Drop for MailboxSend<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        if self.waiter.state() == WaitState::Queued {
+        if self.waiter.state() == WaitState::Queued || self.waiter.tag() != 0 {
             self.cancel();
         }
     }
 }
 
 impl<M> MailboxSend<'_, M> {
+    /// Leaves the queue, if it is in it, and forgets the ticket.
     #[cold]
     fn cancel(&mut self) {
-        // SAFETY: `self` is pinned, or it would not be QUEUED; it is not moved before it is freed.
+        // SAFETY: `self` is not moved before it is freed: it is pinned (it would not be QUEUED
+        // otherwise), or about to be dropped.
         let waiter = unsafe { pin_field(&mut self.waiter) };
+        let ticket = waiter.tag();
         let flags = self.mailbox.word.lock();
         let waker = if waiter.state() == WaitState::Queued {
             // SAFETY: locked, and QUEUED in this mailbox's list. A stale `QUEUED` flag does no harm.
-            unsafe { self.mailbox.shared(|shared| shared.senders.cancel(waiter)) }
+            unsafe {
+                self.mailbox
+                    .shared(|shared| shared.senders_of(ticket).cancel(waiter))
+            }
         } else {
             None
         };
+        if flags & SPECIAL != 0 {
+            // SAFETY: locked.
+            unsafe { self.mailbox.lanes(|lanes, _| lanes.forget(ticket)) };
+        }
         self.mailbox.word.unlock(flags);
         drop(waker);
     }
