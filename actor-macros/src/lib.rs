@@ -50,6 +50,12 @@ use proc_macro::TokenStream;
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
 ///
+/// A handler that answers later takes `reply: Reply<T>` anywhere among its arguments, or
+/// `Reply<Result<T, E>>` if it can fail, and returns nothing: the caller sees a method without that
+/// argument whose answer is what is sent there, from another handler, a goroutine or a thread. A reply
+/// that is dropped tells the caller `CallError::NoReply`. A `Reply` inside of another type is an
+/// argument like any other.
+///
 /// Each may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
 /// method is called at once, without a future of its own.
 ///
@@ -62,6 +68,9 @@ use proc_macro::TokenStream;
 /// - `handle`: the handle's name; by default the type's name and `Ref`.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
+///
+/// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does
+///   when its last handle is dropped.
 ///
 /// # What is generated
 ///

@@ -18,7 +18,7 @@ use std::{
 };
 
 use super::{
-    Actor, ActorId, ExitReason, Life, Message, StopReason, caught, control::Control, dead_letters,
+    Actor, ActorId, ExitReason, Life, Phase, StopReason, WhenUnreferenced, control::Control,
     life::Burial,
 };
 use crate::{
@@ -79,9 +79,36 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Counts a handle made from a weak one; false when the actor is dead, or on its way there
+    /// because the last handle is gone.
+    pub(super) fn handle_made_from_weak(&self) -> bool {
+        if self.life.look(|s| s.phase() == Phase::Dead) {
+            return false;
+        }
+        // ORDERING: Relaxed: a first guess.
+        let mut seen = self.handles.load(Ordering::Relaxed);
+        loop {
+            if seen == 0 && A::WHEN_UNREFERENCED == WhenUnreferenced::Stop && self.life.is_orphan()
+            {
+                return false;
+            }
+            // ORDERING: AcqRel pairs with `handle_dropped`: either that one sees our count, or we
+            // see that it was the last.
+            match self.handles.compare_exchange(
+                seen,
+                seen + 1,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     #[cold]
     fn handles_gone(&self) {
-        if self.life.is_orphan() {
+        if A::WHEN_UNREFERENCED == WhenUnreferenced::Stop && self.life.is_orphan() {
             self.control.request(StopReason::HandlesGone, false);
             self.mailbox.close();
         }
@@ -106,10 +133,14 @@ impl<A: Actor> Cell<A> {
         self.control.clear();
         self.mailbox.reopen();
         self.life.begin();
+        if self.has_kept_back() {
+            self.control.mark();
+        }
     }
 
     /// An incarnation has ended, its state is dropped.
     pub(super) fn ended(&self, reason: ExitReason) {
+        self.end_beside();
         if self.life.ended(reason) == Burial::Yours {
             self.bury();
         }
@@ -132,13 +163,10 @@ impl<A: Actor> Cell<A> {
     #[cold]
     fn bury(&self) {
         self.mailbox.close();
+        self.bury_beside();
         discard_with(NoReply::Stopped, || {
             for msg in self.mailbox.drain() {
-                dead_letters::count(self.name(), msg.name());
-                // A message's Drop is user code.
-                if let Err(panic) = caught(|| drop(msg)) {
-                    tracing::error!(actor = self.name(), ?panic, "a message's Drop panicked");
-                }
+                self.bury_one(msg);
             }
         });
         self.life.dead();

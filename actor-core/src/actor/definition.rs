@@ -44,6 +44,17 @@ impl MailboxKind {
     }
 }
 
+/// What an actor without a supervisor does when its last handle is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WhenUnreferenced {
+    /// It handles what is queued and stops: nobody can send it anything any more.
+    #[default]
+    Stop,
+    /// It stays: for one that lives by its ticks, its streams or its pipes. It ends by its own
+    /// [`Ctx::stop`], a panic, or with the runtime; weak handles can still be upgraded.
+    Keep,
+}
+
 /// The behaviour of an actor: how its state is made, how it handles a message, how it ends.
 ///
 /// All of it runs inside the actor's goroutine, one thing at a time, so `&mut self` needs no lock.
@@ -121,6 +132,10 @@ pub trait Actor: Sized + Send + 'static {
     const NAME: &'static str;
     /// The mailbox's capacity.
     const MAILBOX: MailboxKind = MailboxKind::Buffered(64);
+    /// What it does when its last handle is dropped; supervised, it does not care.
+    const WHEN_UNREFERENCED: WhenUnreferenced = WhenUnreferenced::Stop;
+    /// Whether a handler of it may keep its [`Reply`](super::Reply) and answer after it returned.
+    const DEFERS_REPLIES: bool = false;
 
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///

@@ -24,6 +24,7 @@
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
+mod beside;
 mod call;
 mod caught;
 mod cell;
@@ -33,23 +34,29 @@ mod dead_letters;
 mod definition;
 mod error;
 mod exit;
+mod forward;
 mod handle;
 mod incarnation;
 mod life;
+mod rare;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
+mod weak;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
+pub use beside::Attachment;
 pub use call::{Ask, AskTimeout, Call, Tell};
 pub use ctx::Ctx;
 pub use dead_letters::dead_letters;
-pub use definition::{Actor, MailboxKind, Message, ReplyResult};
+pub use definition::{Actor, MailboxKind, Message, ReplyResult, WhenUnreferenced};
 pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
+pub use forward::{Answers, Forward};
 pub use handle::{ActorId, ActorRef, Exit};
 pub use start::start;
+pub use weak::WeakRef;
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::Cell;
