@@ -40,6 +40,14 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         type Handle = #handle;
     };
     let queueing = queueing::actor_items(model);
+    let defers = model.messages.iter().any(|m| m.params.reply.is_some());
+    let unreferenced = model.options.when_unreferenced.map(|when| {
+        let variant = Ident::new(when, proc_macro2::Span::call_site());
+        quote! {
+            const WHEN_UNREFERENCED: ::actor_core::actor::WhenUnreferenced =
+                ::actor_core::actor::WhenUnreferenced::#variant;
+        }
+    });
     let init = init(model);
     let arms = model.messages.iter().map(|message| arm(message, msg));
     let stopped = stopped(model);
@@ -50,9 +58,10 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         impl ::actor_core::actor::Actor for #self_ty {
             #associated
             const NAME: &'static str = #name;
-            const DEFERS_REPLIES: bool = false;
+            const DEFERS_REPLIES: bool = #defers;
             #mailbox
             #queueing
+            #unreferenced
             #init
 
             async fn handle(
@@ -128,6 +137,12 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
     let bindings = bindings(params);
     let call = call(ident, Some(quote!(self)), params, *is_async);
     let reply = match &message.answer {
+        // A reply that cannot fail is the user's `Reply<T>`; the slot's is one of a `Result`.
+        Answer::Unit | Answer::Plain(_) if params.reply.is_some() => quote! {
+            let __actor_reply = __actor_reply.plain();
+            #call;
+        },
+        _ if params.reply.is_some() => quote!(#call;),
         Answer::Unit => quote! {
             #call;
             __actor_reply.send(::core::result::Result::Ok(()));
@@ -226,8 +241,13 @@ fn call_with(
     arg: impl Fn(usize) -> TokenStream,
 ) -> TokenStream {
     let mut args: Vec<TokenStream> = (0..params.args.len()).map(arg).collect();
-    if let Some(at) = params.ctx_at {
-        args.insert(at, quote!(__actor_ctx));
+    // In the order of their places, so that each insertion finds those before it there.
+    let ctx = params.ctx_at.map(|at| (at, quote!(__actor_ctx)));
+    let reply = params.reply.as_ref().map(|r| (r.at, quote!(__actor_reply)));
+    let mut added: Vec<_> = ctx.into_iter().chain(reply).collect();
+    added.sort_by_key(|(at, _)| *at);
+    for (at, arg) in added {
+        args.insert(at, arg);
     }
     let args = receiver.into_iter().chain(args);
     // At the method's name, so that a future that can't be sent is reported there.

@@ -154,6 +154,12 @@ fn forwards(model: &Model, names: &Names) -> TokenStream {
                 self.0.kill()
             }
 
+            /// A handle that doesn't keep an unsupervised actor alive.
+            #[must_use]
+            #vis fn downgrade(&self) -> ::actor_core::actor::WeakRef<#self_ty> {
+                self.0.downgrade()
+            }
+
             /// Waits until the actor has ended for good and says how.
             #[must_use = "futures do nothing unless awaited"]
             #vis fn wait(&self) -> #exit {

@@ -55,6 +55,12 @@ use proc_macro::TokenStream;
 /// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
 /// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
 ///
+/// A handler that answers later takes `reply: Reply<T>` anywhere among its arguments, or
+/// `Reply<Result<T, E>>` if it can fail, and returns nothing: the caller sees a method without that
+/// argument whose answer is what is sent there, from another handler, a goroutine or a thread. A reply
+/// that is dropped tells the caller `CallError::NoReply`. A `Reply` inside of another type is an
+/// argument like any other.
+///
 /// Each may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
 /// method is called at once, without a future of its own.
 ///
@@ -71,6 +77,9 @@ use proc_macro::TokenStream;
 /// - `handle`: the handle's name; by default the type's name and `Ref`.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
+///
+/// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does
+///   when its last handle is dropped.
 ///
 /// # What is generated
 ///

@@ -1,7 +1,7 @@
 //! Which messages a block has: their names must be new as variants and free as handle methods.
 
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, ImplItemFn, Type};
+use syn::{Attribute, Ident, ImplItemFn, ReturnType, Type};
 
 use crate::attrs;
 use crate::mistakes::Mistakes;
@@ -11,10 +11,11 @@ use crate::signature::{self, Receiver};
 use crate::types::Answer;
 
 /// Names that the handle has for itself. A message of the same name would hide it.
-const HANDLE_METHODS: [&str; 14] = [
+pub(crate) const HANDLE_METHODS: [&str; 15] = [
     "actor_ref",
     "as_ref",
     "clone",
+    "downgrade",
     "eq",
     "fmt",
     "hash",
@@ -49,6 +50,19 @@ pub(crate) fn message(
         );
         return None;
     }
+    let deferred = params.as_ref().and_then(|params| params.reply.as_ref());
+    if deferred.is_some() && !answers_nothing(&method.sig.output) {
+        mistakes.at(
+            &method.sig.output,
+            "this handler takes its `Reply`, so it answers with `reply.send(..)`, now or later; let \
+             it return nothing",
+        );
+        return None;
+    }
+    let answer = match deferred {
+        Some(reply) => Answer::of_type(&reply.answer),
+        None => Answer::of(&method.sig.output),
+    };
     Some(Message {
         ident: method.sig.ident.clone(),
         variant: Ident::new(&camel_case(&name), method.sig.ident.span()),
@@ -56,9 +70,13 @@ pub(crate) fn message(
         attrs: attrs::carried(&method.attrs),
         is_async: method.sig.asyncness.is_some(),
         params: params?,
-        answer: answers.then(|| Answer::of(&method.sig.output))?,
+        answer: answers.then_some(answer)?,
         queueing,
     })
+}
+
+fn answers_nothing(output: &ReturnType) -> bool {
+    matches!(Answer::of(output), Answer::Unit)
 }
 
 /// Whether no other message has this variant's name. Two of the same method name with a `cfg` each

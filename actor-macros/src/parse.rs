@@ -22,6 +22,8 @@ pub(crate) struct ActorOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) handle: Option<Ident>,
     pub(crate) vis: Option<Visibility>,
+    /// The variant of `WhenUnreferenced`.
+    pub(crate) when_unreferenced: Option<&'static str>,
 }
 
 /// The mailbox's kind, as written.
@@ -35,7 +37,8 @@ const OVERFLOWS: [&str; 5] = ["wait", "fail", "drop_newest", "drop_oldest", "coa
 
 const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous | unbounded`, \
                              `overflow = wait | fail | drop_newest | drop_oldest | coalesce`, \
-                             `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name` and `vis = pub(crate)`";
+                             `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
+                             `vis = pub(crate)` and `when_unreferenced = stop | keep`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
@@ -49,6 +52,9 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
             "vis" => option.set(&mut options.vis, visibility, mistakes),
+            "when_unreferenced" => {
+                option.set(&mut options.when_unreferenced, when_unreferenced, mistakes);
+            }
             other => mistakes.at(
                 &option.name,
                 format!("`#[actor]` has no option `{other}`; {ACTOR_OPTIONS}"),
@@ -320,6 +326,18 @@ fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
             "a visibility is `pub`, `pub(crate)` or the like; `pub(self)` is the private one",
         )),
         vis => Ok(vis),
+    }
+}
+
+fn when_unreferenced(input: ParseStream<'_>) -> syn::Result<&'static str> {
+    let word: Option<Ident> = input.parse().ok();
+    match word.as_ref().map(ToString::to_string).as_deref() {
+        Some("stop") => Ok("Stop"),
+        Some("keep") => Ok("Keep"),
+        _ => Err(syn::Error::new(
+            word.map_or_else(|| input.span(), |word| word.span()),
+            "an actor whose last handle is dropped can `stop` (the default) or `keep` running",
+        )),
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! A message is taken apart at the caller and put together in the actor's goroutine, so what it
 //! carries is owned, has one concrete type and a name. `&Ctx<Self>` is the exception: it does not
-//! travel, the actor's goroutine adds it.
+//! travel, the actor's goroutine adds it. So is `Reply<T>`, the slot of the message itself.
 
 use syn::Type;
 use syn::{FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature};
 
 use crate::attrs;
 use crate::mistakes::Mistakes;
-use crate::types::{Obstacles, is_ctx, peel};
+use crate::types::{Obstacles, is_ctx, peel, reply_of};
 
 /// What a method takes besides `self`.
 pub(crate) struct Params {
@@ -17,6 +17,16 @@ pub(crate) struct Params {
     pub(crate) args: Vec<Arg>,
     /// The place of `&Ctx<Self>` among all of them.
     pub(crate) ctx_at: Option<usize>,
+    /// The `Reply<T>` of a handler that answers later.
+    pub(crate) reply: Option<DeferredReply>,
+}
+
+/// An argument `reply: Reply<T>`: the caller does not give it.
+pub(crate) struct DeferredReply {
+    /// Its place among all arguments.
+    pub(crate) at: usize,
+    /// `T`.
+    pub(crate) answer: Type,
 }
 
 /// One argument that travels.
@@ -46,6 +56,7 @@ pub(crate) fn check(
     let mut params = Params {
         args: Vec::new(),
         ctx_at: None,
+        reply: None,
     };
     let mut valid = qualifiers && receiver && generics;
     let typed = sig.inputs.iter().filter_map(|input| match input {
@@ -58,6 +69,21 @@ pub(crate) fn check(
             if params.ctx_at.replace(place).is_some() {
                 mistakes.at(input, "one `&Ctx<Self>` is enough; remove this one");
                 valid = false;
+            }
+            continue;
+        }
+        if let Some(answer) = check_deferred(input, role, mistakes) {
+            match answer {
+                None => valid = false,
+                Some(_) if params.reply.is_some() => {
+                    mistakes.at(
+                        input,
+                        "a call has one reply, and there is one above; to carry the reply of \
+                         another call in this one, put it into a struct",
+                    );
+                    valid = false;
+                }
+                Some(answer) => params.reply = Some(DeferredReply { at: place, answer }),
             }
             continue;
         }
@@ -74,9 +100,13 @@ pub(crate) fn check_reply(sig: &Signature, mistakes: &mut Mistakes) -> bool {
     let ReturnType::Type(_, ty) = &sig.output else {
         return true;
     };
+    check_answer(ty, sig.asyncness.is_none(), mistakes)
+}
+
+fn check_answer(ty: &Type, is_sync: bool, mistakes: &mut Mistakes) -> bool {
     let found = Obstacles::of(ty);
     if let Some(opaque) = found.opaque {
-        let hint = if sig.asyncness.is_none() && mentions(&opaque, "Future") {
+        let hint = if is_sync && mentions(&opaque, "Future") {
             "write `async fn` and the future's output"
         } else {
             "write the concrete type, or `Box<dyn Trait + Send>`"
@@ -264,6 +294,27 @@ fn check_ctx(input: &PatType, mistakes: &mut Mistakes) -> Option<bool> {
         );
     }
     Some(right)
+}
+
+/// `None` if this is no `Reply`, else what it answers with, if it is written right.
+fn check_deferred(input: &PatType, role: &str, mistakes: &mut Mistakes) -> Option<Option<Type>> {
+    let answer = reply_of(&input.ty)?;
+    if role.starts_with('#') {
+        mistakes.at(
+            input,
+            format!("`{role}` has no caller to answer, so it takes no `Reply`; remove it"),
+        );
+        return Some(None);
+    }
+    let Some(answer) = answer else {
+        mistakes.at(
+            &input.ty,
+            "the reply does not say what it answers with; write `Reply<T>`, or \
+             `Reply<Result<T, E>>` if the handler can fail",
+        );
+        return Some(None);
+    };
+    Some(check_answer(&answer, false, mistakes).then_some(answer))
 }
 
 fn check_arg(input: &PatType, place: usize, role: &str, mistakes: &mut Mistakes) -> Option<Arg> {

@@ -24,9 +24,14 @@ pub(crate) enum Answer {
 impl Answer {
     /// Reads a return type in which `Self` was already replaced.
     pub(crate) fn of(output: &ReturnType) -> Answer {
-        let ReturnType::Type(_, ty) = output else {
-            return Answer::Unit;
-        };
+        match output {
+            ReturnType::Type(_, ty) => Answer::of_type(ty),
+            ReturnType::Default => Answer::Unit,
+        }
+    }
+
+    /// The same for a type that stands alone.
+    pub(crate) fn of_type(ty: &Type) -> Answer {
         match peel(ty) {
             Type::Tuple(tuple) if tuple.elems.is_empty() => Answer::Unit,
             ty => match result_arguments(ty) {
@@ -71,6 +76,21 @@ pub(crate) fn same(a: &Type, b: &Type) -> bool {
 pub(crate) fn is_ctx(ty: &Type) -> bool {
     matches!(peel(ty), Type::Path(TypePath { path, .. })
         if path.segments.last().is_some_and(|last| last.ident == "Ctx"))
+}
+
+/// Whether this is `Reply<T>`, by its last word, and what `T` is if it says so.
+pub(crate) fn reply_of(ty: &Type) -> Option<Option<Type>> {
+    let Type::Path(TypePath { path, .. }) = peel(ty) else {
+        return None;
+    };
+    let last = path.segments.last().filter(|last| last.ident == "Reply")?;
+    let PathArguments::AngleBracketed(args) = &last.arguments else {
+        return Some(None);
+    };
+    Some(args.args.iter().find_map(|arg| match arg {
+        GenericArgument::Type(ty) => Some(ty.clone()),
+        _ => None,
+    }))
 }
 
 /// A type without parentheses and the invisible groups that macros put around types.

@@ -88,6 +88,17 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self
     }
 
+    /// The same call, with the slot for its answer attached: sent by `tell`, it answers there.
+    pub(super) fn with_reply(mut self, reply: Reply<Result<T, E>>) -> Self {
+        (self.attach)(&mut self.msg, reply);
+        self
+    }
+
+    /// The message alone, which nobody waits for.
+    pub(super) fn into_msg(self) -> A::Msg {
+        self.msg
+    }
+
     /// Sends without waiting for the handler: ready when the mailbox has the message, or has dealt
     /// with it by its [overflow policy](Overflow), by default by waiting for room.
     /// What the handler returns is dropped. As Erlang's `cast`, with back-pressure.
@@ -159,6 +170,15 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     /// As an awaited ask.
     pub fn blocking(self) -> Result<T, CallError<E>> {
         sched::block_on_thread(self.into_future())
+    }
+
+    /// As [`blocking`](Call::blocking), with a deadline for the whole of it, waiting for room
+    /// included. It needs no runtime on its thread: the thread keeps the time itself.
+    ///
+    /// # Errors
+    /// As an awaited ask, and [`CallError::Timeout`] when the time is over.
+    pub fn blocking_timeout(self, within: Duration) -> Result<T, CallError<E>> {
+        sched::block_on_thread_within(within, self.into_future()).unwrap_or(Err(CallError::Timeout))
     }
 }
 

@@ -37,6 +37,11 @@ impl Panic {
         }
         Self { message }
     }
+
+    /// Goes on panicking, here. The panic was reported where it began.
+    pub(super) fn resume(self) -> ! {
+        std::panic::resume_unwind(Box::new(self.message))
+    }
 }
 
 impl fmt::Debug for Panic {

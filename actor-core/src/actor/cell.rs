@@ -18,8 +18,8 @@ use std::{
 };
 
 use super::{
-    Actor, ActorId, DeadLetterReason, ExitReason, Life, StopReason, control::Control, life::Burial,
-    overflow,
+    Actor, ActorId, DeadLetterReason, ExitReason, Life, Phase, StopReason, WhenUnreferenced,
+    control::Control, life::Burial, overflow,
 };
 use crate::{
     chan::Mailbox,
@@ -80,9 +80,34 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Counts a handle made from a weak one; false when the actor is dead, or on its way there
+    /// because the last handle is gone.
+    pub(super) fn handle_made_from_weak(&self) -> bool {
+        if self.life.look(|s| s.phase() == Phase::Dead) {
+            return false;
+        }
+        // ORDERING: Relaxed: a first guess.
+        let mut seen = self.handles.load(Ordering::Relaxed);
+        loop {
+            if seen == 0 && A::WHEN_UNREFERENCED == WhenUnreferenced::Stop && self.life.is_orphan()
+            {
+                return false;
+            }
+            // ORDERING: AcqRel pairs with `handle_dropped`: either that one sees our count, or we
+            // see that it was the last.
+            match self
+                .handles
+                .compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     #[cold]
     fn handles_gone(&self) {
-        if self.life.is_orphan() {
+        if A::WHEN_UNREFERENCED == WhenUnreferenced::Stop && self.life.is_orphan() {
             self.control.request(StopReason::HandlesGone, false);
             self.mailbox.close();
         }
@@ -122,10 +147,14 @@ impl<A: Actor> Cell<A> {
         self.control.clear();
         self.mailbox.reopen();
         self.life.begin();
+        if self.has_kept_back() {
+            self.control.mark();
+        }
     }
 
     /// An incarnation has ended, its state is dropped.
     pub(super) fn ended(&self, reason: ExitReason) {
+        self.end_beside();
         if self.life.ended(reason) == Burial::Yours {
             self.bury();
         }
@@ -148,6 +177,7 @@ impl<A: Actor> Cell<A> {
     #[cold]
     fn bury(&self) {
         self.mailbox.close();
+        self.bury_beside();
         self.discard_queue();
         self.life.dead();
     }

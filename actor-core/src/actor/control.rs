@@ -5,6 +5,8 @@
 //!   bit 1  REQUESTED   somebody called stop
 //!   bit 2  SUPERVISOR  the supervisor stops it
 //!   bit 3  GONE        the last handle of an unsupervised actor was dropped
+//!   bit 4  BESIDE      something came from beside the mailbox: see `rare`
+//!   bit 5  SKIP        the last message came from there: the mailbox is next
 //! ```
 //! Protocol: set bits here, then close the mailbox (which ends `serve` once it is empty), then,
 //! for NOW, `Mailbox::wake_receiver`. The loop looks at the word before it polls the mailbox and
@@ -18,6 +20,8 @@ const NOW: u32 = 1;
 const REQUESTED: u32 = 1 << 1;
 const SUPERVISOR: u32 = 1 << 2;
 const GONE: u32 = 1 << 3;
+const BESIDE: u32 = 1 << 4;
+const SKIP: u32 = 1 << 5;
 
 #[derive(Debug)]
 pub(crate) struct Control(AtomicU32);
@@ -43,6 +47,38 @@ impl Control {
     pub(crate) fn stop_now(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `request`.
         self.0.load(Ordering::Acquire) & NOW != 0
+    }
+
+    /// Is there anything to look at before the next message? The one load on a message's path.
+    #[inline]
+    pub(crate) fn is_marked(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `request` and `mark`.
+        self.0.load(Ordering::Acquire) & (NOW | BESIDE) != 0
+    }
+
+    /// Is there something beside, and is it its turn? If it is the mailbox's, it is not next time.
+    pub(super) fn beside_is_next(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `mark`.
+        let word = self.0.fetch_and(!SKIP, Ordering::Acquire);
+        word & (BESIDE | SKIP) == BESIDE
+    }
+
+    /// Something came from beside; wake the receiver after this.
+    pub(super) fn mark(&self) {
+        // ORDERING: Release pairs with the Acquire in `is_marked` and `unmark`.
+        self.0.fetch_or(BESIDE, Ordering::Release);
+    }
+
+    /// One message was taken from there, and there may be more.
+    pub(super) fn mark_and_skip(&self) {
+        // ORDERING: Relaxed: the actor's own note to itself.
+        self.0.fetch_or(BESIDE | SKIP, Ordering::Relaxed);
+    }
+
+    /// Before looking at what came.
+    pub(super) fn unmark(&self) {
+        // ORDERING: Acquire pairs with the Release in `mark`: what was brought is seen.
+        self.0.fetch_and(!BESIDE, Ordering::Acquire);
     }
 
     /// Why it stops. A supervisor's request outranks a user's: it decides about the exit reason.

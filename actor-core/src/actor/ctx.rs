@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Actor, ActorId, ActorRef, Cell, StopReason};
+use super::{Actor, ActorId, ActorRef, Cell, StopReason, WeakRef};
 
 /// The actor's view of itself, given to `init`, every handler that asks for it, and the stop hook.
 ///
@@ -26,10 +26,21 @@ impl<A: Actor> Ctx<A> {
         &self.cell
     }
 
+    pub(super) fn shared_cell(&self) -> Arc<Cell<A>> {
+        Arc::clone(&self.cell)
+    }
+
+    /// A weak handle to this actor: one that it may keep in its state and yet stop when nobody else
+    /// has a handle.
+    #[must_use]
+    pub fn weak(&self) -> WeakRef<A> {
+        WeakRef::new(Arc::clone(&self.cell))
+    }
+
     /// A handle to this actor, for others to call it.
     ///
     /// An actor that keeps its own handle in its state keeps itself alive: without a supervisor it
-    /// stops when the last handle is gone. An ask to itself never gets an answer.
+    /// stops when the last handle is gone (keep [`weak`](Ctx::weak) instead). An ask to itself never gets an answer.
     #[must_use]
     pub fn handle(&self) -> A::Handle {
         ActorRef::new(Arc::clone(&self.cell)).into()

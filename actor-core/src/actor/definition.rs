@@ -77,6 +77,17 @@ impl MailboxKind {
     }
 }
 
+/// What an actor without a supervisor does when its last handle is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WhenUnreferenced {
+    /// It handles what is queued and stops: nobody can send it anything any more.
+    #[default]
+    Stop,
+    /// It stays: for one that lives by its ticks, its streams or its pipes. It ends by its own
+    /// [`Ctx::stop`], a panic, or with the runtime; weak handles can still be upgraded.
+    Keep,
+}
+
 /// The behaviour of an actor: how its state is made, how it handles a message, how it ends.
 ///
 /// All of it runs inside the actor's goroutine, one thing at a time, so `&mut self` needs no lock.
@@ -177,6 +188,8 @@ pub trait Actor: Sized + Send + 'static {
     /// ([`CallError::Deadlock`](super::CallError::Deadlock)): while its handler waits, nothing it
     /// was asked can be answered. `#[actor]` sets it; by hand, set it to `false` if that is so.
     const DEFERS_REPLIES: bool = true;
+    /// What it does when its last handle is dropped; supervised, it does not care.
+    const WHEN_UNREFERENCED: WhenUnreferenced = WhenUnreferenced::Stop;
 
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Actor, Cell, ExitReason, Phase, StopReason};
+use super::{Actor, Cell, ExitReason, Phase, StopReason, WeakRef};
 
 /// The identity of an actor: unique in the process, kept across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +38,8 @@ impl fmt::Display for ActorId {
 /// restarts (as Akka's `ActorRef`; Erlang's pid is not).
 ///
 /// `#[actor]` wraps it in a type with a method per message. An actor without a supervisor stops
-/// when its last handle is dropped; a supervised one does not care.
+/// when its last handle is dropped, unless [`Actor::WHEN_UNREFERENCED`] says otherwise; a
+/// supervised one does not care. A [`WeakRef`] is no handle in this sense.
 pub struct ActorRef<A: Actor> {
     cell: Arc<Cell<A>>,
 }
@@ -47,6 +48,13 @@ impl<A: Actor> ActorRef<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>) -> Self {
         cell.handle_made();
         Self { cell }
+    }
+
+    /// Unless the last handle is gone and the actor stops because of that, or it is dead already.
+    pub(super) fn from_weak(cell: &Arc<Cell<A>>) -> Option<Self> {
+        cell.handle_made_from_weak().then(|| Self {
+            cell: Arc::clone(cell),
+        })
     }
 
     #[inline]
@@ -119,6 +127,12 @@ impl<A: Actor> ActorRef<A> {
         let exit = self.exit_of_this_incarnation();
         self.cell.life.kill();
         exit
+    }
+
+    /// A handle that doesn't keep an unsupervised actor alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakRef<A> {
+        WeakRef::new(Arc::clone(&self.cell))
     }
 
     /// Waits until the actor has ended for good and says how. Restarts in between don't end the

@@ -260,9 +260,10 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let control = &self.ctx.cell().control;
-        if control.stop_now() {
-            return Poll::Ready((Next::Stop, None));
+        if self.ctx.cell().control.is_marked()
+            && let Some(next) = marked(self.ctx)
+        {
+            return Poll::Ready(next);
         }
         let inbox = &mut *self.inbox;
         if let Some(ticker) = &mut inbox.ticker
@@ -272,11 +273,36 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
         }
         match inbox.mailbox.poll_recv(cx) {
             Poll::Ready(Some(msg)) => Poll::Ready((Next::Message, Some(msg))),
-            Poll::Ready(None) => Poll::Ready((Next::Stop, None)),
-            // The waker is registered now; a request made before that had nobody to wake.
-            Poll::Pending if self.ctx.cell().control.stop_now() => Poll::Ready((Next::Stop, None)),
+            Poll::Ready(None) => Poll::Ready(closed(self.ctx)),
+            // The waker is registered now; who set a mark before that had nobody to wake.
+            Poll::Pending if self.ctx.cell().control.is_marked() => {
+                marked(self.ctx).map_or(Poll::Pending, Poll::Ready)
+            }
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// What comes before the mailbox: a stop, or a message from beside whose turn it is.
+#[cold]
+fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
+    let cell = ctx.cell();
+    if cell.control.stop_now() {
+        return Some((Next::Stop, None));
+    }
+    if !cell.control.beside_is_next() {
+        return None;
+    }
+    let msg = cell.take_from_beside()?;
+    Some((Next::Message, Some(msg)))
+}
+
+/// The mailbox is closed and empty: what has come from beside is handled before the stop.
+#[cold]
+fn closed<A: Actor>(ctx: &Ctx<A>) -> (Next, Option<A::Msg>) {
+    match ctx.cell().take_last_from_beside() {
+        Some(msg) => (Next::Message, Some(msg)),
+        None => (Next::Stop, None),
     }
 }
 

@@ -15,7 +15,10 @@
 //! - Wakers are called after unlocking: waking may drop a task that owns a handle of this actor.
 //! - `kill` before the goroutine's handle is known is remembered, and done when it is.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    any::Any,
+    task::{Context, Poll, Waker},
+};
 
 use super::ExitReason;
 use crate::{
@@ -68,6 +71,8 @@ pub(crate) struct State {
 struct More {
     last_exit: Option<ExitReason>,
     wakers: Vec<(u32, Waker)>,
+    /// A `Rare<A>`: see `rare.rs`.
+    rare: Option<Box<dyn Any + Send>>,
 }
 
 impl State {
@@ -140,6 +145,22 @@ impl Life {
         f(&self.state.lock())
     }
 
+    /// Looks at the place of what few actors have, under the lock.
+    pub(super) fn with_rare<R>(&self, f: impl FnOnce(&mut Option<Box<dyn Any + Send>>) -> R) -> R {
+        let mut s = self.state.lock();
+        match &mut s.more {
+            Some(more) => f(&mut more.rare),
+            none => {
+                let mut rare = None;
+                let result = f(&mut rare);
+                if rare.is_some() {
+                    none.get_or_insert_default().rare = rare;
+                }
+                result
+            }
+        }
+    }
+
     /// A new incarnation is about to be spawned.
     pub(crate) fn begin(&self) {
         let mut s = self.state.lock();
@@ -168,7 +189,9 @@ impl Life {
         }
         let wakers = s.take_wakers();
         // Only the wait for the start made it, as a rule: an idle actor is to be small.
-        let more = s.more.take_if(|more| more.last_exit.is_none());
+        let more = s
+            .more
+            .take_if(|more| more.last_exit.is_none() && more.rare.is_none());
         drop(s);
         drop(more);
         wake_all(wakers);

@@ -25,6 +25,7 @@
 #![deny(unsafe_code)]
 
 mod batch;
+mod beside;
 mod call;
 mod caught;
 mod cell;
@@ -35,35 +36,41 @@ mod definition;
 mod entangled;
 mod error;
 mod exit;
+mod forward;
 mod handle;
 mod incarnation;
 mod life;
 mod overflow;
 mod pressure;
+mod rare;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
+mod weak;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
 #[doc(hidden)]
 pub use batch::Followers;
 pub use batch::{Batch, BatchItem};
+pub use beside::Attachment;
 pub use call::{Ask, AskTimeout, Call, Tell};
 pub use ctx::Ctx;
 pub use dead_letters::{
     DeadLetter, DeadLetterReason, DeadLetters, dead_letters, dead_letters_of,
     subscribe_dead_letters,
 };
-pub use definition::{Actor, MailboxKind, Message, ReplyResult};
+pub use definition::{Actor, MailboxKind, Message, ReplyResult, WhenUnreferenced};
 pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
+pub use forward::{Answers, Forward};
 pub use handle::{ActorId, ActorRef, Exit};
 pub use overflow::Overflow;
 #[doc(hidden)]
 pub use overflow::coalesce_key_of;
 pub use pressure::{HighWater, Pressure};
 pub use start::start;
+pub use weak::WeakRef;
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::{Cell, next_id};

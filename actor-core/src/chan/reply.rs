@@ -21,9 +21,12 @@
 
 use std::alloc::Layout;
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWakerVTable, Waker};
@@ -166,8 +169,25 @@ impl<R> SlotPtr<R> {
 
 /// The handler's side of an ask: send the answer, or drop it to answer nothing.
 ///
-/// Dropping it tells the asker at once that no reply will come (and whether that was a panic).
-pub struct Reply<R>(Option<SlotPtr<R>>);
+/// It may be kept and answered later, from another handler, goroutine or thread. Dropping it tells
+/// the asker at once that no reply will come (and whether that was a panic).
+///
+/// A handler written by hand has a `Reply<Result<T, E>>`, as an ask's answer always is one; one
+/// under `#[actor]` may take `Reply<T>` if it cannot fail.
+pub struct Reply<R> {
+    /// The slot's address; with `PLAIN` set the slot is one of `Result<R, Infallible>`.
+    slot: Option<NonNull<u8>>,
+    of: PhantomData<R>,
+}
+
+/// The lowest bit of a slot's address, which its alignment leaves free.
+const PLAIN: usize = 1;
+
+/// A reply's slot, by what it holds.
+enum Held<R> {
+    Same(SlotPtr<R>),
+    Plain(SlotPtr<Result<R, Infallible>>),
+}
 
 // SAFETY: it moves one value of `R` to the asker's thread, and shares nothing else.
 unsafe impl<R: Send> Send for Reply<R> {}
@@ -179,42 +199,140 @@ impl<R> Reply<R> {
     #[doc(hidden)]
     #[inline]
     pub fn none() -> Self {
-        Self(None)
+        Self {
+            slot: None,
+            of: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn of(slot: SlotPtr<R>) -> Self {
+        const { assert!(align_of::<Slot<R>>() > PLAIN) };
+        Self {
+            slot: Some(slot.0.cast()),
+            of: PhantomData,
+        }
+    }
+
+    /// The slot, as the tag says; this reply must not use it any more if it keeps it.
+    #[inline]
+    fn held(&self) -> Option<Held<R>> {
+        let slot = self.slot?;
+        Some(if slot.addr().get() & PLAIN == 0 {
+            Held::Same(SlotPtr(slot.cast()))
+        } else {
+            // An address that is aligned to more than the tag is not 0 without it.
+            let slot = slot.map_addr(|addr| {
+                NonZeroUsize::new(addr.get() & !PLAIN).expect("a slot's address is not 0")
+            });
+            Held::Plain(SlotPtr(slot.cast()))
+        })
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<Held<R>> {
+        let held = self.held();
+        self.slot = None;
+        held
     }
 
     /// Answers. The value is dropped if the asker is gone. Never waits.
     #[inline]
     pub fn send(mut self, value: R) {
-        let Some(slot) = self.0.take() else { return };
-        // SAFETY: until SENT is stored the value's place is the replier's, and empty.
-        slot.slot()
-            .value
-            .with_mut(|place| unsafe { (*place).write(value) });
-        if !slot.publish(SENT) {
-            // SAFETY: the asker is gone: the value is still ours, and then the slot is.
-            unsafe {
-                let value = slot.slot().value.with(|place| (*place).assume_init_read());
-                slot.free();
-                drop(value);
-            }
+        match self.take() {
+            None => {}
+            Some(Held::Same(slot)) => slot.send(value),
+            Some(Held::Plain(slot)) => slot.send(Ok(value)),
         }
     }
 
     /// Whether somebody still waits for the answer: a handler may skip costly work if not.
     #[inline]
     pub fn is_wanted(&self) -> bool {
+        match self.held() {
+            None => false,
+            Some(Held::Same(slot)) => slot.is_wanted(),
+            Some(Held::Plain(slot)) => slot.is_wanted(),
+        }
+    }
+
+    /// Undoes [`plain`](Reply::plain).
+    ///
+    /// # Panics
+    /// If the reply is not one that `plain` made.
+    pub(crate) fn fallible(mut self) -> Reply<Result<R, Infallible>> {
+        match self.take() {
+            None => Reply::none(),
+            Some(Held::Plain(slot)) => Reply::of(slot),
+            Some(Held::Same(slot)) => {
+                let unanswered = Self::of(slot);
+                drop(unanswered);
+                panic!(
+                    "this reply answers with a `Result`, and the other call's value is that \
+                     `Result`: answer with `send` instead of forwarding it"
+                );
+            }
+        }
+    }
+}
+
+impl<T> Reply<Result<T, Infallible>> {
+    /// The same reply, for who cannot fail. Used by the code that `#[actor]` writes.
+    ///
+    /// # Panics
+    /// If the reply is itself one that this made.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn plain(mut self) -> Reply<T> {
+        match self.take() {
+            None => Reply::none(),
+            Some(Held::Same(slot)) => Reply {
+                slot: Some(slot.0.cast::<u8>().map_addr(|addr| addr | PLAIN)),
+                of: PhantomData,
+            },
+            Some(Held::Plain(slot)) => {
+                let unanswered = Reply::of(slot);
+                drop(unanswered);
+                panic!("a reply was made plain twice");
+            }
+        }
+    }
+}
+
+impl<R> SlotPtr<R> {
+    /// Replier: answers with a value.
+    #[inline]
+    fn send(self, value: R) {
+        // SAFETY: until SENT is stored the value's place is the replier's, and empty.
+        self.slot()
+            .value
+            .with_mut(|place| unsafe { (*place).write(value) });
+        if !self.publish(SENT) {
+            // SAFETY: the asker is gone: the value is still ours, and then the slot is.
+            unsafe {
+                let value = self.slot().value.with(|place| (*place).assume_init_read());
+                self.free();
+                drop(value);
+            }
+        }
+    }
+
+    /// Replier: whether the asker is still there.
+    #[inline]
+    fn is_wanted(&self) -> bool {
         // ORDERING: Relaxed, a hint.
-        self.0
-            .as_ref()
-            .is_some_and(|slot| slot.slot().state.load(Ordering::Relaxed) != GONE)
+        self.slot().state.load(Ordering::Relaxed) != GONE
     }
 }
 
 impl<R> Drop for Reply<R> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(slot) = self.0.take() {
-            drop_unanswered(slot);
+        match self.take() {
+            None => {}
+            Some(Held::Same(slot)) => drop_unanswered(slot),
+            Some(Held::Plain(slot)) => drop_unanswered(slot),
         }
     }
 }
@@ -283,7 +401,7 @@ fn keep(waker: &Waker) -> Waker {
 fn pair<R>(waker: Option<Waker>, registered: WakerId) -> (Reply<R>, ReplyFuture<R>) {
     let slot = SlotPtr::new(waker);
     (
-        Reply(Some(SlotPtr(slot.0))),
+        Reply::of(SlotPtr(slot.0)),
         ReplyFuture {
             slot: Some(slot),
             registered,

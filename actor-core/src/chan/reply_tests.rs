@@ -142,3 +142,39 @@ fn asker_and_replier_race_in_every_way() {
     });
     assert_eq!(Arc::strong_count(&alive), 1, "no value is leaked");
 }
+
+#[test]
+fn a_plain_reply_is_one_word_and_answers_forgets_and_panics_as_the_other() {
+    use std::convert::Infallible;
+
+    assert_eq!(size_of::<Reply<u8>>(), size_of::<usize>());
+    let (slot, mut future) = reply::<Result<String, Infallible>>();
+    let plain: Reply<String> = slot.plain();
+    assert!(plain.is_wanted());
+    plain.send("yes".into());
+    assert_eq!(poll_once(&mut future), Poll::Ready(Ok(Ok("yes".into()))));
+
+    let (slot, mut future) = reply::<Result<String, Infallible>>();
+    drop(slot.plain());
+    assert_eq!(poll_once(&mut future), Poll::Ready(Err(NoReply::Dropped)));
+
+    let (slot, future) = reply::<Result<String, Infallible>>();
+    let plain = slot.plain();
+    drop(future);
+    assert!(!plain.is_wanted());
+    plain.send("nobody hears".into());
+
+    let (slot, mut future) = reply::<Result<String, Infallible>>();
+    slot.plain().fallible().send(Ok("back".into()));
+    assert_eq!(poll_once(&mut future), Poll::Ready(Ok(Ok("back".into()))));
+    assert!(!Reply::<Result<u8, Infallible>>::none().plain().is_wanted());
+}
+
+#[test]
+fn a_reply_that_is_not_plain_cannot_be_taken_for_one() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    let (slot, mut future) = reply::<u64>();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(slot.fallible()))).is_err());
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(_))));
+}

@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use super::clock::Instant;
 use super::context;
@@ -142,7 +143,23 @@ pub(crate) fn block_on_thread<F: Future>(future: F) -> F::Output {
     } else {
         Role::BlockOn
     };
-    blocking(|| drive(future, shared.as_ref(), location, role))
+    blocking(|| drive(future, shared.as_ref(), location, role, None))
+        .expect("without a deadline it ends with the future")
+}
+
+/// As `block_on_thread`, for at most so long: `None` when the time is over. The future is then
+/// dropped. The thread keeps the time by itself, so no runtime is needed.
+#[track_caller]
+pub(crate) fn block_on_thread_within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let location = Location::caller();
+    let deadline = Instant::now() + limit;
+    let shared = context::shared();
+    let role = if context::in_poll() {
+        Role::Machine
+    } else {
+        Role::BlockOn
+    };
+    blocking(|| drive(future, shared.as_ref(), location, role, Some(deadline)))
 }
 
 /// As `block_on_thread`, for a thread of the runtime's own that is no M.
@@ -151,7 +168,8 @@ pub(crate) fn drive_thread<F: Future>(
     shared: &Arc<Shared>,
     location: &'static Location<'static>,
 ) -> F::Output {
-    drive(future, Some(shared), location, Role::Locked)
+    drive(future, Some(shared), location, Role::Locked, None)
+        .expect("without a deadline it ends with the future")
 }
 
 /// What sort of thread drives a future.
@@ -231,7 +249,8 @@ fn drive<F: Future>(
     shared: Option<&Arc<Shared>>,
     location: &'static Location<'static>,
     role: Role,
-) -> F::Output {
+    deadline: Option<Instant>,
+) -> Option<F::Output> {
     // Dropped after the future: what that holds may name the record.
     let root = Arc::new(Root {
         thread: thread::current(),
@@ -262,16 +281,34 @@ fn drive<F: Future>(
             lock_cycle::resume(root.record);
         }
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
+            return Some(output);
         }
         if root.wait.may_close_a_cycle() && root.waits_on_one() && lock_cycle::settle(root.record) {
             continue;
         }
-        root.sleep(&mut watch);
+        match deadline {
+            None => root.sleep(&mut watch),
+            Some(deadline) if root.sleep_until(deadline) => {}
+            Some(_) => return None,
+        }
     }
 }
 
 impl Root {
+    /// Parks until somebody wakes it; false when the time is over before that. Never `parked`, as
+    /// one that will wake by itself is no part of a deadlock.
+    fn sleep_until(&self, deadline: Instant) -> bool {
+        // ORDERING: Acquire pairs with the Release in `wake`.
+        while !self.woken.swap(false, Ordering::SeqCst) {
+            let now = Instant::now();
+            if now >= deadline {
+                return false;
+            }
+            thread::park_timeout(deadline - now);
+        }
+        true
+    }
+
     /// Parks until somebody wakes it.
     fn sleep(&self, watch: &mut Option<Watch<'_>>) {
         self.parked.store(true, Ordering::SeqCst);

@@ -1,0 +1,116 @@
+//! What few actors have beside cell and state: goroutines that work for them, and a message that
+//! was taken from the mailbox and not begun. It hangs in the life's box, so that others pay nothing.
+//!
+//! Protocol: who puts something here sets the control word's BESIDE bit and wakes the mailbox's
+//! receiver; the actor clears the bit before it looks, so it never sleeps beside something new. With
+//! the bit off, nothing here costs the actor anything.
+//!
+//! Between the mailbox and what came from beside the actor takes turns: neither starves the other.
+
+use std::sync::Arc;
+
+use super::{Actor, Cell, DeadLetterReason, beside::Lane, beside::Next};
+
+/// See the file's comment.
+pub(super) struct Rare<A: Actor> {
+    /// Of the incarnation that lives.
+    lane: Option<Arc<Lane<A>>>,
+    /// Of an incarnation that ended before it could begin with it; it is next.
+    returned: Option<A::Msg>,
+}
+
+impl<A: Actor> Default for Rare<A> {
+    fn default() -> Self {
+        Self {
+            lane: None,
+            returned: None,
+        }
+    }
+}
+
+impl<A: Actor> Cell<A> {
+    /// Runs `f` under the life's lock: nothing of a user's may run in it.
+    fn rare<R>(&self, f: impl FnOnce(&mut Rare<A>) -> R) -> R {
+        self.life.with_rare(|place| {
+            let rare = place.get_or_insert_with(|| Box::new(Rare::<A>::default()));
+            f(rare.downcast_mut().expect("one cell has one type of actor"))
+        })
+    }
+
+    fn rare_if_any<R>(&self, f: impl FnOnce(&mut Rare<A>) -> Option<R>) -> Option<R> {
+        self.life.with_rare(|place| {
+            let rare = place.as_mut()?;
+            f(rare.downcast_mut().expect("one cell has one type of actor"))
+        })
+    }
+
+    /// The lane of the incarnation that lives.
+    pub(super) fn lane(&self) -> Arc<Lane<A>> {
+        self.rare(|rare| Arc::clone(rare.lane.get_or_insert_with(Lane::new)))
+    }
+
+    /// Something came from beside.
+    pub(super) fn mark(&self) {
+        self.control.mark();
+        self.mailbox.wake_receiver();
+    }
+
+    /// Keeps a message for the next incarnation, which begins with it.
+    pub(super) fn keep_back(&self, msg: A::Msg) {
+        self.rare(|rare| {
+            debug_assert!(rare.returned.is_none(), "one message is held at a time");
+            rare.returned = Some(msg);
+        });
+        self.control.mark();
+    }
+
+    pub(super) fn has_kept_back(&self) -> bool {
+        self.rare_if_any(|rare| rare.returned.is_some().then_some(()))
+            .is_some()
+    }
+
+    /// The next message from beside.
+    ///
+    /// # Panics
+    /// With the panic of a goroutine that works for this actor.
+    #[cold]
+    pub(super) fn take_from_beside(&self) -> Option<A::Msg> {
+        self.control.unmark();
+        if let Some(msg) = self.rare_if_any(|rare| rare.returned.take()) {
+            self.control.mark();
+            return Some(msg);
+        }
+        let lane = self.rare_if_any(|rare| rare.lane.clone())?;
+        match lane.next() {
+            Next::Item(msg) => {
+                self.control.mark_and_skip();
+                Some(msg)
+            }
+            Next::Panicked(panic) => panic.resume(),
+            Next::Nothing => None,
+        }
+    }
+
+    /// The next message of those that came from beside before now: the actor stops after them.
+    #[cold]
+    pub(super) fn take_last_from_beside(&self) -> Option<A::Msg> {
+        if let Some(lane) = self.rare_if_any(|rare| rare.lane.clone()) {
+            lane.close();
+        }
+        self.take_from_beside()
+    }
+
+    /// The incarnation has ended: nobody works for it any more.
+    pub(super) fn end_beside(&self) {
+        if let Some(lane) = self.rare_if_any(|rare| rare.lane.take()) {
+            lane.end(|msg| self.dead_letter(msg, DeadLetterReason::Stopped));
+        }
+    }
+
+    /// There will be no next incarnation.
+    pub(super) fn bury_beside(&self) {
+        if let Some(msg) = self.rare_if_any(|rare| rare.returned.take()) {
+            self.dead_letter(msg, DeadLetterReason::Stopped);
+        }
+    }
+}
