@@ -6,7 +6,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
 
 /// The helper attributes, which only mean something inside `#[actor]`.
-const HELPERS: [&str; 3] = ["init", "stopped", "every"];
+const HELPERS: [&str; 4] = ["init", "stopped", "every", "concurrent"];
 
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {

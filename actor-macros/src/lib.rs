@@ -49,6 +49,12 @@ use proc_macro::TokenStream;
 /// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
+/// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)` | runs beside other concurrent handlers, at most `max` (64) of this one |
+///
+/// Concurrent handlers take turns at their awaits, on the actor's one goroutine: while one waits,
+/// further concurrent messages at the head of the queue start. A message that is not concurrent waits
+/// until those that run are done, and holds up those behind it: messages start in the order in which
+/// they came. The state must be `Sync`; each such message costs an allocation or two.
 ///
 /// A handler that answers later takes `reply: Reply<T>` anywhere among its arguments, or
 /// `Reply<Result<T, E>>` if it can fail, and returns nothing: the caller sees a method without that

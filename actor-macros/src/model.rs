@@ -1,18 +1,19 @@
 //! From an impl block to what `expand.rs` needs, with every mistake found on the way.
 //!
 //! - A method with a mistake is left out of the model; the rest of the block is still generated.
-//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]`), then a `pub`
+//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]`;
+//!   `#[concurrent]` is for messages), then a `pub`
 //!   method with `self` is a message; everything else is the user's own. An `#[every]` method that
 //!   is `pub` is both: a tick, and a message that anyone may send in between.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
+use syn::{Attribute, Expr, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 
 use crate::attrs;
 use crate::hooks::{init, once, stopped, tick};
-use crate::messages::{is_new, message};
+use crate::messages::{concurrent, is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
 use crate::signature::Params;
@@ -55,6 +56,14 @@ pub(crate) struct Message {
     pub(crate) is_async: bool,
     pub(crate) params: Params,
     pub(crate) answer: Answer,
+    pub(crate) concurrent: Option<Concurrent>,
+}
+
+/// `#[concurrent]` on a message.
+pub(crate) struct Concurrent {
+    pub(crate) span: Span,
+    /// How many may run at once, if it says so.
+    pub(crate) max: Option<Expr>,
 }
 
 /// The `#[stopped]` method.
@@ -116,8 +125,12 @@ pub(crate) fn model(
             model.taken.push(ident.clone());
             continue;
         }
+        let mut beside_others = None;
         match attrs::helpers(method).as_slice() {
             [] => {}
+            [attr] if attr.path().is_ident("concurrent") => {
+                beside_others = concurrent(method, attr, mistakes);
+            }
             [attr] if attr.path().is_ident("init") => {
                 if once(attr, &mut init_seen, mistakes) {
                     model.init = init(method, attr, &model.self_ty, mistakes);
@@ -140,16 +153,18 @@ pub(crate) fn model(
             [_, second, ..] => {
                 mistakes.at(
                     second,
-                    "a method has one role: keep one of `#[init]`, `#[stopped]` and `#[every]`",
+                    "a method has one role: keep one of `#[init]`, `#[stopped]`, `#[every]` and \
+                     `#[concurrent]`",
                 );
                 init_seen = init_seen.or(attrs::helper(method, "init").map(|attr| attr.span()));
                 continue;
             }
         }
         if is_message(method)
-            && let Some(message) = message(method, mistakes)
+            && let Some(mut message) = message(method, mistakes)
             && is_new(&message, &model.messages, mistakes)
         {
+            message.concurrent = beside_others;
             model.messages.push(message);
         }
     }
