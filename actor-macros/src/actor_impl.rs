@@ -48,6 +48,8 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
                 ::actor_core::actor::WhenUnreferenced::#variant;
         }
     });
+    let concurrent = concurrent(model, msg);
+    let shared = needs_sync(model);
     let init = init(model);
     let arms = model.messages.iter().map(|message| arm(message, msg));
     let stopped = stopped(model);
@@ -74,10 +76,81 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
                 }
             }
 
+            #concurrent
             #stopped
             #ticks
         }
     }]
+    .into_iter()
+    .chain(shared)
+    .collect()
+}
+
+/// How many handlers of one method run at once unless it says: as many as a mailbox holds.
+const CONCURRENT_MAX: usize = 64;
+
+fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
+    let is_concurrent = |message: &&Message| message.concurrent.is_some();
+    let messages: Vec<_> = model.messages.iter().filter(is_concurrent).collect();
+    if messages.is_empty() {
+        return None;
+    }
+    let limits = messages.iter().enumerate().map(|(index, message)| {
+        let cfgs = attrs::cfgs(&message.attrs);
+        let variant = &message.variant;
+        let max = match message.concurrent.as_ref().and_then(|c| c.max.as_ref()) {
+            Some(max) => max.to_token_stream(),
+            None => CONCURRENT_MAX.to_token_stream(),
+        };
+        quote! {
+            #(#cfgs)*
+            #msg::#variant { .. } => ::core::option::Option::Some(
+                ::actor_core::actor::Concurrency { handler: #index, max: #max },
+            ),
+        }
+    });
+    let arms = messages.iter().map(|message| arm(message, msg));
+    Some(quote! {
+        const CONCURRENT: bool = true;
+
+        #[allow(unreachable_patterns)]
+        fn concurrency(
+            __actor_msg: &#msg,
+        ) -> ::core::option::Option<::actor_core::actor::Concurrency> {
+            match __actor_msg {
+                #(#limits)*
+                _ => ::core::option::Option::None,
+            }
+        }
+
+        #[allow(unreachable_patterns)]
+        fn concurrently<'__actor>(
+            &'__actor self,
+            __actor_ctx: &'__actor ::actor_core::actor::Ctx<Self>,
+        ) -> ::actor_core::actor::Concurrently<'__actor, #msg> {
+            ::std::boxed::Box::new(move |__actor_msg| {
+                ::std::boxed::Box::pin(async move {
+                    match __actor_msg {
+                        #(#arms)*
+                        _ => {}
+                    }
+                })
+            })
+        }
+    })
+}
+
+/// Says it at the attribute if the state can't be shared.
+fn needs_sync(model: &Model) -> Option<TokenStream> {
+    let concurrent = model.messages.iter().find_map(|m| m.concurrent.as_ref())?;
+    let self_ty = &model.self_ty;
+    let check = quote_spanned! {concurrent.span=> __actor_state_is_shared::<#self_ty>};
+    Some(quote! {
+        const _: () = {
+            fn __actor_state_is_shared<T: ::core::marker::Sync>() {}
+            let _ = #check;
+        };
+    })
 }
 
 fn init(model: &Model) -> TokenStream {

@@ -6,7 +6,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
 
 /// The helper attributes, which only mean something inside `#[actor]`.
-const HELPERS: [&str; 4] = ["init", "stopped", "every", "high_water"];
+const HELPERS: [&str; 5] = ["init", "stopped", "every", "high_water", "concurrent"];
 
 /// Those of them that say more about a message, whatever else the method is.
 const MODIFIERS: [&str; 3] = ["priority", "coalesce", "batch"];

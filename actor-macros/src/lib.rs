@@ -54,6 +54,12 @@ use proc_macro::TokenStream;
 /// | `#[priority]` | a message | overtakes messages without it; at most 16 in a row while one of those waits |
 /// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
 /// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
+/// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)` | runs beside other concurrent handlers, at most `max` (64) of this one |
+///
+/// Concurrent handlers take turns at their awaits, on the actor's one goroutine: while one waits,
+/// further concurrent messages at the head of the queue start. A message that is not concurrent waits
+/// until those that run are done, and holds up those behind it: messages start in the order in which
+/// they came. The state must be `Sync`; each such message costs an allocation or two.
 ///
 /// A handler that answers later takes `reply: Reply<T>` anywhere among its arguments, or
 /// `Reply<Result<T, E>>` if it can fail, and returns nothing: the caller sees a method without that

@@ -1,14 +1,16 @@
 //! Which messages a block has: their names must be new as variants and free as handle methods.
 
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, ImplItemFn, ReturnType, Type};
+use syn::spanned::Spanned;
+use syn::{Attribute, Ident, ImplItemFn, ReceiverKind, ReturnType, Type};
 
 use crate::attrs;
 use crate::mistakes::Mistakes;
-use crate::model::Message;
+use crate::model::{Concurrent, Message, is_message};
+use crate::parse;
 use crate::queueing::queueing;
 use crate::signature::{self, Receiver};
-use crate::types::Answer;
+use crate::types::{Answer, peel};
 
 /// Names that the handle has for itself. A message of the same name would hide it.
 pub(crate) const HANDLE_METHODS: [&str; 15] = [
@@ -72,7 +74,58 @@ pub(crate) fn message(
         params: params?,
         answer: answers.then_some(answer)?,
         queueing,
+        concurrent: None,
     })
+}
+
+/// Reads `#[concurrent]`, which only a `pub async fn` with `&self` can have.
+pub(crate) fn concurrent(
+    method: &ImplItemFn,
+    attr: &Attribute,
+    mistakes: &mut Mistakes,
+) -> Option<Concurrent> {
+    let max = parse::concurrent_max(attr, mistakes);
+    let mut valid = max.is_ok();
+    if !is_message(method) {
+        mistakes.at(
+            attr,
+            "`#[concurrent]` lets messages run beside each other, and this method is no message; \
+             make it `pub` with `&self`, or remove the attribute",
+        );
+        return None;
+    }
+    if let Some(receiver) = method.sig.receiver()
+        && is_mutable(receiver)
+    {
+        mistakes.at(
+            receiver,
+            "a concurrent handler shares the state with others that run at the same time; take \
+             `&self`, and keep what it changes behind a lock or in another actor",
+        );
+        valid = false;
+    }
+    if method.sig.asyncness.is_none() {
+        mistakes.at(
+            method.sig.fn_token,
+            "concurrent handlers take turns at their awaits, and this one has none; make it \
+             `async`, or remove `#[concurrent]`",
+        );
+        valid = false;
+    }
+    valid.then(|| Concurrent {
+        span: attr.span(),
+        max: max.ok().flatten(),
+    })
+}
+
+fn is_mutable(receiver: &syn::Receiver) -> bool {
+    match &receiver.kind {
+        ReceiverKind::Typed(_, ty) => matches!(
+            peel(ty),
+            Type::Reference(reference) if reference.mutability.is_some()
+        ),
+        _ => receiver.mutability.is_some(),
+    }
 }
 
 fn answers_nothing(output: &ReturnType) -> bool {

@@ -1,18 +1,19 @@
 //! From an impl block to what `expand.rs` needs, with every mistake found on the way.
 //!
 //! - A method with a mistake is left out of the model; the rest of the block is still generated.
-//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]`), then a `pub`
+//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]`;
+//!   `#[concurrent]` is for messages), then a `pub`
 //!   method with `self` is a message; everything else is the user's own. An `#[every]` method that
 //!   is `pub` is both: a tick, and a message that anyone may send in between.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
+use syn::{Attribute, Expr, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 
 use crate::attrs;
 use crate::hooks::{high_water, init, once, stopped, tick};
-use crate::messages::{is_new, message};
+use crate::messages::{concurrent, is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
 use crate::queueing::{self, Queueing, only_on_messages};
@@ -58,6 +59,14 @@ pub(crate) struct Message {
     pub(crate) params: Params,
     pub(crate) answer: Answer,
     pub(crate) queueing: Queueing,
+    pub(crate) concurrent: Option<Concurrent>,
+}
+
+/// `#[concurrent]` on a message.
+pub(crate) struct Concurrent {
+    pub(crate) span: Span,
+    /// How many may run at once, if it says so.
+    pub(crate) max: Option<Expr>,
 }
 
 /// The `#[stopped]` method.
@@ -129,6 +138,7 @@ pub(crate) fn model(
         if !is_message(method) {
             only_on_messages(method, mistakes);
         }
+        let mut beside_others = None;
         match attrs::helpers(method).as_slice() {
             [] => {}
             [attr] if attr.path().is_ident("high_water") => {
@@ -136,6 +146,9 @@ pub(crate) fn model(
                     model.high_water = high_water(method, attr, mistakes);
                 }
                 continue;
+            }
+            [attr] if attr.path().is_ident("concurrent") => {
+                beside_others = concurrent(method, attr, mistakes);
             }
             [attr] if attr.path().is_ident("init") => {
                 if once(attr, &mut init_seen, mistakes) {
@@ -159,17 +172,18 @@ pub(crate) fn model(
             [_, second, ..] => {
                 mistakes.at(
                     second,
-                    "a method has one role: keep one of `#[init]`, `#[stopped]`, `#[every]` and \
-                     `#[high_water]`",
+                    "a method has one role: keep one of `#[init]`, `#[stopped]`, `#[every]`, \
+                     `#[high_water]` and `#[concurrent]`",
                 );
                 init_seen = init_seen.or(attrs::helper(method, "init").map(|attr| attr.span()));
                 continue;
             }
         }
         if is_message(method)
-            && let Some(message) = message(method, &model.self_ty, mistakes)
+            && let Some(mut message) = message(method, &model.self_ty, mistakes)
             && is_new(&message, &model.messages, mistakes)
         {
+            message.concurrent = beside_others;
             model.messages.push(message);
         }
     }

@@ -123,6 +123,46 @@ pub(crate) fn period(attr: &syn::Attribute, mistakes: &mut Mistakes) -> Option<u
     }
 }
 
+/// Reads `#[concurrent]` or `#[concurrent(max = n)]`; an error was reported.
+pub(crate) fn concurrent_max(
+    attr: &syn::Attribute,
+    mistakes: &mut Mistakes,
+) -> Result<Option<Expr>, ()> {
+    const FORM: &str = "write `#[concurrent]` or `#[concurrent(max = 16)]`";
+    let tokens = match &attr.meta {
+        syn::Meta::Path(_) => return Ok(None),
+        syn::Meta::List(list) => list.tokens.clone(),
+        syn::Meta::NameValue(_) => {
+            mistakes.at(attr, FORM);
+            return Err(());
+        }
+    };
+    let mut max = None;
+    for option in options_of(tokens, FORM, mistakes) {
+        if option.name == "max" {
+            option.set(&mut max, handlers_max, mistakes);
+        } else {
+            let name = &option.name;
+            mistakes.at(
+                name,
+                format!("`#[concurrent]` has no option `{name}`; {FORM}"),
+            );
+        }
+    }
+    max.map(Some).ok_or(())
+}
+
+fn handlers_max(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let max: Expr = input.parse()?;
+    if literal(&max).is_some_and(|n| n.base10_digits() == "0") {
+        return Err(syn::Error::new(
+            max.span(),
+            "at a limit of 0 the message would never be handled; 1 is one at a time",
+        ));
+    }
+    Ok(max)
+}
+
 /// Reads the `procs = n` of `#[main]` and `#[test]`.
 pub(crate) fn procs(tokens: TokenStream, attribute: &str, mistakes: &mut Mistakes) -> Option<Expr> {
     const FORM: &str = "the only option is `procs = n`, the number of processors";

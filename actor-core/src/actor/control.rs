@@ -69,6 +69,13 @@ impl Control {
         self.0.fetch_or(BESIDE, Ordering::Release);
     }
 
+    /// As `mark`, and the mailbox's turn is over.
+    pub(super) fn mark_first(&self) {
+        self.mark();
+        // ORDERING: Relaxed: the actor's own note to itself.
+        self.0.fetch_and(!SKIP, Ordering::Relaxed);
+    }
+
     /// One message was taken from there, and there may be more.
     pub(super) fn mark_and_skip(&self) {
         // ORDERING: Relaxed: the actor's own note to itself.

@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::{ActorRef, Ctx, HighWater, Overflow, Pressure, StopReason};
+use super::{ActorRef, Concurrency, Concurrently, Ctx, HighWater, Overflow, Pressure, StopReason};
 use crate::chan::Capacity;
 
 /// The type of an actor's messages: usually an enum with one variant per method.
@@ -190,6 +190,9 @@ pub trait Actor: Sized + Send + 'static {
     const DEFERS_REPLIES: bool = true;
     /// What it does when its last handle is dropped; supervised, it does not care.
     const WHEN_UNREFERENCED: WhenUnreferenced = WhenUnreferenced::Stop;
+    /// Whether it has concurrent handlers: then [`concurrency`](Actor::concurrency) is asked for each
+    /// message.
+    const CONCURRENT: bool = false;
 
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///
@@ -210,6 +213,23 @@ pub trait Actor: Sized + Send + 'static {
     /// reported and goes no further.
     fn pressure(change: &Pressure<'_>) {
         change.trace();
+    }
+
+    /// Whether a message's handler may run beside other concurrent ones: `#[concurrent]`. Messages
+    /// start in the order in which they came, and one that is not concurrent waits for all running
+    /// handlers and holds those behind it up, so it does not starve.
+    #[inline]
+    fn concurrency(msg: &Self::Msg) -> Option<Concurrency> {
+        let _ = msg;
+        None
+    }
+
+    /// How to start concurrent handlers; asked when the first one of several is to start. Only a
+    /// state that is `Sync` can implement it: by hand,
+    /// `Box::new(move |msg| Box::pin(async move { .. }))`.
+    fn concurrently<'a>(&'a self, ctx: &'a Ctx<Self>) -> Concurrently<'a, Self::Msg> {
+        let _ = ctx;
+        unreachable!("an actor with a concurrent message says how to start it")
     }
 
     /// Runs last when the actor was asked to stop (not after a panic or a kill).

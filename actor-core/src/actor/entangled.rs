@@ -4,8 +4,8 @@
 //!   part of a cycle. For all others this costs a look at the running goroutine.
 //! - An edge shares the other actor's cell with the goroutine's record, so that the walk may look at it
 //!   whatever becomes of the waiting future; when it is dropped, it withdraws itself.
-//! - An actor that may answer after its handler has returned is no way for a walk: what it is busy
-//!   with need not be what it is waited for.
+//! - An actor that may answer after its handler has returned, or that handles several messages at a
+//!   time, is no way for a walk: what it is busy with need not be what it is waited for.
 //!
 //! The search itself is in `sched/lock_cycle.rs`.
 
@@ -28,7 +28,7 @@ impl<A: Actor> Edge<A> {
     /// The calling goroutine's wait for `to`, if it could be part of a cycle.
     #[inline]
     pub(super) fn new(to: &Arc<Cell<A>>, message: &'static str) -> Option<Self> {
-        if A::DEFERS_REPLIES {
+        if A::DEFERS_REPLIES || A::CONCURRENT {
             return None;
         }
         let who = lock_cycle::current_if_entangled();

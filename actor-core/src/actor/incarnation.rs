@@ -26,7 +26,7 @@ use std::{
 };
 
 use super::{
-    Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught, caught::Panic,
+    Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught, caught::Panic, concurrent,
     ticker::Ticker,
 };
 use crate::{
@@ -170,8 +170,10 @@ fn init_failed(error: impl std::fmt::Display) -> ExitReason {
 }
 
 #[derive(Clone, Copy)]
-enum Next {
+pub(super) enum Next {
     Message,
+    /// A message whose handler runs beside others.
+    Concurrent,
     Tick(usize),
     Stop,
 }
@@ -195,6 +197,7 @@ fn serve<'a, A: Actor>(
             .await;
             match next {
                 Next::Message => state.handle(inbox.joined::<A>(present(msg)), ctx).await,
+                Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await,
                 Next::Tick(index) => {
                     drop(msg);
                     state.tick(index, ctx).await;
@@ -210,9 +213,9 @@ fn present<M>(msg: Option<M>) -> M {
     msg.expect("`Next::Message` has a message")
 }
 
-struct Inbox<'a, M> {
+pub(super) struct Inbox<'a, M> {
     mailbox: MailboxReceiver<'a, M>,
-    ticker: Option<Box<Ticker>>,
+    pub(super) ticker: Option<Box<Ticker>>,
 }
 
 impl<M> Inbox<'_, M> {
@@ -250,9 +253,9 @@ impl<M> Inbox<'_, M> {
 }
 
 /// What the actor does next.
-struct NextOf<'a, 'b, A: Actor> {
-    ctx: &'a Ctx<A>,
-    inbox: &'a mut Inbox<'b, A::Msg>,
+pub(super) struct NextOf<'a, 'b, A: Actor> {
+    pub(super) ctx: &'a Ctx<A>,
+    pub(super) inbox: &'a mut Inbox<'b, A::Msg>,
 }
 
 impl<A: Actor> Future for NextOf<'_, '_, A> {
@@ -260,6 +263,13 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_next(cx)
+    }
+}
+
+impl<A: Actor> NextOf<'_, '_, A> {
+    #[inline]
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Next, Option<A::Msg>)> {
         if self.ctx.cell().control.is_marked()
             && let Some(next) = marked(self.ctx)
         {
@@ -272,7 +282,7 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
             return Poll::Ready((Next::Tick(index), None));
         }
         match inbox.mailbox.poll_recv(cx) {
-            Poll::Ready(Some(msg)) => Poll::Ready((Next::Message, Some(msg))),
+            Poll::Ready(Some(msg)) => Poll::Ready(taken::<A>(msg)),
             Poll::Ready(None) => Poll::Ready(closed(self.ctx)),
             // The waker is registered now; who set a mark before that had nobody to wake.
             Poll::Pending if self.ctx.cell().control.is_marked() => {
@@ -281,6 +291,16 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+#[inline]
+fn taken<A: Actor>(msg: A::Msg) -> (Next, Option<A::Msg>) {
+    let next = if A::CONCURRENT && A::concurrency(&msg).is_some() {
+        Next::Concurrent
+    } else {
+        Next::Message
+    };
+    (next, Some(msg))
 }
 
 /// What comes before the mailbox: a stop, or a message from beside whose turn it is.
@@ -293,17 +313,14 @@ fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
     if !cell.control.beside_is_next() {
         return None;
     }
-    let msg = cell.take_from_beside()?;
-    Some((Next::Message, Some(msg)))
+    cell.take_from_beside().map(taken::<A>)
 }
 
 /// The mailbox is closed and empty: what has come from beside is handled before the stop.
 #[cold]
 fn closed<A: Actor>(ctx: &Ctx<A>) -> (Next, Option<A::Msg>) {
-    match ctx.cell().take_last_from_beside() {
-        Some(msg) => (Next::Message, Some(msg)),
-        None => (Next::Stop, None),
-    }
+    let last = ctx.cell().take_last_from_beside();
+    last.map_or((Next::Stop, None), taken::<A>)
 }
 
 pin_project_lite::pin_project! {

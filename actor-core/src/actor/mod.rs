@@ -29,6 +29,7 @@ mod beside;
 mod call;
 mod caught;
 mod cell;
+mod concurrent;
 mod control;
 mod ctx;
 mod dead_letters;
@@ -55,6 +56,7 @@ pub use batch::Followers;
 pub use batch::{Batch, BatchItem};
 pub use beside::Attachment;
 pub use call::{Ask, AskTimeout, Call, Tell};
+pub use concurrent::{Concurrency, Concurrently, Running};
 pub use ctx::Ctx;
 pub use dead_letters::{
     DeadLetter, DeadLetterReason, DeadLetters, dead_letters, dead_letters_of,

@@ -15,7 +15,7 @@ use super::{Actor, Cell, DeadLetterReason, beside::Lane, beside::Next};
 pub(super) struct Rare<A: Actor> {
     /// Of the incarnation that lives.
     lane: Option<Arc<Lane<A>>>,
-    /// Of an incarnation that ended before it could begin with it; it is next.
+    /// Taken and not begun; it is next.
     returned: Option<A::Msg>,
 }
 
@@ -55,13 +55,13 @@ impl<A: Actor> Cell<A> {
         self.mailbox.wake_receiver();
     }
 
-    /// Keeps a message for the next incarnation, which begins with it.
+    /// Keeps a message that was taken and not begun: it is next, in this incarnation or another.
     pub(super) fn keep_back(&self, msg: A::Msg) {
         self.rare(|rare| {
             debug_assert!(rare.returned.is_none(), "one message is held at a time");
             rare.returned = Some(msg);
         });
-        self.control.mark();
+        self.control.mark_first();
     }
 
     pub(super) fn has_kept_back(&self) -> bool {

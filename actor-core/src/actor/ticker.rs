@@ -42,6 +42,13 @@ impl Ticker {
         }))
     }
 
+    /// A tick that was taken and not run is due at once.
+    pub(super) fn put_back(&mut self, index: usize) {
+        let now = Instant::now();
+        self.due[index] = now;
+        self.sleep.as_mut().reset(now);
+    }
+
     /// The index of a period that has passed.
     pub(super) fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let waker = match &self.waker {
