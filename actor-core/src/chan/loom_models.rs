@@ -16,7 +16,8 @@ use loom::thread;
 
 use super::word_lock::SpinWord;
 use super::{
-    Capacity, Mailbox, NoReply, SendError, TrySendError, buffered, rendezvous, reply, reply_to,
+    Capacity, Displaced, Mailbox, NoReply, Post, SendError, TrySendError, buffered, rendezvous,
+    reply, reply_to,
 };
 
 pub(crate) fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -352,6 +353,67 @@ fn loom_closing_a_mailbox_returns_or_keeps_each_message() {
         assert_eq!(sender.join().unwrap(), received);
         assert!(closer.join().unwrap());
         assert!(matches!(mailbox.try_send(9), Err(TrySendError::Closed(9))));
+    });
+}
+
+/// Values and their order, whichever of the two takes each.
+fn drop_oldest_against_a_receiver(mailbox: Mailbox<u32>, queued: u32) {
+    let mailbox = Arc::new(mailbox);
+    (0..queued).for_each(|n| mailbox.try_send(n).unwrap());
+    let sender = thread::spawn({
+        let mailbox = mailbox.clone();
+        move || {
+            let mut dropped = Vec::new();
+            for n in queued..queued + 2 {
+                match mailbox.offer(n, Post::default(), true) {
+                    Ok(Some(Displaced::Oldest(old))) => dropped.push(old),
+                    other => assert_eq!(other, Ok(None)),
+                }
+            }
+            mailbox.close();
+            dropped
+        }
+    });
+    let mut received = Vec::new();
+    let mut receiver = mailbox.receiver();
+    while let Some(n) = block_on(poll_fn(|cx| receiver.poll_recv(cx))) {
+        received.push(n);
+    }
+    let dropped = sender.join().unwrap();
+    assert!(received.is_sorted() && dropped.is_sorted());
+    let mut all = [received, dropped].concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..queued + 2), "lost or received twice");
+}
+
+#[test]
+fn loom_dropping_the_oldest_of_a_ring_meets_a_receiver() {
+    // The smallest one whose receiver takes more than one at a time.
+    bounded_model(2, || drop_oldest_against_a_receiver(Mailbox::new(Capacity::Buffered(8)), 8));
+}
+
+#[test]
+fn loom_dropping_the_oldest_of_a_lane_meets_a_receiver() {
+    bounded_model(2, || {
+        drop_oldest_against_a_receiver(Mailbox::special(Capacity::Buffered(1), None), 1);
+    });
+}
+
+#[test]
+fn loom_an_urgent_message_wakes_a_receiver_that_parks() {
+    model(|| {
+        let mailbox = Arc::new(Mailbox::special(Capacity::Buffered(1), None));
+        let sender = thread::spawn({
+            let mailbox = mailbox.clone();
+            move || {
+                for urgent in [true, false] {
+                    let post = Post { urgent, ..Post::default() };
+                    block_on(mailbox.send_as(urgent, post)).unwrap();
+                }
+            }
+        });
+        assert_eq!([recv(&mailbox), recv(&mailbox)], [Some(true), Some(false)]);
+        sender.join().unwrap();
     });
 }
 

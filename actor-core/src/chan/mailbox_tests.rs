@@ -10,7 +10,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::mailbox::{Capacity, Mailbox, MailboxReceiver, MailboxSend};
+use super::mailbox::{Capacity, Displaced, Mailbox, MailboxReceiver, MailboxSend, Post};
 use super::{SendError, TrySendError};
 use crate::sched::block_on_thread;
 
@@ -311,6 +311,29 @@ fn a_receiver_that_leaves_lets_go_of_its_goroutine() {
 }
 
 #[test]
+fn dropping_the_oldest_leaves_the_batch_in_hand_alone() {
+    let mailbox = Mailbox::new(buffered(8));
+    let mut receiver = mailbox.receiver();
+    let text = |n: u32| n.to_string(); // owns memory, so that a slot used twice shows
+    for n in 0..8 {
+        mailbox.try_send(text(n)).unwrap();
+    }
+    assert_eq!(recv(&mut receiver), Some(text(0))); // and 1 is in hand
+    assert_eq!(mailbox.try_send(text(8)), Ok(()));
+    // Far enough to come around the ring several times.
+    for n in 9..40 {
+        let oldest = mailbox.offer(text(n), Post::default(), true);
+        assert_eq!(oldest, Ok(Some(Displaced::Oldest(text(n - 7)))));
+    }
+    let rest = std::iter::from_fn(|| match recv_now(&mut receiver) {
+        Poll::Ready(message) => message,
+        Poll::Pending => None,
+    });
+    let expected: Vec<_> = [1].into_iter().chain(33..40).map(text).collect();
+    assert_eq!(rest.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn messages_without_data_work() {
     let mailbox = Mailbox::new(Capacity::Unbounded);
     let mut receiver = mailbox.receiver();
@@ -447,10 +470,12 @@ fn give_up(mut send: Pin<Box<MailboxSend<'_, usize>>>) -> bool {
 #[derive(Clone, Debug)]
 enum Step {
     TrySend,
+    DropOldest,
     Send,
     PollSend(usize),
     DropSend(usize),
     Recv,
+    NextOf(u32),
     Restart,
     Kick,
     Close,
@@ -459,10 +484,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => Just(Step::TrySend),
+        3 => Just(Step::DropOldest),
         6 => Just(Step::Send),
         2 => any::<usize>().prop_map(Step::PollSend),
         3 => any::<usize>().prop_map(Step::DropSend),
         8 => Just(Step::Recv),
+        3 => (0_u32..2).prop_map(Step::NextOf),
         1 => Just(Step::Restart),
         1 => Just(Step::Kick),
         1 => Just(Step::Close),
@@ -494,6 +521,22 @@ proptest! {
                     Err(TrySendError::Full(_)) => prop_assert!(!closed),
                     Err(TrySendError::Closed(_)) => prop_assert!(closed),
                 },
+                Step::DropOldest => {
+                    let accepted = mailbox.len();
+                    match mailbox.offer(next, Post::default(), true) {
+                        Ok(None) => order.push_back(next), // there was room, so nobody waits
+                        Ok(Some(Displaced::Oldest(old))) => {
+                            let at = order.iter().position(|other| *other == old);
+                            // Behind those in hand, at most a quarter (or one, if peeked at).
+                            prop_assert!(at.is_some_and(|at| at <= (capacity / 4).max(1)));
+                            order.remove(at.unwrap());
+                            order.insert(accepted - 1, next); // before those that wait
+                        }
+                        Ok(Some(Displaced::Replaced(_))) => prop_assert!(false, "it has no key"),
+                        Err(TrySendError::Full(_)) => prop_assert!(capacity <= 1),
+                        Err(TrySendError::Closed(_)) => prop_assert!(closed),
+                    }
+                }
                 Step::Send => {
                     let mut send = Box::pin(mailbox.send(next));
                     match poll_once(send.as_mut()) {
@@ -529,6 +572,20 @@ proptest! {
                     Poll::Ready(None) => prop_assert!(closed && order.is_empty()),
                     Poll::Pending => prop_assert!(!closed && order.is_empty()),
                 },
+                Step::NextOf(batch) => {
+                    let accepted = mailbox.len();
+                    let of = |n: &u64| (*n % 2) as u32;
+                    match receiver.next_of(batch, of) {
+                        Some(n) => {
+                            prop_assert_eq!(of(&n), batch);
+                            prop_assert_eq!(Some(n), order.pop_front());
+                        }
+                        None => {
+                            let other = order.front().is_some_and(|n| of(n) != batch);
+                            prop_assert!(accepted == 0 || other);
+                        }
+                    }
+                }
                 Step::Restart => {
                     drop(receiver);
                     receiver = mailbox.receiver();

@@ -24,6 +24,8 @@ mod iter;
 pub(crate) mod loom_models;
 mod mailbox;
 #[cfg(all(test, not(actor_loom)))]
+mod mailbox_lanes_tests;
+#[cfg(all(test, not(actor_loom)))]
 mod mailbox_tests;
 mod reply;
 #[cfg(all(test, not(actor_loom)))]

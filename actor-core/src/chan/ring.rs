@@ -62,11 +62,20 @@ impl<M> Slots<M> {
 
     /// A block of twice as many slots (of the first size, for `NONE`).
     pub(crate) fn allocate_larger(self) -> Self {
-        let capacity_log2 = if self.tagged.is_null() {
+        Self::allocate(if self.tagged.is_null() {
             FIRST_CAPACITY_LOG2
         } else {
             self.capacity_log2() + 1
-        };
+        })
+    }
+
+    /// Another block of as many slots; not for `NONE`.
+    pub(crate) fn allocate_same(self) -> Self {
+        debug_assert!(!self.tagged.is_null());
+        Self::allocate(self.capacity_log2())
+    }
+
+    fn allocate(capacity_log2: usize) -> Self {
         assert!(
             1 << capacity_log2 <= CAPACITY_MAX,
             "a mailbox holds at most 2^30 messages"

@@ -358,6 +358,11 @@ impl<M> Lanes<M> {
         }
     }
 
+    #[cfg(all(test, not(actor_loom)))]
+    pub(super) fn tickets(&self) -> usize {
+        self.posts.len()
+    }
+
     /// Gives the memory of empty queues back.
     pub(super) fn shrink(&mut self) {
         for lane in [&mut self.urgent, &mut self.normal] {

@@ -26,7 +26,8 @@
 //!    store another waker (a new incarnation) waits for it to be false. If a second wake overlaps the
 //!    first, it wakes a clone.
 //! 4. grow: a new block takes the queued messages; the batch stays where it is, and the receiver
-//!    frees that block when the batch is used up.
+//!    frees that block when the batch is used up. Dropping the oldest moves the queue away from a
+//!    batch in the same way, to a block of the same size: the ring has no gap.
 //!
 //! Invariants:
 //! - Waiting senders ⇒ no room. `PARKED` ⇒ nothing queued, no batch, no waiting sender.
@@ -492,8 +493,13 @@ impl<M> Shared<M> {
         self.queued += 1;
     }
 
-    /// Takes the first queued message out; there is one.
+    /// Takes the first queued message out, from behind the receiver's batch; there is one.
     fn pop(&mut self) -> M {
+        if self.batch > 0 && !self.detached {
+            // Else the slot between batch and queue would be in use without being counted, and a
+            // push could come around the ring into the batch.
+            self.move_to(self.slots.allocate_same());
+        }
         let first = self.head;
         self.head = first.wrapping_add(1);
         self.queued -= 1;
@@ -505,15 +511,19 @@ impl<M> Shared<M> {
     /// it keeps that block and frees it (see `settle`); `batch` counts as used in the new one too.
     #[cold]
     fn grow(&mut self) {
-        let larger = self.slots.allocate_larger();
-        // SAFETY: the queued slots are full and ours; the new block is empty and larger.
-        unsafe { self.slots.move_to(larger, self.head, self.queued) };
+        self.move_to(self.slots.allocate_larger());
+    }
+
+    /// Moves the queued messages to a new block, which is at least as large as the old one.
+    fn move_to(&mut self, block: Slots<M>) {
+        // SAFETY: the queued slots are full and ours; the new block is empty and large enough.
+        unsafe { self.slots.move_to(block, self.head, self.queued) };
         if self.batch == 0 || self.detached {
             // SAFETY: its values moved out, and no batch lies in it.
             unsafe { self.slots.free() };
         }
         self.detached = self.batch > 0;
-        self.slots = larger;
+        self.slots = block;
     }
 }
 

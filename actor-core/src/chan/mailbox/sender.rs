@@ -191,6 +191,18 @@ impl<M> MailboxSend<'_, M> {
 }
 
 #[cfg(all(test, not(actor_loom)))]
+impl<M> Mailbox<M> {
+    /// How many tickets a special mailbox keeps.
+    pub(crate) fn tickets(&self) -> usize {
+        let flags = self.word.lock();
+        // SAFETY: locked.
+        let tickets = unsafe { self.lanes(|lanes, _| lanes.tickets()) };
+        self.word.unlock(flags);
+        tickets
+    }
+}
+
+#[cfg(all(test, not(actor_loom)))]
 impl<M> MailboxSend<'_, M> {
     /// Does what drop does, and says whether the message was still here.
     pub(crate) fn give_up_for_test(self: Pin<&mut Self>) -> Option<M> {
