@@ -132,6 +132,27 @@ fn a_kill_can_only_ask_a_thread_and_waits_for_it() {
     });
 }
 
+#[test]
+fn the_end_of_the_runtime_asks_threads_to_stop_and_waits_for_them() {
+    let log = Log::default();
+    let rt = actor_core::Runtime::new().unwrap();
+    rt.block_on(async {
+        let thread = {
+            let log = log.clone();
+            ChildSpec::thread("worker", move |stop: StopSignal| {
+                log.add("begun");
+                stop.requested_blocking();
+                log.add("ended");
+            })
+        };
+        let app = Supervisor::one_for_one("app").child(thread);
+        app.start().await.unwrap();
+        log.seen("begun", 1).await;
+    });
+    drop(rt);
+    assert_eq!(log.take(), ["begun", "ended"]);
+}
+
 // --- children that don't end ---
 
 /// A child that doesn't end before `release` is set, whatever is asked of it. `entered` says that
