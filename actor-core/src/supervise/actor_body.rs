@@ -98,3 +98,73 @@ impl<A: Actor> Drop for ActorBody<A> {
         self.cell.release();
     }
 }
+
+#[cfg(all(test, not(actor_loom)))]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::{
+        actor::{ActorRef, Call, Ctx, ExitReason, Message, Reply},
+        chan, sched,
+    };
+
+    struct Note(u32);
+    impl Message for Note {}
+
+    struct Notes(chan::Sender<String>, chan::Receiver<()>);
+
+    impl Actor for Notes {
+        type Msg = Note;
+        type Args = (chan::Sender<String>, chan::Receiver<()>);
+        type Error = Infallible;
+        type Handle = ActorRef<Self>;
+        const NAME: &'static str = "notes";
+
+        async fn init((seen, gate): Self::Args, _: &Ctx<Self>) -> Result<Self, Infallible> {
+            Ok(Self(seen, gate))
+        }
+
+        async fn handle(&mut self, Note(n): Note, ctx: &Ctx<Self>) {
+            let line = format!("{n} in life {}", ctx.incarnation());
+            self.0.send(line).await.unwrap();
+            self.1.recv().await;
+        }
+    }
+
+    #[test]
+    fn an_actor_that_is_to_be_restarted_leaves_its_queue_open_and_to_the_next_incarnation() {
+        sched::Runtime::new().unwrap().run(async {
+            let cell = Cell::<Notes>::new("notes", true);
+            let notes = ActorRef::new(Arc::clone(&cell));
+            let ((seen, lines), (open, gate)) = (chan::buffered(8), chan::buffered(8));
+            let body = ActorBody::new(
+                Arc::clone(&cell),
+                Box::new(move || (seen.clone(), gate.clone())),
+            );
+            let tell = |n| {
+                let call: Call<'_, Notes, ()> = Call::new(&notes, Note(n), |_, _: Reply<_>| {});
+                assert!(call.try_tell().is_ok());
+            };
+            spawn(&cell, (body.args.lock())(), ());
+            tell(1);
+            tell(2);
+            assert_eq!(lines.recv().await.unwrap(), "1 in life 1");
+            body.ask_stop(Until::Restart);
+            tell(3);
+            open.send(()).await.unwrap();
+            let mut key = None;
+            let end = std::future::poll_fn(|cx| {
+                let life = &cell.life;
+                life.poll_until(&mut key, cx, |s| s.exit_of(Some(1)))
+            });
+            assert_eq!(end.await, ExitReason::Shutdown, "after the message in work");
+            tell(4);
+            spawn(&cell, (body.args.lock())(), ());
+            for n in 2..=4 {
+                assert_eq!(lines.recv().await.unwrap(), format!("{n} in life 2"));
+                open.send(()).await.unwrap();
+            }
+        });
+    }
+}

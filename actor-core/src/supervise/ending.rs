@@ -96,6 +96,10 @@ impl Engine<'_> {
                         w.due.is_none_or(|d| d > now) || self.next_step(slot, w)
                     });
                     due = waiting.values().filter_map(|w| w.due).min();
+                    if waiting.values().any(|w| w.step == Step::Stuck) {
+                        let asked = std::mem::take(&mut self.stash);
+                        self.stash = asked.into_iter().filter_map(|c| self.answer(c)).collect();
+                    }
                 }
             }
         }

@@ -1,8 +1,12 @@
 //! How a supervised goroutine or thread learns that it is to stop.
+//!
+//! A future that waits takes its waker back when it is dropped: a thread that looks in a loop
+//! (`requested_within_blocking`) has another waker each time.
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::Future,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -23,7 +27,9 @@ pub struct StopSignal(Arc<Mutex<Signal>>);
 #[derive(Default)]
 struct Signal {
     requested: bool,
-    wakers: Vec<Waker>,
+    last_key: u64,
+    /// With the key of the future that waits; 0 for those written by hand.
+    wakers: Vec<(u64, Waker)>,
 }
 
 impl StopSignal {
@@ -39,7 +45,11 @@ impl StopSignal {
 
     /// Waits until the supervisor asks. May be dropped and called again at any time.
     pub async fn requested(&self) {
-        poll_fn(|cx| self.poll_requested(cx)).await;
+        Requested {
+            signal: self,
+            key: None,
+        }
+        .await;
     }
 
     /// As [`requested`](StopSignal::requested), for a thread.
@@ -63,11 +73,12 @@ impl StopSignal {
         if signal.requested {
             return Poll::Ready(());
         }
-        Wait::of(WaitKind::Lifecycle).note(cx.waker());
         // One entry per goroutine, however often it starts to wait anew.
-        if !signal.wakers.iter().any(|w| wait::same(w, cx.waker())) {
-            signal.wakers.push(wait::keep(cx.waker()));
+        let known = |(key, waker): &(u64, Waker)| *key == 0 && wait::same(waker, cx.waker());
+        if !signal.wakers.iter().any(known) {
+            signal.wakers.push((0, wait::keep(cx.waker())));
         }
+        Wait::of(WaitKind::Lifecycle).note(cx.waker());
         Poll::Pending
     }
 
@@ -76,7 +87,53 @@ impl StopSignal {
         signal.requested = true;
         let wakers = std::mem::take(&mut signal.wakers);
         drop(signal);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+}
+
+/// Waiting for the request.
+struct Requested<'a> {
+    signal: &'a StopSignal,
+    /// Of its waker, once it waits.
+    key: Option<u64>,
+}
+
+impl Future for Requested<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut signal = self.signal.0.lock();
+        if signal.requested {
+            return Poll::Ready(());
+        }
+        let mut old = None;
+        if let Some(key) = self.key {
+            let mine = signal.wakers.iter_mut().find(|(k, _)| *k == key);
+            if let Some((_, waker)) = mine.filter(|(_, waker)| !wait::same(waker, cx.waker())) {
+                old = Some(std::mem::replace(waker, wait::keep(cx.waker())));
+            }
+        } else {
+            signal.last_key += 1;
+            let key = signal.last_key;
+            signal.wakers.push((key, wait::keep(cx.waker())));
+            self.key = Some(key);
+        }
+        drop(signal);
+        drop(old);
+        Wait::of(WaitKind::Lifecycle).note(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Requested<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let mut signal = self.signal.0.lock();
+            let at = signal.wakers.iter().position(|(k, _)| *k == key);
+            let waker = at.map(|at| signal.wakers.swap_remove(at));
+            drop(signal);
+            drop(waker);
+        }
     }
 }
 
@@ -85,5 +142,26 @@ impl fmt::Debug for StopSignal {
         f.debug_struct("StopSignal")
             .field("requested", &self.is_requested())
             .finish()
+    }
+}
+
+#[cfg(all(test, not(actor_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_is_given_up_leaves_no_waker_behind() {
+        let rt = crate::Runtime::new().unwrap();
+        rt.block_on(async {
+            let signal = StopSignal::new();
+            for _ in 0..100 {
+                let ms = Duration::from_micros(1);
+                assert!(timeout(ms, signal.requested()).await.is_err());
+            }
+            assert_eq!(signal.0.lock().wakers.len(), 0);
+            assert!(!signal.is_requested());
+            signal.request();
+            signal.requested().await;
+        });
     }
 }

@@ -5,7 +5,10 @@
 use std::{
     convert::Infallible,
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Poll, Waker},
 };
 
@@ -120,6 +123,8 @@ pub struct Args {
     /// Init fails while this holds a positive number, which it counts down.
     pub init_errors: Arc<Mutex<u32>>,
     pub init_gate: Option<Gate>,
+    /// Init doesn't yield before this is set.
+    pub init_spins: Option<Arc<AtomicBool>>,
     pub stop_gate: Option<Gate>,
     pub stop_panic: bool,
     pub drop_panic: bool,
@@ -160,6 +165,9 @@ pub enum Msg {
     },
     Forget {
         reply: Reply<Result<(), Infallible>>,
+    },
+    Spin {
+        spin: Box<dyn FnOnce() + Send>,
     },
     Life {
         reply: Reply<Result<u64, Infallible>>,
@@ -273,6 +281,11 @@ impl Probe {
             },
         )
     }
+    /// Calls `spin` in the handler; never answered.
+    pub fn spin(to: &To, spin: impl FnOnce() + Send + 'static) -> Call<'_, Probe, ()> {
+        let spin = Box::new(spin);
+        Call::new(to, Msg::Spin { spin }, |_, _| {})
+    }
     pub fn life(to: &To) -> Call<'_, Probe, u64> {
         Call::new(
             to,
@@ -314,6 +327,11 @@ impl Actor for Probe {
         if let Some(gate) = &args.init_gate {
             gate.pass().await;
         }
+        if let Some(release) = &args.init_spins {
+            while !release.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+        }
         assert!(!args.init_panic, "init told to");
         let mut errors = args.init_errors.lock().unwrap();
         if args.init_error || *errors > 0 {
@@ -341,6 +359,7 @@ impl Actor for Probe {
                 let _unanswered = reply;
                 panic!("told to");
             }
+            Msg::Spin { spin } => spin(),
             Msg::Forget { reply } => drop(reply),
             Msg::Life { reply } => reply.send(Ok(ctx.incarnation())),
             Msg::StopSelf { reply } => {
