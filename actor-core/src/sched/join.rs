@@ -27,7 +27,6 @@ use super::wait::{self, Wait};
 /// assert_eq!(answer.await.unwrap(), 42);
 /// # });
 /// ```
-#[must_use = "dropping the handle detaches the goroutine: say so with `drop(go(..))` or keep it"]
 pub struct JoinHandle<T> {
     task: TaskRef,
     taken: bool,

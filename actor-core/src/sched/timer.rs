@@ -225,6 +225,6 @@ impl Wake for Func {
         drop(state);
         drop(alarm);
         let func = self.clone();
-        drop(self.launch.go(async move { (func.call)() }));
+        self.launch.go(async move { (func.call)() });
     }
 }

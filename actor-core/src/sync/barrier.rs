@@ -28,12 +28,12 @@ use crate::sched::{block_on_thread, coop};
 ///     let (barrier, group) = (Arc::new(Barrier::new(3)), WaitGroup::new());
 ///     for n in 0..3 {
 ///         let barrier = barrier.clone();
-///         drop(group.go(async move {
+///         group.go(async move {
 ///             println!("before: {n}");
 ///             if barrier.wait().await.is_leader() {
 ///                 println!("all three have said it");
 ///             }
-///         }));
+///         });
 ///     }
 ///     group.wait().await;
 /// });

@@ -188,10 +188,10 @@ impl Semaphore {
     /// Runtime::new()?.block_on(async {
     ///     for n in 0..10 {
     ///         let permit = at_once.acquire_owned(1).await.unwrap();
-    ///         drop(go(async move {
+    ///         go(async move {
     ///             println!("one of at most two: {n}");
     ///             drop(permit);
-    ///         }));
+    ///         });
     ///     }
     ///     drop(at_once.acquire(2).await); // all have ended
     /// });

@@ -27,7 +27,7 @@ use crate::shim::atomic::{AtomicUsize, Ordering};
 /// Runtime::new()?.block_on(async {
 ///     let group = WaitGroup::new();
 ///     for n in 0..3 {
-///         drop(group.go(async move { println!("goroutine {n}") }));
+///         group.go(async move { println!("goroutine {n}") });
 ///     }
 ///     group.wait().await;
 /// });

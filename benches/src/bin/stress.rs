@@ -392,7 +392,7 @@ async fn channel(setting: Setting, shape: Shape) -> Verdict {
                 send_on_thread(worker, sender, values, tx, ledger)
             }));
         } else {
-            drop(group.go(send_all(worker, sender, values, tx, ledger, shape.cancels)));
+            group.go(send_all(worker, sender, values, tx, ledger, shape.cancels));
         }
     }
     drop(tx);
@@ -407,9 +407,9 @@ async fn channel(setting: Setting, shape: Shape) -> Verdict {
                 }
             }));
         } else {
-            drop(group.go(async move {
+            group.go(async move {
                 receive_all(worker, rx, shape, disorder).await;
-            }));
+            });
         }
     }
     group.wait().await;
@@ -545,7 +545,7 @@ async fn closes(setting: Setting) -> Verdict {
             let values = sender * VALUES / 2..(sender + 1) * VALUES / 2;
             let (tx, ledger) = (tx.clone(), ledger.clone());
             let worker = setting.worker(round as usize * 8 + sender);
-            drop(group.go(send_all(worker, sender, values, tx, ledger, true)));
+            group.go(send_all(worker, sender, values, tx, ledger, true));
         }
         for receiver in 0..2 {
             let (rx, worker) = (
@@ -556,7 +556,7 @@ async fn closes(setting: Setting) -> Verdict {
                 senders: 2,
                 ..Shape::new(capacity)
             };
-            drop(group.go(receive_all(worker, rx, shape, Arc::default())));
+            group.go(receive_all(worker, rx, shape, Arc::default()));
         }
         for _ in 0..worker.below(6) {
             yield_now().await;
@@ -595,7 +595,7 @@ async fn mutex(setting: Setting) -> Verdict {
         let (lock, outside, locked) = (lock.clone(), outside.clone(), locked.clone());
         let (inside, shared) = (inside.clone(), shared.clone());
         let mut worker = setting.worker(number);
-        drop(group.go(async move {
+        group.go(async move {
             for _ in 0..each {
                 worker.op();
                 let polls = worker.below(3);
@@ -622,7 +622,7 @@ async fn mutex(setting: Setting) -> Verdict {
                 locked.fetch_add(1, SeqCst);
                 inside.fetch_sub(1, SeqCst);
             }
-        }));
+        });
     }
     group.wait().await;
     let (locked, shared) = (locked.load(SeqCst), shared.load(SeqCst));
@@ -651,12 +651,12 @@ async fn wait_groups(setting: Setting) -> Verdict {
         for _ in 0..goroutines {
             let (done, yields) = (done.clone(), worker.below(3));
             worker.op();
-            drop(group.go(async move {
+            group.go(async move {
                 for _ in 0..yields {
                     yield_now().await;
                 }
                 done.fetch_add(1, SeqCst);
-            }));
+            });
         }
         let waiters: Vec<_> = (0..worker.below(3))
             .map(|_| {
@@ -687,7 +687,7 @@ async fn pool(setting: Setting) -> Verdict {
     let group = WaitGroup::new();
     for number in 0..WORKERS {
         let (pool, shared, mut worker) = (pool.clone(), shared.clone(), setting.worker(number));
-        drop(group.go(async move {
+        group.go(async move {
             for _ in 0..each {
                 worker.op();
                 let objects: Vec<_> = (0..1 + worker.below(3)).map(|_| pool.get()).collect();
@@ -705,7 +705,7 @@ async fn pool(setting: Setting) -> Verdict {
                     object.fetch_sub(1, SeqCst);
                 }
             }
-        }));
+        });
     }
     group.wait().await;
     match shared.load(SeqCst) {
@@ -729,7 +729,7 @@ async fn shared_calls(setting: Setting) -> Verdict {
     for number in 0..WORKERS {
         let (flight, runs, values) = (flight.clone(), runs.clone(), values.clone());
         let (wrong, mut worker) = (wrong.clone(), setting.worker(number));
-        drop(group.go(async move {
+        group.go(async move {
             for n in 0..each {
                 worker.op();
                 let key = worker.below(KEYS);
@@ -758,7 +758,7 @@ async fn shared_calls(setting: Setting) -> Verdict {
                     wrong.fetch_add(1, SeqCst);
                 }
             }
-        }));
+        });
     }
     group.wait().await;
     let (wrong, runs) = (wrong.load(SeqCst), runs.load(SeqCst));

@@ -15,12 +15,12 @@ async fn main() {
     let group = WaitGroup::new();
     for _ in 0..50 {
         let ops = ops.clone();
-        drop(group.go(async move {
+        group.go(async move {
             for _ in 0..1000 {
                 // Relaxed is enough for a count: `wait` makes all additions visible.
                 ops.fetch_add(1, Ordering::Relaxed);
             }
-        }));
+        });
     }
     group.wait().await;
     println!("ops: {}", ops.load(Ordering::Relaxed));

@@ -15,7 +15,7 @@ async fn worker(done: chan::Sender<bool>) {
 #[actor_core::main]
 async fn main() {
     let (done_tx, done_rx) = chan::buffered(1);
-    drop(go(worker(done_tx)));
+    go(worker(done_tx));
     // If the worker panicked, its sender would be dropped and this would be `None`: no deadlock.
     assert_eq!(done_rx.recv().await, Some(true));
     println!("main saw it");

@@ -10,18 +10,18 @@ use actor_core::{chan, go};
 async fn main() {
     let (tx, rx) = chan::rendezvous();
     // `async move`: the goroutine owns `tx` from now on.
-    drop(go(async move { tx.send("ping").await }));
+    go(async move { tx.send("ping").await });
     println!("{}", rx.recv().await.unwrap());
 
     // A conversation: each side waits for the other's word.
     let (balls_tx, balls_rx) = chan::rendezvous();
     let (back_tx, back_rx) = chan::rendezvous();
-    drop(go(async move {
+    go(async move {
         while let Some(ball) = balls_rx.recv().await {
             back_tx.send(ball + 1).await.unwrap();
         }
         // Here `back_tx` is dropped: that closes the other channel.
-    }));
+    });
     let mut ball = 1;
     for _ in 0..3 {
         balls_tx.send(ball).await.unwrap();

@@ -54,11 +54,11 @@ async fn main() {
     let queue = Arc::new(Queue::new(2));
     for producer in 0..3 {
         let queue = queue.clone();
-        drop(go(async move {
+        go(async move {
             for n in 0..10 {
                 queue.put(producer * 10 + n).await;
             }
-        }));
+        });
     }
     let mut sum = 0;
     for _ in 0..30 {

@@ -9,11 +9,11 @@ use actor_core::go;
 
 fn generate(n: u64) -> Receiver<u64> {
     let (tx, out) = chan::rendezvous();
-    drop(go(async move {
+    go(async move {
         for i in 1..=n {
             tx.send(i).await.unwrap();
         }
-    }));
+    });
     out
 }
 
@@ -21,11 +21,11 @@ fn square(input: Receiver<u64>, workers: usize) -> Receiver<u64> {
     let (tx, out) = chan::rendezvous();
     for _ in 0..workers {
         let (input, tx) = (input.clone(), tx.clone());
-        drop(go(async move {
+        go(async move {
             while let Some(n) = input.recv().await {
                 tx.send(n * n).await.unwrap();
             }
-        }));
+        });
     }
     out // our own `tx` is dropped here
 }

@@ -26,11 +26,11 @@ async fn main() {
     let group = WaitGroup::new();
     for name in ["a", "a", "b"] {
         let container = container.clone();
-        drop(group.go(async move {
+        group.go(async move {
             for _ in 0..1000 {
                 container.inc(name).await;
             }
-        }));
+        });
     }
     group.wait().await;
     let counters = container.counters.lock().await;

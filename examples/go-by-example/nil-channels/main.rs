@@ -10,11 +10,11 @@ use actor_core::{go, select};
 
 fn count(from: u32, to: u32) -> Receiver<u32> {
     let (tx, rx) = chan::rendezvous();
-    drop(go(async move {
+    go(async move {
         for n in from..=to {
             tx.send(n).await.unwrap();
         }
-    }));
+    });
     rx
 }
 

@@ -14,9 +14,9 @@ async fn main() {
     let group = WaitGroup::new();
     for _ in 0..10 {
         let once = once.clone();
-        drop(group.go(async move {
+        group.go(async move {
             once.do_once(async || println!("initialised")).await;
-        }));
+        });
     }
     group.wait().await;
 

@@ -10,25 +10,25 @@ use actor_core::go;
 
 fn generate(numbers: Vec<u64>) -> Receiver<u64> {
     let (tx, out) = chan::rendezvous();
-    drop(go(async move {
+    go(async move {
         for n in numbers {
             if tx.send(n).await.is_err() {
                 return; // nobody listens any more
             }
         }
-    }));
+    });
     out
 }
 
 fn square(input: Receiver<u64>) -> Receiver<u64> {
     let (tx, out) = chan::rendezvous();
-    drop(go(async move {
+    go(async move {
         while let Some(n) = input.recv().await {
             if tx.send(n * n).await.is_err() {
                 return;
             }
         }
-    }));
+    });
     out
 }
 

@@ -26,12 +26,12 @@ async fn filter(input: Receiver<u64>, out: Sender<u64>, prime: u64) {
 #[actor_core::main]
 async fn main() {
     let (tx, mut numbers) = chan::rendezvous();
-    drop(go(generate(tx)));
+    go(generate(tx));
     for _ in 0..10 {
         let prime = numbers.recv().await.unwrap();
         println!("{prime}");
         let (tx, filtered) = chan::rendezvous();
-        drop(go(filter(numbers, tx, prime)));
+        go(filter(numbers, tx, prime));
         numbers = filtered;
     }
 }

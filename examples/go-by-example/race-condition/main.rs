@@ -36,7 +36,7 @@ where
         let account = Arc::new(Account::new(0));
         let group = WaitGroup::new();
         for _ in 0..GOROUTINES {
-            drop(group.go(pay(account.clone())));
+            group.go(pay(account.clone()));
         }
         group.wait().await;
         if *account.lock().await != GOROUTINES {

@@ -25,7 +25,7 @@ async fn main() {
     let (fill, bucket) = chan::buffered(3);
     while fill.try_send(()).is_ok() {}
     println!("tokens for a burst: {}", bucket.len());
-    drop(go(async move {
+    go(async move {
         let mut ticks = interval(INTERVAL);
         loop {
             ticks.tick().await;
@@ -33,7 +33,7 @@ async fn main() {
                 return;
             }
         }
-    }));
+    });
     for request in 1..=5 {
         bucket.recv().await.unwrap();
         println!("bursty request {request}");

@@ -40,11 +40,11 @@ async fn main() {
     let group = WaitGroup::new();
     for _ in 0..8 {
         let cache = cache.clone();
-        drop(group.go(async move {
+        group.go(async move {
             for key in 0..10 {
                 cache.get(key).await;
             }
-        }));
+        });
     }
     group.wait().await;
     println!("9 squared: {}", cache.get(9).await);

@@ -13,12 +13,12 @@ async fn main() {
     let (ones_tx, ones) = chan::rendezvous();
     let (twos_tx, twos) = chan::rendezvous();
     let (quit_tx, quit) = chan::rendezvous::<()>();
-    drop(go(async move {
+    go(async move {
         ones_tx.send("one").await.unwrap();
         twos_tx.send("two").await.unwrap();
         ones_tx.send("three").await.unwrap();
         drop(quit_tx); // closes `quit`; then the other two are closed as well
-    }));
+    });
 
     loop {
         select! {

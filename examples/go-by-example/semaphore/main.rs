@@ -27,7 +27,7 @@ async fn main() {
     let group = WaitGroup::new();
     for _ in 0..20 {
         let (places, counts) = (places.clone(), counts.clone());
-        drop(group.go(async move {
+        group.go(async move {
             let _place = places.acquire(1).await.unwrap();
 
             let now = counts.inside.fetch_add(1, Relaxed) + 1;
@@ -35,7 +35,7 @@ async fn main() {
             yield_now().await;
             counts.inside.fetch_sub(1, Relaxed);
             counts.finished.fetch_add(1, Relaxed);
-        }));
+        });
     }
     group.wait().await;
     println!("finished: {}", counts.finished.load(Relaxed));

@@ -42,17 +42,17 @@ async fn own(ops: Receiver<Op>) {
 #[actor_core::main]
 async fn main() {
     let (ops, ops_rx) = chan::rendezvous();
-    drop(go(own(ops_rx)));
+    go(own(ops_rx));
 
     let group = WaitGroup::new();
     for value in 1..=10 {
         let ops = ops.clone();
-        drop(group.go(async move {
+        group.go(async move {
             let (reply, done) = chan::buffered(1);
             let key = "sum";
             ops.send(Op::Add { key, value, reply }).await.unwrap();
             done.recv().await.unwrap();
-        }));
+        });
     }
     group.wait().await;
 

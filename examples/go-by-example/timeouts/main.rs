@@ -18,7 +18,7 @@ async fn main() {
     }
 
     let (tx, soon) = chan::buffered(1);
-    drop(go(async move { tx.send("result 2").await }));
+    go(async move { tx.send("result 2").await });
     match timeout(Duration::from_secs(3600), soon.recv()).await {
         Ok(result) => println!("{}", result.unwrap()),
         Err(_elapsed) => println!("timeout 2"),

@@ -15,7 +15,7 @@ async fn main() {
     let finished = Arc::new(Mutex::new(0));
     for _ in 0..5 {
         let finished = finished.clone();
-        drop(group.go(async move { *finished.lock().await += 1 }));
+        group.go(async move { *finished.lock().await += 1 });
     }
     group.wait().await;
     println!("finished: {}", finished.lock().await);
@@ -23,10 +23,10 @@ async fn main() {
     // By hand: announce before starting, and say when it is done.
     group.add(1);
     let of_the_goroutine = group.clone();
-    drop(go(async move {
+    go(async move {
         println!("one more");
         of_the_goroutine.done();
-    }));
+    });
     group.wait().await;
     println!("all done");
 }

@@ -20,7 +20,7 @@ async fn main() {
     let (results_tx, results_rx) = chan::buffered(100);
 
     for _ in 0..3 {
-        drop(go(worker(jobs_rx.clone(), results_tx.clone())));
+        go(worker(jobs_rx.clone(), results_tx.clone()));
     }
     drop(results_tx); // ours; else the loop below would wait for us
 

@@ -76,7 +76,7 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn start(self) {
-        drop(self.launch.go(async move { (self.run)() }));
+        self.launch.go(async move { (self.run)() });
     }
 }
 
