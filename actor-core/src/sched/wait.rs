@@ -162,6 +162,10 @@ impl Wait {
     /// Notes it down for the goroutine, or the thread in `block_on`, that `waker` wakes.
     #[inline]
     pub(crate) fn note(self, waker: &Waker) {
+        // For measuring what it costs: `benches/wait_notes.sh`.
+        if cfg!(actor_no_wait_notes) {
+            return;
+        }
         if let Some(word) = task::wait_word(waker) {
             word.set(self);
         } else {
