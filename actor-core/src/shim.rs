@@ -101,3 +101,18 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// A `const fn` in a normal build, so that what it makes may stand in a `static`; loom's objects can
+/// be made at run time only.
+macro_rules! const_unless_modelled {
+    ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
+        $(#[$attr])*
+        #[cfg(not(actor_loom))]
+        $vis const fn $name($($arg: $ty),*) -> $ret $body
+
+        $(#[$attr])*
+        #[cfg(actor_loom)]
+        $vis fn $name($($arg: $ty),*) -> $ret $body
+    };
+}
+pub(crate) use const_unless_modelled;

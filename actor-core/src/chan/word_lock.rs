@@ -21,6 +21,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
+use crate::shim::const_unless_modelled;
 
 /// Bit 0: somebody is in the section.
 pub(crate) const LOCKED: u8 = 1;
@@ -34,10 +35,12 @@ pub(crate) use modelled::WordLock;
 pub(crate) struct SpinWord(AtomicU8);
 
 impl SpinWord {
-    #[inline]
-    pub(crate) fn new(flags: u8) -> Self {
-        debug_assert_eq!(flags & LOCKED, 0);
-        Self(AtomicU8::new(flags))
+    const_unless_modelled! {
+        #[inline]
+        pub(crate) fn new(flags: u8) -> Self {
+            debug_assert!(flags & LOCKED == 0);
+            Self(AtomicU8::new(flags))
+        }
     }
 
     /// Where it stands in the order in which several are taken: its address.
@@ -239,10 +242,12 @@ pub(crate) struct Locked<T> {
 unsafe impl<T: Send> Sync for Locked<T> {}
 
 impl<T> Locked<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self {
-            word: WordLock::new(0),
-            value: UnsafeCell::new(value),
+    const_unless_modelled! {
+        pub(crate) fn new(value: T) -> Self {
+            Self {
+                word: WordLock::new(0),
+                value: UnsafeCell::new(value),
+            }
         }
     }
 

@@ -41,14 +41,17 @@ use super::context;
 use super::deadlock::{Deadlock, Party};
 use super::record::{Notes, RecordRef};
 use crate::shim::atomic::{AtomicU64, Ordering, fence};
+use crate::shim::const_unless_modelled;
 
 /// Who holds a lock exclusively, as far as it is known.
 #[repr(transparent)]
 pub(crate) struct Owner(AtomicU64);
 
 impl Owner {
-    pub(crate) fn nobody() -> Self {
-        Self(AtomicU64::new(0))
+    const_unless_modelled! {
+        pub(crate) fn nobody() -> Self {
+            Self(AtomicU64::new(0))
+        }
     }
 
     /// The calling goroutine has the lock.
@@ -94,11 +97,13 @@ pub(crate) struct Owners {
 }
 
 impl Owners {
-    pub(crate) fn nobody() -> Self {
-        Self {
-            writer: Owner::nobody(),
-            waiting_writer: Owner::nobody(),
-            readers: std::array::from_fn(|_| Owner::nobody()),
+    const_unless_modelled! {
+        pub(crate) fn nobody() -> Self {
+            Self {
+                writer: Owner::nobody(),
+                waiting_writer: Owner::nobody(),
+                readers: [Owner::nobody(), Owner::nobody(), Owner::nobody(), Owner::nobody()],
+            }
         }
     }
 

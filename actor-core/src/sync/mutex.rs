@@ -39,6 +39,7 @@ use crate::sched::wait::{Wait, WaitKind};
 use crate::sched::{self, Deadlock, Instant, block_on_thread, coop};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
+use crate::shim::const_unless_modelled;
 
 const LOCKED: u8 = 1;
 const WAITERS: u8 = 2;
@@ -73,6 +74,8 @@ fn starves(_since: &Instant) -> bool {
 ///     *total.lock().await += 5;
 /// });
 /// assert_eq!(total.into_inner(), 5);
+///
+/// static EVERYWHERE: Mutex<Vec<u64>> = Mutex::new(Vec::new()); // as a Go package variable
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Mutex<T> {
@@ -123,15 +126,17 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 unsafe impl<T: Send> Send for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// A mutex around `value`, unlocked.
-    pub fn new(value: T) -> Self {
-        Self {
-            state: AtomicU8::new(0),
-            queue: Queue {
-                owner: Owner::nobody(),
-                waiters: Locked::new(WaitList::new()),
-            },
-            value: UnsafeCell::new(value),
+    const_unless_modelled! {
+        /// A mutex around `value`, unlocked.
+        pub fn new(value: T) -> Self {
+            Self {
+                state: AtomicU8::new(0),
+                queue: Queue {
+                    owner: Owner::nobody(),
+                    waiters: Locked::new(WaitList::new()),
+                },
+                value: UnsafeCell::new(value),
+            }
         }
     }
 

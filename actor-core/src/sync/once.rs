@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use super::Mutex;
 use crate::sched::block_on_thread;
 use crate::shim::atomic::{AtomicBool, Ordering};
+use crate::shim::const_unless_modelled;
 
 /// Does something once, whoever comes first; everybody else waits until it is done.
 ///
@@ -22,12 +23,13 @@ use crate::shim::atomic::{AtomicBool, Ordering};
 /// ```
 /// use actor_core::{sched::Runtime, sync::Once};
 ///
-/// let once = Once::new();
+/// static ONCE: Once = Once::new();
+///
 /// Runtime::new()?.block_on(async {
-///     once.do_once(async || println!("first")).await;
-///     once.do_once(async || unreachable!("done already")).await;
+///     ONCE.do_once(async || println!("first")).await;
+///     ONCE.do_once(async || unreachable!("done already")).await;
 /// });
-/// assert!(once.is_done());
+/// assert!(ONCE.is_done());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -37,11 +39,13 @@ pub struct Once {
 }
 
 impl Once {
-    /// Nothing was done yet.
-    pub fn new() -> Self {
-        Self {
-            done: AtomicBool::new(false),
-            running: Mutex::new(()),
+    const_unless_modelled! {
+        /// Nothing was done yet.
+        pub fn new() -> Self {
+            Self {
+                done: AtomicBool::new(false),
+                running: Mutex::new(()),
+            }
         }
     }
 
@@ -140,11 +144,13 @@ pub struct OnceCell<T> {
 }
 
 impl<T> OnceCell<T> {
-    /// No value yet.
-    pub fn new() -> Self {
-        Self {
-            value: OnceLock::new(),
-            making: Mutex::new(()),
+    const_unless_modelled! {
+        /// No value yet.
+        pub fn new() -> Self {
+            Self {
+                value: OnceLock::new(),
+                making: Mutex::new(()),
+            }
         }
     }
 

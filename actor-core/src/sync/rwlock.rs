@@ -15,6 +15,7 @@ use super::rwlock_raw::{Access, RawRwLock};
 use crate::chan::waiters::{WaitState, Waiter, pin_field};
 use crate::sched::record::RecordRef;
 use crate::sched::{Deadlock, block_on_thread, coop};
+use crate::shim::const_unless_modelled;
 use crate::shim::{Arc, UnsafeCell};
 
 /// A lock around a value that many may read at once, or one may write; goroutines may hold it across
@@ -52,11 +53,13 @@ unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
 unsafe impl<T: Send> Send for RwLock<T> {}
 
 impl<T> RwLock<T> {
-    /// A lock around `value`, with nobody inside.
-    pub fn new(value: T) -> Self {
-        Self {
-            raw: RawRwLock::new(),
-            value: UnsafeCell::new(value),
+    const_unless_modelled! {
+        /// A lock around `value`, with nobody inside.
+        pub fn new(value: T) -> Self {
+            Self {
+                raw: RawRwLock::new(),
+                value: UnsafeCell::new(value),
+            }
         }
     }
 

@@ -36,6 +36,7 @@ use crate::sched::record::RecordRef;
 use crate::sched::wait::{Wait, WaitKind};
 use crate::sched::{self, Deadlock};
 use crate::shim::atomic::{AtomicUsize, Ordering};
+use crate::shim::const_unless_modelled;
 
 const WRITER: usize = 1;
 const WAITERS: usize = 2;
@@ -90,14 +91,16 @@ impl Queues {
 }
 
 impl RawRwLock {
-    pub(super) fn new() -> Self {
-        Self {
-            word: AtomicUsize::new(0),
-            owners: Owners::nobody(),
-            queues: Locked::new(Queues {
-                readers: WaitList::new(),
-                writers: WaitList::new(),
-            }),
+    const_unless_modelled! {
+        pub(super) fn new() -> Self {
+            Self {
+                word: AtomicUsize::new(0),
+                owners: Owners::nobody(),
+                queues: Locked::new(Queues {
+                    readers: WaitList::new(),
+                    writers: WaitList::new(),
+                }),
+            }
         }
     }
 
