@@ -14,7 +14,10 @@ use std::cell::UnsafeCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::process::exit;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex as ThreadMutex};
 use std::task::Poll;
 use std::thread;
@@ -582,7 +585,8 @@ async fn closes(setting: Setting) -> Verdict {
     Ok(())
 }
 
-/// A number that only the lock protects.
+/// A number that only the lock protects. The atomics around it are relaxed: they must not order what
+/// the lock should.
 struct Unprotected(UnsafeCell<u64>);
 
 // SAFETY: wrong on purpose: it is sound only if the mutex excludes. ThreadSanitizer watches.
@@ -619,8 +623,8 @@ async fn mutex(setting: Setting) -> Verdict {
                     }
                     continue;
                 };
-                if inside.fetch_add(1, SeqCst) != 0 {
-                    shared.fetch_add(1, SeqCst);
+                if inside.fetch_add(1, Relaxed) != 0 {
+                    shared.fetch_add(1, Relaxed);
                 }
                 *guard += 1;
                 // SAFETY: we hold the lock, and nobody touches the number without it.
@@ -628,13 +632,13 @@ async fn mutex(setting: Setting) -> Verdict {
                 if worker.below(32) == 0 {
                     yield_now().await;
                 }
-                locked.fetch_add(1, SeqCst);
-                inside.fetch_sub(1, SeqCst);
+                locked.fetch_add(1, Relaxed);
+                inside.fetch_sub(1, Relaxed);
             }
         });
     }
     group.wait().await;
-    let (locked, shared) = (locked.load(SeqCst), shared.load(SeqCst));
+    let (locked, shared) = (locked.load(Relaxed), shared.load(Relaxed));
     let guard = lock.lock().await;
     // SAFETY: as above.
     let outside = unsafe { *outside.0.get() };
@@ -852,7 +856,7 @@ async fn wait_groups(setting: Setting) -> Verdict {
 async fn pool(setting: Setting) -> Verdict {
     const WORKERS: usize = 8;
     let each = setting.ops / WORKERS as u64;
-    let pool = Pool::new(|| AtomicU8::new(0));
+    let pool = Pool::new(|| (AtomicU8::new(0), Unprotected(UnsafeCell::new(0))));
     let shared = Arc::new(AtomicU64::new(0));
     let group = WaitGroup::new();
     for number in 0..WORKERS {
@@ -862,9 +866,11 @@ async fn pool(setting: Setting) -> Verdict {
                 worker.op();
                 let objects: Vec<_> = (0..1 + worker.below(3)).map(|_| pool.get()).collect();
                 for object in &objects {
-                    if object.fetch_add(1, SeqCst) != 0 {
-                        shared.fetch_add(1, SeqCst);
+                    if object.0.fetch_add(1, Relaxed) != 0 {
+                        shared.fetch_add(1, Relaxed);
                     }
+                    // SAFETY: the object is ours alone, if the pool is right.
+                    unsafe { *object.1.0.get() += 1 };
                 }
                 match worker.below(64) {
                     0..=3 => yield_now().await,
@@ -872,13 +878,13 @@ async fn pool(setting: Setting) -> Verdict {
                     _ => {}
                 }
                 for object in &objects {
-                    object.fetch_sub(1, SeqCst);
+                    object.0.fetch_sub(1, Relaxed);
                 }
             }
         });
     }
     group.wait().await;
-    match shared.load(SeqCst) {
+    match shared.load(Relaxed) {
         0 => Ok(()),
         n => Err(format!("{n} times an object was in two hands")),
     }
