@@ -56,39 +56,48 @@ triage!(InPerson, mailbox = rendezvous);
 triage!(Forgetful, mailbox = buffered(2), overflow = drop_oldest);
 
 fn names(letter: char, numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
-    numbers.into_iter().map(|n| format!("{letter}{n}")).collect()
+    numbers
+        .into_iter()
+        .map(|n| format!("{letter}{n}"))
+        .collect()
 }
 
 // One processor: after a few yields the others have gone as far as they can.
 #[actor_core::test(procs = 1)]
 async fn urgent_messages_overtake_and_each_lane_keeps_its_order_and_its_own_room() {
-        let (desk, gate, log) = held!(Small);
-        for n in 0..4 {
-            desk.routine(n).tell().await.unwrap();
-        }
-        assert!(matches!(desk.routine(4).try_tell(), Err(TrySendError::Full(_))));
-        for n in 0..4 {
-            desk.urgent(n).tell().await.unwrap(); // the other lane is full
-        }
-        assert!(matches!(desk.urgent(4).try_tell(), Err(TrySendError::Full(_))));
-        assert_eq!(desk.mailbox_len(), 8);
-        // Senders wait in their lane, too.
-        let (late_routine, late_urgent) = (desk.clone(), desk.clone());
-        let waits = [
-            go(async move { late_routine.routine(5).tell().await.is_ok() }),
-            go(async move { late_urgent.urgent(5).tell().await.is_ok() }),
-        ];
-        for _ in 0..10 {
-            yield_now().await;
-        }
-        gate.open();
-        for wait in waits {
-            assert!(wait.await.unwrap());
-        }
-        desk.routine(9).await.unwrap();
-        let mut expected = names('u', [0, 1, 2, 3, 5]);
-        expected.extend(names('r', [0, 1, 2, 3, 5, 9]));
-        assert_eq!(log.lines(), expected);
+    let (desk, gate, log) = held!(Small);
+    for n in 0..4 {
+        desk.routine(n).tell().await.unwrap();
+    }
+    assert!(matches!(
+        desk.routine(4).try_tell(),
+        Err(TrySendError::Full(_))
+    ));
+    for n in 0..4 {
+        desk.urgent(n).tell().await.unwrap(); // the other lane is full
+    }
+    assert!(matches!(
+        desk.urgent(4).try_tell(),
+        Err(TrySendError::Full(_))
+    ));
+    assert_eq!(desk.mailbox_len(), 8);
+    // Senders wait in their lane, too.
+    let (late_routine, late_urgent) = (desk.clone(), desk.clone());
+    let waits = [
+        go(async move { late_routine.routine(5).tell().await.is_ok() }),
+        go(async move { late_urgent.urgent(5).tell().await.is_ok() }),
+    ];
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    gate.open();
+    for wait in waits {
+        assert!(wait.await.unwrap());
+    }
+    desk.routine(9).await.unwrap();
+    let mut expected = names('u', [0, 1, 2, 3, 5]);
+    expected.extend(names('r', [0, 1, 2, 3, 5, 9]));
+    assert_eq!(log.lines(), expected);
 }
 
 #[test]
@@ -152,7 +161,8 @@ static CROSSINGS: Mutex<Vec<(String, bool, usize, u64)>> = Mutex::new(Vec::new()
 fn crossings(actor: &str) -> Vec<(bool, usize, u64)> {
     let all = CROSSINGS.lock().unwrap();
     let ours = all.iter().filter(|(name, ..)| name == actor);
-    ours.map(|&(_, is_high, len, number)| (is_high, len, number)).collect()
+    ours.map(|&(_, is_high, len, number)| (is_high, len, number))
+        .collect()
 }
 
 struct Tank {
@@ -333,11 +343,18 @@ fn queued_neighbours_of_one_method_are_handled_in_one_call_and_answered_each() {
         for ask in asks {
             answers.push(ask.await.unwrap());
         }
-        assert_eq!(marked.await.unwrap(), Ok(()), "a silent batch answers by itself");
+        assert_eq!(
+            marked.await.unwrap(),
+            Ok(()),
+            "a silent batch answers by itself"
+        );
         assert_eq!(answers[1], Err(CallError::Failed("not 2".to_owned())));
         assert!(answers[0].is_ok() && answers[2].is_ok(), "{answers:?}");
         let lines = log.lines();
-        assert!(lines[0].starts_with("add [") && lines[0].matches(',').count() == 2, "{lines:?}");
+        assert!(
+            lines[0].starts_with("add [") && lines[0].matches(',').count() == 2,
+            "{lines:?}"
+        );
         assert_eq!(
             lines[1..],
             [
@@ -369,7 +386,12 @@ fn a_small_and_a_displacing_mailbox_batch_as_well() {
         desk.add(6, false).tell().await.unwrap();
         gate.open();
         desk.note(9).await.unwrap();
-        let expected = ["add [0, 1, 2, 3] in life 1", "note 5", "add [6] in life 1", "note 9"];
+        let expected = [
+            "add [0, 1, 2, 3] in life 1",
+            "note 5",
+            "add [6] in life 1",
+            "note 9",
+        ];
         assert_eq!(log.lines(), expected);
     });
 }
@@ -380,7 +402,11 @@ fn a_panic_is_the_end_of_the_whole_batch_and_of_nothing_behind_it() {
         let log = Log::default();
         let child = Ledger::child("ledger", log.clone());
         let desk = child.handle();
-        let app = Supervisor::one_for_one("app").child(child).start().await.unwrap();
+        let app = Supervisor::one_for_one("app")
+            .child(child)
+            .start()
+            .await
+            .unwrap();
         let gate = Gate::new();
         desk.hold(gate.clone()).tell().await.unwrap();
         gate.entered().await;

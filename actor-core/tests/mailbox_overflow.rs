@@ -8,8 +8,8 @@ mod probe;
 use std::sync::Arc;
 
 use actor_core::actor::{
-    ActorId, CallError, DeadLetter, DeadLetterReason, DeadLetters, ExitReason, Overflow, TrySendError,
-    dead_letters_of, subscribe_dead_letters,
+    ActorId, CallError, DeadLetter, DeadLetterReason, DeadLetters, ExitReason, Overflow,
+    TrySendError, dead_letters_of, subscribe_dead_letters,
 };
 use actor_core::prelude::*;
 use probe::{Gate, Log, run};
@@ -41,12 +41,37 @@ macro_rules! desk {
     };
 }
 
-desk!(Waiting, mailbox = buffered(4), overflow = wait, name = "waiting");
-desk!(Failing, mailbox = buffered(4), overflow = fail, name = "failing");
-desk!(DropsNew, mailbox = buffered(4), overflow = drop_newest, name = "drops new");
-desk!(DropsOld, mailbox = buffered(64), overflow = drop_oldest, name = "drops old");
+desk!(
+    Waiting,
+    mailbox = buffered(4),
+    overflow = wait,
+    name = "waiting"
+);
+desk!(
+    Failing,
+    mailbox = buffered(4),
+    overflow = fail,
+    name = "failing"
+);
+desk!(
+    DropsNew,
+    mailbox = buffered(4),
+    overflow = drop_newest,
+    name = "drops new"
+);
+desk!(
+    DropsOld,
+    mailbox = buffered(64),
+    overflow = drop_oldest,
+    name = "drops old"
+);
 desk!(Large, mailbox = buffered(64), name = "large");
-desk!(IfIdle, mailbox = rendezvous, overflow = drop_newest, name = "if idle");
+desk!(
+    IfIdle,
+    mailbox = rendezvous,
+    overflow = drop_newest,
+    name = "if idle"
+);
 
 /// Starts one and holds it in a handler.
 macro_rules! held {
@@ -67,7 +92,11 @@ fn lines(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
 fn letters_of(all: &DeadLetters, actor: ActorId) -> Vec<(&'static str, DeadLetterReason)> {
     std::iter::from_fn(|| all.try_recv())
         .filter(|letter| letter.id == actor)
-        .map(|DeadLetter { message, reason, .. }| (message, reason))
+        .map(
+            |DeadLetter {
+                 message, reason, ..
+             }| (message, reason),
+        )
         .collect()
 }
 
@@ -179,7 +208,10 @@ fn a_call_may_drop_the_oldest_in_a_mailbox_that_waits_otherwise() {
             [("note", DeadLetterReason::Overflow); 6]
         );
         assert_eq!(desk.note(70).tell_or_drop().map_err(drop), Ok(false));
-        assert!(matches!(desk.note(71).try_tell(), Err(TrySendError::Full(_))));
+        assert!(matches!(
+            desk.note(71).try_tell(),
+            Err(TrySendError::Full(_))
+        ));
         assert_eq!(
             desk.note(72).overflow(Overflow::Fail).await,
             Err(CallError::Overloaded)
@@ -271,7 +303,10 @@ fn coalesce_puts_the_newest_of_a_key_in_the_place_of_the_queued_one() {
             ]
         );
         // A new key waits for room.
-        assert!(matches!(desk.price("new", 1).try_tell(), Err(TrySendError::Full(_))));
+        assert!(matches!(
+            desk.price("new", 1).try_tell(),
+            Err(TrySendError::Full(_))
+        ));
         let waits = {
             let desk = desk.clone();
             go(async move { desk.price("new", 2).tell().await.is_ok() })
@@ -279,7 +314,10 @@ fn coalesce_puts_the_newest_of_a_key_in_the_place_of_the_queued_one() {
         gate.open();
         assert!(waits.await.unwrap());
         desk.note(9).await.unwrap();
-        assert_eq!(log.lines(), ["abc 4", "7", "refresh", "xyz 5", "new 2", "9"]);
+        assert_eq!(
+            log.lines(),
+            ["abc 4", "7", "refresh", "xyz 5", "new 2", "9"]
+        );
         // What was handled is no longer there to be replaced.
         desk.price("abc", 8).await.unwrap();
         assert!(log.has("abc 8"));
@@ -304,10 +342,18 @@ fn a_full_mailbox_delays_neither_stop_now_nor_kill() {
                 gate.open();
                 exit.await
             };
-            let expected = if kill { ExitReason::Killed } else { ExitReason::Normal };
+            let expected = if kill {
+                ExitReason::Killed
+            } else {
+                ExitReason::Normal
+            };
             assert_eq!(end, expected);
             assert!(!waiting.await.unwrap(), "the actor is gone");
-            assert_eq!(log.lines(), [""; 0], "a queued message went before the request");
+            assert_eq!(
+                log.lines(),
+                [""; 0],
+                "a queued message went before the request"
+            );
         }
     });
 }

@@ -11,7 +11,8 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{
-    Attribute, Expr, FnArg, GenericArgument, ImplItemFn, PathArguments, ReturnType, Type, parse_quote,
+    Attribute, Expr, FnArg, GenericArgument, ImplItemFn, PathArguments, ReturnType, Type,
+    parse_quote,
 };
 
 use crate::attrs;
@@ -185,7 +186,10 @@ fn batch(attr: &Attribute, method: &mut ImplItemFn, mistakes: &mut Mistakes) -> 
         None => true,
         Some(answer) => matches!(peel(answer), Type::Tuple(tuple) if tuple.elems.is_empty()),
     };
-    if let Some(result) = types.get(1).filter(|answer| result_arguments(answer).is_some()) {
+    if let Some(result) = types
+        .get(1)
+        .filter(|answer| result_arguments(answer).is_some())
+    {
         mistakes.at(
             result,
             "an answer that may fail is written as two types: `Batch<T, R, E>` for a \
@@ -328,7 +332,10 @@ fn high_water(model: &Model, is_rendezvous: bool, mistakes: &mut Mistakes) {
             Some(Mailbox::Buffered(capacity)) => value(&Some(capacity.clone())),
             _ => None,
         };
-        let prioritised = model.messages.iter().any(|message| message.queueing.priority);
+        let prioritised = model
+            .messages
+            .iter()
+            .any(|message| message.queueing.priority);
         if let (Some(high_value), Some(capacity), false) =
             (value(&options.high_water), capacity, prioritised)
             && high_value > capacity
@@ -367,8 +374,15 @@ pub(crate) fn actor_items(model: &Model) -> TokenStream {
                 ::actor_core::actor::Overflow::#variant;
         }
     });
-    let prioritised = model.messages.iter().any(|message| message.queueing.priority);
-    let priority = prioritised.then(|| quote!(const PRIORITY: bool = true;));
+    let prioritised = model
+        .messages
+        .iter()
+        .any(|message| message.queueing.priority);
+    let priority = prioritised.then(|| {
+        quote!(
+            const PRIORITY: bool = true;
+        )
+    });
     let marks = options.high_water.as_ref().map(|high| {
         let low = options.low_water.as_ref().map(|low| quote!(.low(#low)));
         quote! {
@@ -377,7 +391,8 @@ pub(crate) fn actor_items(model: &Model) -> TokenStream {
         }
     });
     let sizes: Vec<_> = batches(model).map(|(_, batch)| &batch.max).collect();
-    let sizes = (!sizes.is_empty()).then(|| quote!(const BATCHES: &'static [usize] = &[#(#sizes),*];));
+    let sizes =
+        (!sizes.is_empty()).then(|| quote!(const BATCHES: &'static [usize] = &[#(#sizes),*];));
     let hook = model.high_water.as_ref().map(|hook| {
         let ident = &hook.ident;
         quote! {
@@ -491,7 +506,11 @@ pub(crate) fn empty_field(message: &Message) -> Option<TokenStream> {
 
 /// The arm of `handle` for a batch.
 pub(crate) fn batch_arm(message: &Message, batch: &Batch, msg: &syn::Ident) -> TokenStream {
-    let (cfgs, variant, ident) = (attrs::cfgs(&message.attrs), &message.variant, &message.ident);
+    let (cfgs, variant, ident) = (
+        attrs::cfgs(&message.attrs),
+        &message.variant,
+        &message.ident,
+    );
     let fields: Vec<_> = message.params.args.iter().map(|arg| &arg.ident).collect();
     let bindings: Vec<_> = (0..fields.len())
         .map(|index| format_ident!("__actor_arg{index}"))

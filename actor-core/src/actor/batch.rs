@@ -59,10 +59,16 @@ impl<T, R, E> Batch<T, R, E> {
         mut part: impl FnMut(M) -> Option<(T, Reply<Result<R, E>>)>,
     ) -> Self {
         let mut items = vec![BatchItem { args, reply }];
-        items.extend(followers.0.into_iter().flat_map(|all| *all).filter_map(|m| {
-            let (args, reply) = part(m)?;
-            Some(BatchItem { args, reply })
-        }));
+        items.extend(
+            followers
+                .0
+                .into_iter()
+                .flat_map(|all| *all)
+                .filter_map(|m| {
+                    let (args, reply) = part(m)?;
+                    Some(BatchItem { args, reply })
+                }),
+        );
         Self { items }
     }
 

@@ -77,7 +77,9 @@ struct Subscriber {
 
 fn subscribers() -> std::sync::MutexGuard<'static, Vec<Subscriber>> {
     // A list of channels is never half changed: a panic elsewhere does it no harm.
-    SUBSCRIBERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    SUBSCRIBERS
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// How many accepted messages were dropped unhandled in this process, for whatever reason. A message

@@ -129,7 +129,9 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Panicked => f.write_str("the actor panicked on this message"),
             Self::Timeout => f.write_str("no reply from the actor in time"),
             Self::NoReply => f.write_str("the actor dropped this message's reply unanswered"),
-            Self::Overloaded => f.write_str("the actor's mailbox was full; the message was dropped"),
+            Self::Overloaded => {
+                f.write_str("the actor's mailbox was full; the message was dropped")
+            }
             Self::Replaced => f.write_str("a newer message took this one's place in the mailbox"),
         }
     }

@@ -17,8 +17,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{
-    Actor, CallError, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError, caught,
-    dead_letters,
+    Actor, CallError, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError,
+    caught, dead_letters,
 };
 use crate::chan::{Displaced, Mailbox, MailboxSend, NoReply, Post, discard_with};
 
@@ -93,7 +93,10 @@ const fn is_special<A: Actor>() -> bool {
 
 /// Options that contradict each other are a mistake in the actor, found when it is compiled.
 const fn check<A: Actor>() {
-    let is_rendezvous = matches!(A::MAILBOX, MailboxKind::Rendezvous | MailboxKind::Buffered(0));
+    let is_rendezvous = matches!(
+        A::MAILBOX,
+        MailboxKind::Rendezvous | MailboxKind::Buffered(0)
+    );
     let is_unbounded = matches!(A::MAILBOX, MailboxKind::Unbounded);
     assert!(
         !(is_rendezvous && A::OVERFLOW.displaces()),
@@ -144,13 +147,17 @@ fn post_of<A: Actor>(msg: &A::Msg) -> Post {
         } else {
             None
         },
-        batch: if A::BATCHES.is_empty() { 0 } else { msg.batch() },
+        batch: if A::BATCHES.is_empty() {
+            0
+        } else {
+            msg.batch()
+        },
     }
 }
 
 impl<A: Actor> Cell<A> {
     /// Puts a message into the mailbox, if it has room or the policy makes some.
-    #[inline]
+    #[inline(always)] // one more copy of the message is a third of what a tell costs
     pub(super) fn post(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
         if is_special::<A>() {
             return self.post_special(msg, on_full);
@@ -173,9 +180,13 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    #[inline(never)]
     fn post_special(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
         let post = post_of::<A>(&msg);
-        match self.mailbox.offer(msg, post, on_full == Overflow::DropOldest) {
+        match self
+            .mailbox
+            .offer(msg, post, on_full == Overflow::DropOldest)
+        {
             Ok(displaced) => {
                 self.bury_displaced(displaced);
                 Ok(())

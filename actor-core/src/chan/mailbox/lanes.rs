@@ -178,9 +178,7 @@ impl<M> Lane<M> {
         wakers: &mut WakeList,
     ) -> Option<(Post, M)> {
         let ticket = self.senders.first_tag();
-        let (message, waker) = self
-            .senders
-            .finish_first(WaitState::Done, Option::take)?;
+        let (message, waker) = self.senders.finish_first(WaitState::Done, Option::take)?;
         wakers.push(waker);
         let post = posts.remove(&ticket).unwrap_or_default();
         message.map(|message| (post, message))
@@ -289,10 +287,7 @@ impl<M> Lanes<M> {
     }
 
     /// The next message; lets senders that wait for its lane in.
-    pub(super) fn take(
-        &mut self,
-        wakers: &mut WakeList,
-    ) -> Option<M> {
+    pub(super) fn take(&mut self, wakers: &mut WakeList) -> Option<M> {
         let urgent = self.next_is_urgent();
         self.run = if urgent && self.normal.has_more() {
             self.run + 1
@@ -319,11 +314,7 @@ impl<M> Lanes<M> {
     }
 
     /// The next message, if it is queued and may be handled together with those of `batch`.
-    pub(super) fn take_of(
-        &mut self,
-        batch: u32,
-        wakers: &mut WakeList,
-    ) -> Option<M> {
+    pub(super) fn take_of(&mut self, batch: u32, wakers: &mut WakeList) -> Option<M> {
         let urgent = self.next_is_urgent();
         let (post, _) = self.lane(urgent).queue.front()?;
         if post.batch != batch {
@@ -360,9 +351,8 @@ impl<M> Lanes<M> {
     /// Gives all waiting senders their message back.
     pub(super) fn close(&mut self, wakers: &mut WakeList) {
         for lane in [&mut self.urgent, &mut self.normal] {
-            while let Some(((), waker)) = lane
-                .senders
-                .finish_first(WaitState::Closed, |_message| ())
+            while let Some(((), waker)) =
+                lane.senders.finish_first(WaitState::Closed, |_message| ())
             {
                 wakers.push(waker);
             }

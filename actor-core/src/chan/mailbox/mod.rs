@@ -182,7 +182,8 @@ impl<M> Mailbox<M> {
         send
     }
 
-    /// Sends a message if there is room now.
+    /// Sends a message if there is room now. A `SPECIAL` mailbox always says that it is full, so that
+    /// this stays short: see [`offer`](Self::offer).
     #[inline]
     pub(crate) fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
         let flags = self.word.lock();
@@ -193,12 +194,14 @@ impl<M> Mailbox<M> {
                 unsafe { self.unlock_and_wake(flags, flags_now) };
                 Ok(())
             }
-            Err(message) if flags & SPECIAL != 0 => {
+            Err(message) => {
                 self.word.unlock(flags);
-                // Without a key nothing is displaced.
-                self.offer(message, Post::default(), false).map(drop)
+                Err(if flags & CLOSED != 0 {
+                    TrySendError::Closed(message)
+                } else {
+                    TrySendError::Full(message)
+                })
             }
-            Err(message) => Err(self.unlock_and_refuse(flags, message)),
         }
     }
 

@@ -195,8 +195,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
             let flags = self.mailbox.word.lock();
             if flags & SPECIAL != 0 {
                 // SAFETY: locked.
-                let (message, now) =
-                    unsafe { self.take_special(flags, &mut wakers, Some(batch)) };
+                let (message, now) = unsafe { self.take_special(flags, &mut wakers, Some(batch)) };
                 self.mailbox.word.unlock(now);
                 return message;
             }
