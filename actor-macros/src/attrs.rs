@@ -8,12 +8,15 @@ use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
 /// The helper attributes, which only mean something inside `#[actor]`.
 const HELPERS: [&str; 4] = ["init", "stopped", "every", "concurrent"];
 
+/// Helper attributes that say something about a method beside its role.
+const MARKS: [&str; 1] = ["provides"];
+
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
     method.attrs.iter().find(|attr| attr.path().is_ident(name))
 }
 
-/// All helper attributes of a method.
+/// The helper attributes of a method that give it a role.
 pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
     method.attrs.iter().filter(|attr| is_helper(attr)).collect()
 }
@@ -22,7 +25,7 @@ pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
 pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     for entry in &mut item.items {
         if let syn::ImplItem::Fn(method) = entry {
-            method.attrs.retain(|attr| !is_helper(attr));
+            method.attrs.retain(|attr| !is_helper(attr) && !is_mark(attr));
         }
     }
     item
@@ -66,6 +69,11 @@ fn only(attrs: &[Attribute], names: &[&str]) -> Vec<Attribute> {
 /// Whether there is a doc comment.
 pub(crate) fn has_docs(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| attr.path().is_ident("doc"))
+}
+
+/// Whether it is a helper attribute beside the role.
+pub(crate) fn is_mark(attr: &Attribute) -> bool {
+    MARKS.iter().any(|name| attr.path().is_ident(name))
 }
 
 fn is_helper(attr: &Attribute) -> bool {

@@ -8,6 +8,7 @@ use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::{Concurrent, Message, is_message};
 use crate::parse;
+use crate::protocol;
 use crate::signature::{self, Receiver};
 use crate::types::{Answer, peel};
 
@@ -58,6 +59,7 @@ pub(crate) fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Me
         Some(reply) => Answer::of_type(&reply.answer),
         None => Answer::of(&method.sig.output),
     };
+    let provides = protocol::provided(&method.attrs, mistakes);
     Some(Message {
         ident: method.sig.ident.clone(),
         variant: Ident::new(&camel_case(&name), method.sig.ident.span()),
@@ -67,6 +69,7 @@ pub(crate) fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Me
         params: params?,
         answer: answers.then_some(answer)?,
         concurrent: None,
+        provides,
     })
 }
 

@@ -39,6 +39,7 @@ mod forward;
 mod handle;
 mod incarnation;
 mod life;
+mod protocol;
 mod rare;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
@@ -57,6 +58,7 @@ pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use forward::{Answers, Forward};
 pub use handle::{ActorId, ActorRef, Exit};
+pub use protocol::{AnyActor, BoxFuture, ErasedMessage, ProtocolCall};
 pub use start::start;
 pub use weak::WeakRef;
 
