@@ -178,7 +178,10 @@ async fn a_method_has_a_limit_of_its_own_and_a_full_one_holds_up_those_behind_it
     for _ in 0..50 {
         yield_now().await;
     }
-    assert!(log.is_empty(), "the third one waits, and so does the reader");
+    assert!(
+        log.is_empty(),
+        "the third one waits, and so does the reader"
+    );
     doors[1].0.send(()).await.unwrap();
     expect(&log, &["copy 2", "read 9", "done 9"]).await;
     doors[2].0.send(()).await.unwrap();

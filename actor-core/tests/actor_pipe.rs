@@ -81,11 +81,7 @@ impl Worker {
 
     pub fn attach(&mut self, items: Receiver<u64>, guard: Option<Guard>, ctx: &Ctx<Self>) {
         let stream = Guarded(Box::pin(items.into_stream()), guard);
-        self.attached = Some(ctx.attach_then(
-            stream,
-            |me, n| me.item(n),
-            |me| me.end_of_items(),
-        ));
+        self.attached = Some(ctx.attach_then(stream, |me, n| me.item(n), |me| me.end_of_items()));
     }
 
     pub async fn item(&mut self, n: u64) {
@@ -405,7 +401,10 @@ async fn nothing_from_beside_an_old_incarnation_reaches_the_next_one() {
     open.send(()).await.unwrap();
     assert_eq!(log.recv().await.unwrap(), "life 2 item 4");
     assert!(first.send(5).await.is_err(), "its stream is gone");
-    assert!(dead_letters() > before, "what was brought in vain is counted");
+    assert!(
+        dead_letters() > before,
+        "what was brought in vain is counted"
+    );
     app.stop().await;
     assert!(log.try_recv().is_err());
 }

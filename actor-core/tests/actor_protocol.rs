@@ -204,7 +204,10 @@ async fn erased_calls_are_asked_told_timed_and_refused_as_typed_ones() {
         other => panic!("{other:?}"),
     }
     assert_eq!(
-        memory.get("a".into()).timeout(Duration::from_millis(1)).await,
+        memory
+            .get("a".into())
+            .timeout(Duration::from_millis(1))
+            .await,
         Err(CallError::Timeout)
     );
     open.send(()).await.unwrap();

@@ -47,12 +47,7 @@ impl Queue {
     }
 
     /// The context and the reply stand where the user likes.
-    pub async fn check(
-        &mut self,
-        ctx: &Ctx<Self>,
-        reply: Reply<Result<u64, String>>,
-        limit: u64,
-    ) {
+    pub async fn check(&mut self, ctx: &Ctx<Self>, reply: Reply<Result<u64, String>>, limit: u64) {
         assert_eq!(ctx.name(), "Queue");
         if limit == 0 {
             reply.send(Err("no limit".into()));
@@ -351,8 +346,5 @@ fn a_blocking_ask_with_a_limit_needs_no_runtime_and_takes_an_unsent_message_back
         "the third one was taken back, so nothing is there"
     );
     drop(rt.block_on(queue.stop()));
-    assert_eq!(
-        queue.pop().blocking_timeout(limit),
-        Err(CallError::Stopped)
-    );
+    assert_eq!(queue.pop().blocking_timeout(limit), Err(CallError::Stopped));
 }

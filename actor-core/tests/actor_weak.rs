@@ -140,7 +140,10 @@ async fn handles_of_all_kinds_compare_hash_and_print_by_the_actor_they_mean() {
     let name = format!("Cache#{}", one.id());
 
     assert!(one == one.clone() && one != two);
-    assert_eq!(HashSet::from([one.clone(), two.clone(), one.clone()]).len(), 2);
+    assert_eq!(
+        HashSet::from([one.clone(), two.clone(), one.clone()]).len(),
+        2
+    );
     assert_eq!(format!("{one:?}"), name);
 
     let (weak, other): (WeakRef<Cache>, _) = (one.downgrade(), two.downgrade());

@@ -25,7 +25,9 @@ pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
 pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     for entry in &mut item.items {
         if let syn::ImplItem::Fn(method) = entry {
-            method.attrs.retain(|attr| !is_helper(attr) && !is_mark(attr));
+            method
+                .attrs
+                .retain(|attr| !is_helper(attr) && !is_mark(attr));
         }
     }
     item

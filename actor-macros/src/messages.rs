@@ -93,7 +93,7 @@ pub(crate) fn concurrent(
         && is_mutable(receiver)
     {
         mistakes.at(
-            receiver,
+            receiver.self_token,
             "a concurrent handler shares the state with others that run at the same time; take \
              `&self`, and keep what it changes behind a lock or in another actor",
         );
@@ -108,7 +108,7 @@ pub(crate) fn concurrent(
         valid = false;
     }
     valid.then(|| Concurrent {
-        span: attr.span(),
+        span: attr.path().span(),
         max: max.ok().flatten(),
     })
 }
@@ -119,7 +119,8 @@ fn is_mutable(receiver: &syn::Receiver) -> bool {
             peel(ty),
             Type::Reference(reference) if reference.mutability.is_some()
         ),
-        _ => receiver.mutability.is_some(),
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+        _ => false,
     }
 }
 

@@ -136,7 +136,10 @@ pub(crate) fn concurrent_max(
             option.set(&mut max, handlers_max, mistakes);
         } else {
             let name = &option.name;
-            mistakes.at(name, format!("`#[concurrent]` has no option `{name}`; {FORM}"));
+            mistakes.at(
+                name,
+                format!("`#[concurrent]` has no option `{name}`; {FORM}"),
+            );
         }
     }
     max.map(Some).ok_or(())
@@ -162,7 +165,10 @@ pub(crate) fn protocol_handle(tokens: TokenStream, mistakes: &mut Mistakes) -> O
             option.set(&mut name, handle, mistakes);
         } else {
             let name = &option.name;
-            mistakes.at(name, format!("`#[protocol]` has no option `{name}`; {FORM}"));
+            mistakes.at(
+                name,
+                format!("`#[protocol]` has no option `{name}`; {FORM}"),
+            );
         }
     }
     name

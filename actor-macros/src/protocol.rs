@@ -7,9 +7,10 @@
 //!   their types are in scope; rustc compares the two.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Attribute, Ident, ItemTrait, Path, Token, TraitItem, TraitItemFn};
 
 use crate::attrs;
@@ -361,7 +362,8 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
     protocols
         .into_iter()
         .map(|(path, methods)| {
-            quote! {
+            // At the protocol's name, where it is said that one of its messages is missing.
+            quote_spanned! {path.span()=>
                 #[allow(
                     clippy::too_many_arguments,
                     clippy::used_underscore_binding,
@@ -388,7 +390,8 @@ fn provide(message: &crate::model::Message, names: &Names) -> TokenStream {
     let args: Vec<_> = message.params.args.iter().map(|arg| &arg.ident).collect();
     let types = message.params.args.iter().map(|arg| &arg.ty);
     let (ok, err) = answer_types(&message.answer);
-    quote! {
+    // At the message's name, where it is said that it is none of the protocol's.
+    quote_spanned! {ident.span()=>
         #(#cfgs)*
         fn #ident(
             &self,

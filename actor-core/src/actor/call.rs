@@ -113,8 +113,7 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     /// # Errors
     /// As an awaited ask, and [`CallError::Timeout`] when the time is over.
     pub fn blocking_timeout(self, within: Duration) -> Result<T, CallError<E>> {
-        sched::block_on_thread_within(within, self.into_future())
-            .unwrap_or(Err(CallError::Timeout))
+        sched::block_on_thread_within(within, self.into_future()).unwrap_or(Err(CallError::Timeout))
     }
 }
 

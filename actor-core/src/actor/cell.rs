@@ -94,12 +94,10 @@ impl<A: Actor> Cell<A> {
             }
             // ORDERING: AcqRel pairs with `handle_dropped`: either that one sees our count, or we
             // see that it was the last.
-            match self.handles.compare_exchange(
-                seen,
-                seen + 1,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self
+                .handles
+                .compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }

@@ -235,10 +235,7 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
 
 impl<A: Actor> NextOf<'_, '_, A> {
     #[inline]
-    pub(super) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Next, Option<A::Msg>)> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Next, Option<A::Msg>)> {
         if self.ctx.cell().control.is_marked()
             && let Some(next) = marked(self.ctx)
         {

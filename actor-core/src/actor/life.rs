@@ -145,10 +145,7 @@ impl Life {
     }
 
     /// Looks at the place of what few actors have, under the lock.
-    pub(super) fn with_rare<R>(
-        &self,
-        f: impl FnOnce(&mut Option<Box<dyn Any + Send>>) -> R,
-    ) -> R {
+    pub(super) fn with_rare<R>(&self, f: impl FnOnce(&mut Option<Box<dyn Any + Send>>) -> R) -> R {
         let mut s = self.state.lock();
         match &mut s.more {
             Some(more) => f(&mut more.rare),

@@ -70,9 +70,7 @@ where
 
     /// A mock's call: the answer is a future's, which runs when it is asked, or told: then who tells
     /// waits for its end. For `try_tell` it is polled once; not ready then, it is refused as `Full`.
-    pub fn answer_by(
-        answer: impl Future<Output = Result<T, CallError<E>>> + Send + 'a,
-    ) -> Self {
+    pub fn answer_by(answer: impl Future<Output = Result<T, CallError<E>>> + Send + 'a) -> Self {
         Self {
             erased: Box::new(Mock(Box::pin(answer))),
         }
@@ -113,8 +111,7 @@ where
     /// # Errors
     /// As an awaited ask, and [`CallError::Timeout`] when the time is over.
     pub fn blocking_timeout(self, within: Duration) -> Result<T, CallError<E>> {
-        sched::block_on_thread_within(within, self.into_future())
-            .unwrap_or(Err(CallError::Timeout))
+        sched::block_on_thread_within(within, self.into_future()).unwrap_or(Err(CallError::Timeout))
     }
 
     /// As [`Call::forward`]. A mock's answer goes to the asker when it is there; one that is an error

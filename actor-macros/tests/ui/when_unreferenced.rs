@@ -2,6 +2,7 @@
 use actor_core::prelude::*;
 
 struct Bank;
+struct Teller;
 
 #[actor(when_unreferenced = restart)]
 impl Bank {
@@ -12,10 +13,10 @@ impl Bank {
 }
 
 #[actor(when_unreferenced = 3)]
-impl Bank {
+impl Teller {
     #[init]
     fn new() -> Self {
-        Bank
+        Teller
     }
 }
 
