@@ -117,8 +117,10 @@ mod elsewhere {
 /// A mock: an impl of the calls, with closures where a test wants them.
 struct Mock {
     asked: Mutex<Vec<String>>,
-    get: Box<dyn Fn(&str) -> Option<u64> + Send + Sync>,
+    get: Box<Get>,
 }
+
+type Get = dyn Fn(&str) -> Option<u64> + Send + Sync;
 
 impl Storage for Mock {
     fn get(&self, name: String) -> ProtocolCall<'_, Option<u64>> {
