@@ -21,6 +21,10 @@
 //!   (`incarnation`).
 //! - An accepted message is handled once, or answered with an error and counted as a dead letter
 //!   when the actor is gone for good (`dead_letters`).
+//! - What works beside an actor belongs to one incarnation: it is cancelled with it, and nothing of
+//!   it reaches the next one (`beside`, `rare`).
+//! - Concurrent handlers borrow the state shared and are gone before anybody has it exclusively
+//!   (`concurrent`).
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
