@@ -194,7 +194,11 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
     let mock = format!("a {} that is no actor", ident.unraw());
     quote! {
         #(#attrs)*
-        #[allow(clippy::should_implement_trait, clippy::too_many_arguments, clippy::wrong_self_convention)]
+        #[allow(
+            clippy::should_implement_trait,
+            clippy::too_many_arguments,
+            clippy::wrong_self_convention
+        )]
         #vis trait #ident:
             ::core::marker::Send + ::core::marker::Sync + 'static #plus
         {
