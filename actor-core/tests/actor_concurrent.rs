@@ -365,3 +365,83 @@ fn an_actor_without_concurrent_handlers_says_so() {
     }
     const { assert!(Library::CONCURRENT && !Plain::CONCURRENT) }
 }
+
+/// A state whose concurrent handlers share a lock of ours, and wait on each other through it.
+struct Ledger {
+    sum: actor_core::sync::Mutex<u64>,
+    said: Sender<&'static str>,
+}
+
+#[actor]
+impl Ledger {
+    #[init]
+    fn new(said: Sender<&'static str>) -> Self {
+        Ledger {
+            sum: actor_core::sync::Mutex::new(0),
+            said,
+        }
+    }
+
+    #[concurrent]
+    pub async fn hold(&self, door: Receiver<()>) -> u64 {
+        let mut sum = self.sum.lock().await;
+        self.said.try_send("holds").unwrap();
+        door.recv().await;
+        *sum += 1;
+        *sum
+    }
+
+    #[concurrent]
+    pub async fn add(&self, n: u64) -> u64 {
+        self.said.try_send("adds").unwrap();
+        let mut sum = self.sum.lock().await;
+        *sum += n;
+        *sum
+    }
+
+    #[concurrent]
+    pub async fn rest(&self) {
+        actor_core::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+/// One goroutine both holds the lock and waits for it: that is no deadlock, and is not told as one.
+#[actor_core::test]
+async fn concurrent_handlers_of_one_actor_may_wait_for_a_lock_that_another_one_holds() {
+    let (said, says) = buffered(16);
+    let ledger = Ledger::start(said).await.unwrap();
+    let (open, door) = door();
+    let (holder, adder) = (ledger.clone(), ledger.clone());
+    let held = go(async move { holder.hold(door).await });
+    assert_eq!(says.recv().await, Some("holds"));
+    let added = go(async move { adder.add(5).await });
+    assert_eq!(says.recv().await, Some("adds"));
+    ledger.rest().await.unwrap(); // everybody else sleeps meanwhile
+    open.send(()).await.unwrap();
+    assert_eq!(held.await.unwrap(), Ok(1));
+    assert_eq!(added.await.unwrap(), Ok(6));
+}
+
+/// Each handler has a waker of its own, and none is forgotten.
+#[actor_core::test]
+async fn a_wake_polls_the_handler_that_it_means() {
+    let (library, log) = library().await;
+    let doors: Vec<_> = (0..60).map(|_| door()).collect();
+    let asks: Vec<_> = doors
+        .iter()
+        .enumerate()
+        .map(|(n, (_, door))| {
+            let (library, door) = (library.clone(), door.clone());
+            go(async move { library.read(n as u64, door).await })
+        })
+        .collect();
+    for _ in 0..60 {
+        assert!(log.recv().await.unwrap().starts_with("read"));
+    }
+    // From the last to the first, one at a time.
+    for (n, ((open, _), ask)) in doors.iter().zip(asks).enumerate().rev() {
+        open.send(()).await.unwrap();
+        assert_eq!(log.recv().await, Some(format!("done {n}")));
+        assert_eq!(ask.await.unwrap(), Ok(0));
+    }
+}

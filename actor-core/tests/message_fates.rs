@@ -156,6 +156,8 @@ const POLICIES: [Overflow; 4] = [
 /// An actor with some options, how to send one message to it, and how to disturb it.
 macro_rules! target {
     ($module:ident, $key:ident, [$($mark:tt)*], $($option:tt)*) => {
+        // The test's own types are private to it.
+        #[allow(private_interfaces)]
         mod $module {
             use super::*;
 

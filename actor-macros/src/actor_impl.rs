@@ -49,7 +49,6 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         }
     });
     let concurrent = concurrent(model, msg);
-    let shared = needs_sync(model);
     let init = init(model);
     let arms = model.messages.iter().map(|message| arm(message, msg));
     let stopped = stopped(model);
@@ -81,9 +80,6 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #ticks
         }
     }]
-    .into_iter()
-    .chain(shared)
-    .collect()
 }
 
 /// How many handlers of one method run at once unless it says: as many as a mailbox holds.
@@ -110,6 +106,18 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
         }
     });
     let arms = messages.iter().map(|message| arm(message, msg));
+    // At the attribute, where it is said that the state can't be shared.
+    let span = messages[0].concurrent.as_ref().map(|c| c.span)?;
+    let start = quote_spanned! {span=>
+        ::std::boxed::Box::new(move |__actor_msg| {
+            ::std::boxed::Box::pin(async move {
+                match __actor_msg {
+                    #(#arms)*
+                    _ => {}
+                }
+            })
+        })
+    };
     Some(quote! {
         const CONCURRENT: bool = true;
 
@@ -128,28 +136,8 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
             &'__actor self,
             __actor_ctx: &'__actor ::actor_core::actor::Ctx<Self>,
         ) -> ::actor_core::actor::Concurrently<'__actor, #msg> {
-            ::std::boxed::Box::new(move |__actor_msg| {
-                ::std::boxed::Box::pin(async move {
-                    match __actor_msg {
-                        #(#arms)*
-                        _ => {}
-                    }
-                })
-            })
+            #start
         }
-    })
-}
-
-/// Says it at the attribute if the state can't be shared.
-fn needs_sync(model: &Model) -> Option<TokenStream> {
-    let concurrent = model.messages.iter().find_map(|m| m.concurrent.as_ref())?;
-    let self_ty = &model.self_ty;
-    let check = quote_spanned! {concurrent.span=> __actor_state_is_shared::<#self_ty>};
-    Some(quote! {
-        const _: () = {
-            fn __actor_state_is_shared<T: ::core::marker::Sync>() {}
-            let _ = #check;
-        };
     })
 }
 

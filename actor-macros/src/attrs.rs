@@ -11,12 +11,15 @@ const HELPERS: [&str; 5] = ["init", "stopped", "every", "high_water", "concurren
 /// Those of them that say more about a message, whatever else the method is.
 const MODIFIERS: [&str; 3] = ["priority", "coalesce", "batch"];
 
+/// Helper attributes that say something about a method beside its role.
+const MARKS: [&str; 1] = ["provides"];
+
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
     method.attrs.iter().find(|attr| attr.path().is_ident(name))
 }
 
-/// All helper attributes of a method.
+/// The helper attributes of a method that give it a role.
 pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
     method.attrs.iter().filter(|attr| is_helper(attr)).collect()
 }
@@ -32,7 +35,7 @@ pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
         if let syn::ImplItem::Fn(method) = entry {
             method
                 .attrs
-                .retain(|attr| !is_helper(attr) && !is_modifier(attr));
+                .retain(|attr| !is_helper(attr) && !is_modifier(attr) && !is_mark(attr));
         }
     }
     item
@@ -80,6 +83,11 @@ pub(crate) fn has_docs(attrs: &[Attribute]) -> bool {
 
 fn is_modifier(attr: &Attribute) -> bool {
     MODIFIERS.iter().any(|name| attr.path().is_ident(name))
+}
+
+/// Whether it is a helper attribute beside the role.
+pub(crate) fn is_mark(attr: &Attribute) -> bool {
+    MARKS.iter().any(|name| attr.path().is_ident(name))
 }
 
 fn is_helper(attr: &Attribute) -> bool {

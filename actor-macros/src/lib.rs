@@ -1,5 +1,5 @@
 //! The attributes of `actor-core`: `#[actor]` turns an `impl` block into an actor, `#[main]` and
-//! `#[test]` run an `async fn` as the first goroutine of a runtime; and `select!`. Use them through
+//! `#[test]` run an `async fn` as the first goroutine of a runtime; `#[protocol]`; and `select!`. Use them through
 //! `actor-core`, which re-exports them; the code they write names `::actor_core` only.
 //!
 //! ```text
@@ -29,6 +29,7 @@ mod messages;
 mod mistakes;
 mod model;
 mod parse;
+mod protocol;
 mod queueing;
 mod select;
 mod signature;
@@ -54,6 +55,7 @@ use proc_macro::TokenStream;
 /// | `#[priority]` | a message | overtakes messages without it; at most 16 in a row while one of those waits |
 /// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
 /// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
+/// | `#[provides(Storage)]` | a message | it belongs to that [`macro@protocol`] (or to several) |
 /// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)` | runs beside other concurrent handlers, at most `max` (64) of this one |
 ///
 /// Concurrent handlers take turns at their awaits, on the actor's one goroutine: while one waits,
@@ -86,6 +88,9 @@ use proc_macro::TokenStream;
 ///
 /// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does
 ///   when its last handle is dropped.
+///
+/// - `protocol`: the [`macro@protocol`] that the messages belong to, those that have no
+///   `#[provides(..)]` of their own.
 ///
 /// # What is generated
 ///
@@ -143,6 +148,82 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::actor(options.into(), item.into()).into()
+}
+
+/// Turns a trait of messages into a protocol: calls that any actor with those messages answers.
+///
+/// Who needs something names the protocol and not the actor that has it. So two modules may need
+/// each other's actors without naming each other, and a test may hand in a mock.
+///
+/// ```
+/// use actor_core::prelude::*;
+/// use actor_core::actor::ProtocolCall;
+///
+/// #[protocol]
+/// pub trait Storage {
+///     /// What is stored under a key.
+///     fn get(&self, key: String) -> Option<u64>;
+///     async fn put(&mut self, key: String, value: u64) -> Result<(), String>;
+/// }
+///
+/// struct Memory(std::collections::HashMap<String, u64>);
+///
+/// #[actor(protocol = Storage)]
+/// impl Memory {
+///     #[init]
+///     fn new() -> Self { Memory(Default::default()) }
+///     pub fn get(&mut self, key: String) -> Option<u64> { self.0.get(&key).copied() }
+///     pub fn put(&mut self, key: String, value: u64) -> Result<(), String> {
+///         self.0.insert(key, value);
+///         Ok(())
+///     }
+/// }
+///
+/// /// A mock is an impl of the calls.
+/// struct Broken;
+/// impl Storage for Broken {
+///     fn get(&self, _: String) -> ProtocolCall<'_, Option<u64>> {
+///         ProtocolCall::answer(Ok(None))
+///     }
+///     fn put(&self, key: String, _: u64) -> ProtocolCall<'_, (), String> {
+///         ProtocolCall::answer(Err(CallError::Failed(format!("{key} is read-only"))))
+///     }
+/// }
+///
+/// async fn count(storage: &StorageRef, key: &str) -> Result<u64, CallError<String>> {
+///     let n = storage.get(key.into()).await.unwrap().unwrap_or(0) + 1;
+///     storage.put(key.into(), n).await?;
+///     Ok(n)
+/// }
+///
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// let memory: StorageRef = Memory::start().await.unwrap().into();
+/// assert_eq!(count(&memory, "a").await, Ok(1));
+/// assert_eq!(count(&memory, "a").await, Ok(2));
+/// assert!(count(&StorageRef::new(Broken), "a").await.is_err());
+/// # });
+/// ```
+///
+/// # What it makes
+///
+/// The trait keeps its name, methods and docs, and its methods become calls: they take `&self` and
+/// return a [`ProtocolCall`], which is awaited, told, given a timeout and so on as a [`Call`] is, at
+/// the cost of two allocations. Whether the actor's own method takes `&self` or `&mut self`, is async,
+/// needs its context, or answers later, is its own matter.
+///
+/// Beside it stands a handle, `StorageRef` (`#[protocol(handle = Name)]` gives it another name): made
+/// from any actor's handle that has the protocol, or any mock, by `StorageRef::new(..)` or `.into()`.
+/// It keeps the actor alive as its own handles do, is equal to others that mean the same actor, and
+/// `actor()` gives the actor's id, name and stop.
+///
+/// An actor has a protocol by `#[actor(protocol = Storage)]`, if all its messages belong to it, or by
+/// `#[provides(Storage)]` on each that does.
+///
+/// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
+/// [`ProtocolCall`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.ProtocolCall.html
+#[proc_macro_attribute]
+pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
+    protocol::protocol(options.into(), item.into()).into()
 }
 
 /// Runs an `async fn main` as the first goroutine of a new runtime, as Go runs `main`.

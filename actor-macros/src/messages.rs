@@ -8,6 +8,7 @@ use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::{Concurrent, Message, is_message};
 use crate::parse;
+use crate::protocol;
 use crate::queueing::queueing;
 use crate::signature::{self, Receiver};
 use crate::types::{Answer, peel};
@@ -65,6 +66,7 @@ pub(crate) fn message(
         Some(reply) => Answer::of_type(&reply.answer),
         None => Answer::of(&method.sig.output),
     };
+    let provides = protocol::provided(&method.attrs, mistakes);
     Some(Message {
         ident: method.sig.ident.clone(),
         variant: Ident::new(&camel_case(&name), method.sig.ident.span()),
@@ -75,6 +77,7 @@ pub(crate) fn message(
         answer: answers.then_some(answer)?,
         queueing,
         concurrent: None,
+        provides,
     })
 }
 
@@ -98,7 +101,7 @@ pub(crate) fn concurrent(
         && is_mutable(receiver)
     {
         mistakes.at(
-            receiver,
+            receiver.self_token,
             "a concurrent handler shares the state with others that run at the same time; take \
              `&self`, and keep what it changes behind a lock or in another actor",
         );
@@ -113,7 +116,7 @@ pub(crate) fn concurrent(
         valid = false;
     }
     valid.then(|| Concurrent {
-        span: attr.span(),
+        span: attr.path().span(),
         max: max.ok().flatten(),
     })
 }
@@ -124,7 +127,8 @@ fn is_mutable(receiver: &syn::Receiver) -> bool {
             peel(ty),
             Type::Reference(reference) if reference.mutability.is_some()
         ),
-        _ => receiver.mutability.is_some(),
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+        _ => false,
     }
 }
 

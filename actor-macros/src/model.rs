@@ -9,7 +9,7 @@
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Expr, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
+use syn::{Attribute, Expr, Ident, ImplItem, ImplItemFn, ItemImpl, Path, Type, Visibility};
 
 use crate::attrs;
 use crate::hooks::{high_water, init, once, stopped, tick};
@@ -60,6 +60,8 @@ pub(crate) struct Message {
     pub(crate) answer: Answer,
     pub(crate) queueing: Queueing,
     pub(crate) concurrent: Option<Concurrent>,
+    /// The protocols that it is said to belong to.
+    pub(crate) provides: Vec<Path>,
 }
 
 /// `#[concurrent]` on a message.
@@ -139,6 +141,15 @@ pub(crate) fn model(
             only_on_messages(method, mistakes);
         }
         let mut beside_others = None;
+        if let Some(mark) = method.attrs.iter().find(|attr| attrs::is_mark(attr))
+            && !is_message(method)
+        {
+            mistakes.at(
+                mark,
+                "only a message can belong to a protocol; make the method `pub`, with `&mut self` \
+                 or `&self`, or remove this",
+            );
+        }
         match attrs::helpers(method).as_slice() {
             [] => {}
             [attr] if attr.path().is_ident("high_water") => {

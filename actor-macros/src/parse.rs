@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Token, Visibility};
+use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, Visibility};
 
 use crate::mistakes::Mistakes;
 
@@ -22,6 +22,8 @@ pub(crate) struct ActorOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) handle: Option<Ident>,
     pub(crate) vis: Option<Visibility>,
+    /// The protocol of all messages that name none.
+    pub(crate) protocol: Option<Path>,
     /// The variant of `WhenUnreferenced`.
     pub(crate) when_unreferenced: Option<&'static str>,
 }
@@ -38,7 +40,8 @@ const OVERFLOWS: [&str; 5] = ["wait", "fail", "drop_newest", "drop_oldest", "coa
 const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous | unbounded`, \
                              `overflow = wait | fail | drop_newest | drop_oldest | coalesce`, \
                              `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
-                             `vis = pub(crate)` and `when_unreferenced = stop | keep`";
+                             `vis = pub(crate)`, `when_unreferenced = stop | keep` and \
+                             `protocol = Name`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
@@ -52,6 +55,7 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
             "vis" => option.set(&mut options.vis, visibility, mistakes),
+            "protocol" => option.set(&mut options.protocol, protocol, mistakes),
             "when_unreferenced" => {
                 option.set(&mut options.when_unreferenced, when_unreferenced, mistakes);
             }
@@ -161,6 +165,24 @@ fn handlers_max(input: ParseStream<'_>) -> syn::Result<Expr> {
         ));
     }
     Ok(max)
+}
+
+/// Reads `#[protocol(..)]`'s option, the handle's name.
+pub(crate) fn protocol_handle(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Ident> {
+    const FORM: &str = "the only option is `handle = Name`, the name of the handle";
+    let mut name = None;
+    for option in options_of(tokens, FORM, mistakes) {
+        if option.name == "handle" {
+            option.set(&mut name, handle, mistakes);
+        } else {
+            let name = &option.name;
+            mistakes.at(
+                name,
+                format!("`#[protocol]` has no option `{name}`; {FORM}"),
+            );
+        }
+    }
+    name
 }
 
 /// Reads the `procs = n` of `#[main]` and `#[test]`.
@@ -367,6 +389,15 @@ fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
         )),
         vis => Ok(vis),
     }
+}
+
+fn protocol(input: ParseStream<'_>) -> syn::Result<Path> {
+    input.parse().map_err(|error: syn::Error| {
+        syn::Error::new(
+            error.span(),
+            "a protocol is named by its trait; write `protocol = Storage`",
+        )
+    })
 }
 
 fn when_unreferenced(input: ParseStream<'_>) -> syn::Result<&'static str> {

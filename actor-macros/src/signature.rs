@@ -379,9 +379,14 @@ fn spoken(role: &str) -> String {
     }
 }
 
-fn mentions(tokens: impl quote::ToTokens, word: &str) -> bool {
+/// Whether a word stands anywhere in these tokens.
+pub(crate) fn mentions(tokens: impl quote::ToTokens, word: &str) -> bool {
     tokens
         .into_token_stream()
         .into_iter()
-        .any(|token| matches!(token, proc_macro2::TokenTree::Ident(ident) if ident == word))
+        .any(|token| match token {
+            proc_macro2::TokenTree::Ident(ident) => ident == word,
+            proc_macro2::TokenTree::Group(group) => mentions(group.stream(), word),
+            _ => false,
+        })
 }

@@ -40,7 +40,8 @@ impl<A: Actor> Ctx<A> {
     /// A handle to this actor, for others to call it.
     ///
     /// An actor that keeps its own handle in its state keeps itself alive: without a supervisor it
-    /// stops when the last handle is gone (keep [`weak`](Ctx::weak) instead). An ask to itself never gets an answer.
+    /// stops when the last handle is gone (keep [`weak`](Ctx::weak) instead). An ask to itself never
+    /// gets an answer.
     #[must_use]
     pub fn handle(&self) -> A::Handle {
         ActorRef::new(Arc::clone(&self.cell)).into()

@@ -21,6 +21,10 @@
 //!   (`incarnation`).
 //! - An accepted message is handled once, or answered with an error and counted as a dead letter:
 //!   when the actor is gone for good, or an overflow policy drops it (`overflow`, `dead_letters`).
+//! - What works beside an actor belongs to one incarnation: it is cancelled with it, and nothing of
+//!   it reaches the next one (`beside`, `rare`).
+//! - Concurrent handlers borrow the state shared and are gone before anybody has it exclusively
+//!   (`concurrent`).
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
@@ -43,6 +47,7 @@ mod incarnation;
 mod life;
 mod overflow;
 mod pressure;
+mod protocol;
 mod rare;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
@@ -71,6 +76,7 @@ pub use overflow::Overflow;
 #[doc(hidden)]
 pub use overflow::coalesce_key_of;
 pub use pressure::{HighWater, Pressure};
+pub use protocol::{AnyActor, BoxFuture, ErasedMessage, ProtocolCall};
 pub use start::start;
 pub use weak::WeakRef;
 
