@@ -18,8 +18,11 @@ use std::{
 };
 
 use super::{
-    Actor, ActorId, ExitReason, Life, Message, StopReason, caught, control::Control, dead_letters,
+    Actor, ActorId, ExitReason, Life, Message, StopReason, caught,
+    control::Control,
+    dead_letters,
     life::Burial,
+    ties::{Peer, Signal},
 };
 use crate::{
     chan::{Mailbox, NoReply, discard_with},
@@ -101,6 +104,11 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// The next signal in the control lane.
+    pub(super) fn next_signal(&self) -> Option<Signal> {
+        self.life.next_signal()
+    }
+
     /// Makes ready for the next incarnation.
     pub(super) fn begin(&self) {
         self.control.clear();
@@ -142,6 +150,29 @@ impl<A: Actor> Cell<A> {
             }
         });
         self.life.dead();
+    }
+}
+
+impl<A: Actor> Peer for Cell<A> {
+    fn id(&self) -> ActorId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        Cell::name(self)
+    }
+
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    fn traps(&self) -> bool {
+        A::TRAPS_EXITS
+    }
+
+    fn signalled(&self) {
+        self.control.signal();
+        self.mailbox.wake_receiver();
     }
 }
 

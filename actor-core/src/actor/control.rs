@@ -5,9 +5,10 @@
 //!   bit 1  REQUESTED   somebody called stop
 //!   bit 2  SUPERVISOR  the supervisor stops it
 //!   bit 3  GONE        the last handle of an unsupervised actor was dropped
+//!   bit 4  SIGNAL      a `Down` or an exit signal is queued (`ties`)
 //! ```
 //! Protocol: set bits here, then close the mailbox (which ends `serve` once it is empty), then,
-//! for NOW, `Mailbox::wake_receiver`. The loop looks at the word before it polls the mailbox and
+//! for NOW, `Mailbox::wake_receiver`; for SIGNAL, queue it, set the bit, `wake_receiver`. The loop looks at the word before it polls the mailbox and
 //! again after it registered its waker, so one of the two sides always sees the other.
 //! A restart clears the word: a request belongs to the incarnation that it found.
 
@@ -18,6 +19,7 @@ const NOW: u32 = 1;
 const REQUESTED: u32 = 1 << 1;
 const SUPERVISOR: u32 = 1 << 2;
 const GONE: u32 = 1 << 3;
+const SIGNAL: u32 = 1 << 4;
 
 #[derive(Debug)]
 pub(crate) struct Control(AtomicU32);
@@ -36,6 +38,25 @@ impl Control {
         let now = if now { NOW } else { 0 };
         // ORDERING: Release pairs with the Acquire in `stop_now` and `why`.
         self.0.fetch_or(why | now, Ordering::Release);
+    }
+
+    /// Is there something to do before the next message?
+    #[inline]
+    pub(crate) fn calls(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `request` and `signal`.
+        self.0.load(Ordering::Acquire) & (NOW | SIGNAL) != 0
+    }
+
+    /// A signal was queued.
+    pub(crate) fn signal(&self) {
+        // ORDERING: Release pairs with the Acquire in `calls`.
+        self.0.fetch_or(SIGNAL, Ordering::Release);
+    }
+
+    /// The signals queued so far are about to be taken.
+    pub(crate) fn clear_signal(&self) {
+        // ORDERING: Acquire pairs with the Release in `signal`; the queue has a lock of its own.
+        self.0.fetch_and(!SIGNAL, Ordering::Acquire);
     }
 
     /// Must the actor stop before the next message?

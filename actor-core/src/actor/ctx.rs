@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Actor, ActorId, ActorRef, Cell, StopReason};
+use super::{Actor, ActorId, ActorRef, Cell, StopReason, ties::Peer};
 
 /// The actor's view of itself, given to `init`, every handler that asks for it, and the stop hook.
 ///
@@ -24,6 +24,10 @@ impl<A: Actor> Ctx<A> {
     #[inline]
     pub(super) fn cell(&self) -> &Cell<A> {
         &self.cell
+    }
+
+    pub(super) fn peer(&self) -> Arc<dyn Peer> {
+        Arc::clone(&self.cell) as Arc<dyn Peer>
     }
 
     /// A handle to this actor, for others to call it.

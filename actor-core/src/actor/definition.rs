@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::{ActorRef, Ctx, StopReason};
+use super::{ActorRef, Ctx, Down, Exited, StopReason};
 use crate::chan::Capacity;
 
 /// The type of an actor's messages: usually an enum with one variant per method.
@@ -121,6 +121,9 @@ pub trait Actor: Sized + Send + 'static {
     const NAME: &'static str;
     /// The mailbox's capacity.
     const MAILBOX: MailboxKind = MailboxKind::Buffered(64);
+    /// The end of a linked actor comes to [`exit`](Actor::exit) instead of ending this one: Erlang's
+    /// `trap_exit`. `#[exit]` sets it.
+    const TRAPS_EXITS: bool = false;
 
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///
@@ -138,6 +141,20 @@ pub trait Actor: Sized + Send + 'static {
     fn stopped(self, why: StopReason, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
         let _ = (why, ctx);
         async move { drop(self) }
+    }
+
+    /// An actor that [`Ctx::monitor`] watches has ended. Between messages, before those that wait.
+    /// By default it is logged as a warning, since nobody looks at it.
+    fn down(&mut self, down: Down, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        tracing::warn!(actor = ctx.name(), %down, "a Down came and there is no #[down] method");
+        async {}
+    }
+
+    /// A linked actor has ended; only if [`TRAPS_EXITS`](Actor::TRAPS_EXITS). Between messages,
+    /// before those that wait.
+    fn exit(&mut self, exited: Exited, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (exited, ctx);
+        async {}
     }
 
     /// The periods of `#[every]`; asked once per incarnation. By hand: `const { &[..] }`.

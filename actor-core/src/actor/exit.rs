@@ -37,6 +37,15 @@ pub enum ExitReason {
     Shutdown,
     /// It was killed: its future was dropped where it was.
     Killed,
+    /// It did not live when it was monitored or linked: Erlang's `noproc`. Nothing ends so.
+    NoProc,
+    /// It was linked with an actor that ended.
+    Linked {
+        /// The name of the first one of the chain that ended.
+        actor: String,
+        /// How that one ended.
+        reason: Box<ExitReason>,
+    },
     /// A supervised goroutine returned an error.
     Failed {
         /// The error's text.
@@ -74,11 +83,15 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// True for [`Normal`](ExitReason::Normal) and [`Shutdown`](ExitReason::Shutdown): the ends
-    /// after which a transient child stays down.
+    /// True for [`Normal`](ExitReason::Normal) and [`Shutdown`](ExitReason::Shutdown), and for an
+    /// end by a link with one that ended so: the ends after which a transient child stays down.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
-        matches!(self, Self::Normal | Self::Shutdown)
+        match self {
+            Self::Normal | Self::Shutdown => true,
+            Self::Linked { reason, .. } => reason.is_orderly(),
+            _ => false,
+        }
     }
 }
 
@@ -88,6 +101,10 @@ impl fmt::Display for ExitReason {
             Self::Normal => f.write_str("finished"),
             Self::Shutdown => f.write_str("stopped by its supervisor"),
             Self::Killed => f.write_str("killed"),
+            Self::NoProc => f.write_str("was not alive"),
+            Self::Linked { actor, reason } => {
+                write!(f, "ended with the linked actor \"{actor}\": {reason}")
+            }
             Self::Failed { message } => write!(f, "failed: {message}"),
             Self::Panicked { message } => write!(f, "panicked: {message}"),
             Self::InitFailed { message } => write!(f, "init failed: {message}"),

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Actor, Cell, ExitReason, Phase, StopReason};
+use super::{Actor, Cell, ExitReason, Monitor, Phase, StopReason, ties::Peer};
 
 /// The identity of an actor: unique in the process, kept across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +52,10 @@ impl<A: Actor> ActorRef<A> {
     #[inline]
     pub(super) fn cell(&self) -> &Cell<A> {
         &self.cell
+    }
+
+    pub(super) fn peer(&self) -> Arc<dyn Peer> {
+        Arc::clone(&self.cell) as Arc<dyn Peer>
     }
 
     /// The actor's id.
@@ -127,6 +131,25 @@ impl<A: Actor> ActorRef<A> {
         }
     }
 
+    /// Watches the incarnation that lives now: the future is ready with a [`Down`](super::Down) when
+    /// it has ended and its state is dropped. Erlang's `monitor/2`; an actor that wants to go on
+    /// with its messages meanwhile uses [`Ctx::monitor`](super::Ctx::monitor).
+    ///
+    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. If no incarnation lives it is ready at
+    /// once, with [`NoProc`](ExitReason::NoProc): after the end, between two incarnations, and
+    /// before the first start.
+    ///
+    /// ```
+    /// # use actor_core::actor::{Actor, ActorRef};
+    /// async fn log_end<A: Actor>(actor: &ActorRef<A>) {
+    ///     let down = actor.monitor().await;
+    ///     println!("{} is gone: {}", down.name, down.reason);
+    /// }
+    /// ```
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.peer())
+    }
+
     fn exit_of_this_incarnation(&self) -> Exit<A> {
         let incarnation = Some(self.cell.life.look(|s| s.incarnation()));
         Exit {
@@ -152,6 +175,12 @@ impl<A: Actor> Drop for ActorRef<A> {
 impl<A: Actor> fmt::Debug for ActorRef<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cell.fmt(f)
+    }
+}
+
+impl<A: Actor> AsRef<ActorRef<A>> for ActorRef<A> {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -3,7 +3,8 @@
 //! Protocol:
 //! 1. `spawn` makes the cell ready and starts the goroutine with the arguments and an `ExitGuard`.
 //! 2. `init` makes the state; `Life::running` and the link tell whoever waits for the start.
-//! 3. Serve: before each message look at the control word and the ticker, then take a message;
+//! 3. Serve: before each message look at the control word (stop, signals) and the ticker, then take
+//!    a message;
 //!    the handler's future is inline, nothing is boxed.
 //! 4. The mailbox is closed and empty, or the control word says now: `stopped` gets the state by
 //!    value. After a panic there is no hook: the state is just dropped.
@@ -26,7 +27,8 @@ use std::{
 };
 
 use super::{
-    Actor, Caught, Cell, Ctx, ExitReason, StopReason, caught, caught::Panic, ticker::Ticker,
+    Actor, Caught, Cell, Ctx, ExitReason, StopReason, caught, caught::Panic, control::Control,
+    ticker::Ticker, ties::Signal,
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
@@ -155,7 +157,10 @@ impl<A: Actor, L: Link> ExitGuard<A, L> {
 impl<A: Actor, L: Link> Drop for ExitGuard<A, L> {
     fn drop(&mut self) {
         // Still untold: the goroutine is dropped before its end, which is what a kill is.
-        self.tell(ExitReason::Killed);
+        if let Some(ctx) = &self.ctx {
+            let reason = ctx.cell().life.doom();
+            self.tell(reason);
+        }
     }
 }
 
@@ -172,6 +177,7 @@ fn init_failed(error: impl std::fmt::Display) -> ExitReason {
 enum Next {
     Message,
     Tick(usize),
+    Signals,
     Stop,
 }
 
@@ -198,8 +204,28 @@ fn serve<'a, A: Actor>(
                     drop(msg);
                     state.tick(index, ctx).await;
                 }
+                Next::Signals => {
+                    drop(msg);
+                    // Boxed: rare, and larger than an idle actor is to be.
+                    Box::pin(signals(state, ctx)).await;
+                }
                 Next::Stop => return,
             }
+        }
+    }
+}
+
+/// Handles what has come in the control lane, in its order.
+async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
+    let cell = ctx.cell();
+    // Before they are taken: one that comes later sets it again.
+    cell.control.clear_signal();
+    while !cell.control.stop_now()
+        && let Some(signal) = cell.next_signal()
+    {
+        match signal {
+            Signal::Down(down) => state.down(down, ctx).await,
+            Signal::Exited(exited) => state.exit(exited, ctx).await,
         }
     }
 }
@@ -226,8 +252,8 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let control = &self.ctx.cell().control;
-        if control.stop_now() {
-            return Poll::Ready((Next::Stop, None));
+        if control.calls() {
+            return Poll::Ready((called(control), None));
         }
         let inbox = &mut *self.inbox;
         if let Some(ticker) = &mut inbox.ticker
@@ -239,9 +265,18 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
             Poll::Ready(Some(msg)) => Poll::Ready((Next::Message, Some(msg))),
             Poll::Ready(None) => Poll::Ready((Next::Stop, None)),
             // The waker is registered now; a request made before that had nobody to wake.
-            Poll::Pending if self.ctx.cell().control.stop_now() => Poll::Ready((Next::Stop, None)),
+            Poll::Pending if control.calls() => Poll::Ready((called(control), None)),
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+#[cold]
+fn called(control: &Control) -> Next {
+    if control.stop_now() {
+        Next::Stop
+    } else {
+        Next::Signals
     }
 }
 

@@ -13,17 +13,22 @@
 //!   `release` decide that under the lock, and `dead` is set by that caller afterwards, so whoever
 //!   waits for `Dead` finds the queue settled as well.
 //! - Wakers are called after unlocking: waking may drop a task that owns a handle of this actor.
+//! - Monitors and links are told in the step that ends the incarnation they belong to (`ties`): an
+//!   owned one in `ended`, another in `dead`, when its queue is settled as well.
 //! - `kill` before the goroutine's handle is known is remembered, and done when it is.
 
 use std::task::{Context, Poll, Waker};
 
-use super::ExitReason;
+use super::{
+    ExitReason,
+    ties::{Signal, Ties},
+};
 use crate::{
     sched::{
         AbortHandle,
         wait::{self, Wait, WaitKind},
     },
-    shim::Mutex,
+    shim::{Mutex, MutexGuard},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,32 @@ pub(crate) struct State {
 struct More {
     last_exit: Option<ExitReason>,
     wakers: Vec<(u32, Waker)>,
+    ties: Ties,
+    /// How this incarnation is to have ended if its future is dropped.
+    doom: Option<ExitReason>,
+}
+
+impl More {
+    /// Nothing in it that a running actor needs.
+    fn is_idle(&self) -> bool {
+        self.last_exit.is_none() && self.doom.is_none() && self.ties.is_empty()
+    }
+}
+
+/// What is left to do, after unlocking, to end an incarnation where it is.
+#[must_use]
+pub(crate) enum Killed {
+    /// Nothing: it has ended, or ends when it is spawned.
+    NotNow,
+    Abort(AbortHandle),
+}
+
+impl Killed {
+    pub(super) fn carry_out(self) {
+        if let Self::Abort(abort) = self {
+            abort.abort();
+        }
+    }
 }
 
 impl State {
@@ -95,6 +126,33 @@ impl State {
             None => self.phase == Phase::Dead,
         };
         over.then(|| self.last_exit())
+    }
+
+    pub(super) fn ties(&mut self) -> &mut Ties {
+        &mut self.more.get_or_insert_default().ties
+    }
+
+    pub(super) fn ties_if_any(&mut self) -> Option<&mut Ties> {
+        self.more.as_mut().map(|more| &mut more.ties)
+    }
+
+    fn take_ties(&mut self) -> Ties {
+        self.ties_if_any().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Ends the incarnation that lives, with this reason unless another came first.
+    pub(super) fn kill_as(&mut self, reason: ExitReason) -> Killed {
+        if !self.is_alive() {
+            return Killed::NotNow;
+        }
+        self.more.get_or_insert_default().doom.get_or_insert(reason);
+        match &self.abort {
+            Some(abort) => Killed::Abort(abort.clone()),
+            None => {
+                self.kill_pending = true;
+                Killed::NotNow
+            }
+        }
     }
 
     fn take_wakers(&mut self) -> Vec<(u32, Waker)> {
@@ -139,6 +197,25 @@ impl Life {
         f(&self.state.lock())
     }
 
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Looks at the ties, if there are any.
+    pub(super) fn with_ties<R>(&self, f: impl FnOnce(&mut Ties) -> R) -> Option<R> {
+        self.state.lock().ties_if_any().map(f)
+    }
+
+    pub(super) fn next_signal(&self) -> Option<Signal> {
+        self.with_ties(Ties::next_signal).flatten()
+    }
+
+    /// How this incarnation ends if its future is dropped.
+    pub(super) fn doom(&self) -> ExitReason {
+        let doom = self.look(|s| s.more.as_ref().and_then(|more| more.doom.clone()));
+        doom.unwrap_or(ExitReason::Killed)
+    }
+
     /// A new incarnation is about to be spawned.
     pub(crate) fn begin(&self) {
         let mut s = self.state.lock();
@@ -146,6 +223,9 @@ impl Life {
         s.phase = Phase::Starting;
         s.incarnation = s.incarnation.wrapping_add(1);
         s.kill_pending = false;
+        if let Some(more) = &mut s.more {
+            more.doom = None;
+        }
     }
 
     /// It was spawned: this is how to kill it.
@@ -167,7 +247,7 @@ impl Life {
         }
         let wakers = s.take_wakers();
         // Only the wait for the start made it, as a rule: an idle actor is to be small.
-        let more = s.more.take_if(|more| more.last_exit.is_none());
+        let more = s.more.take_if(|more| more.is_idle());
         drop(s);
         drop(more);
         wake_all(wakers);
@@ -176,7 +256,7 @@ impl Life {
     /// This incarnation has ended and its state is dropped.
     pub(crate) fn ended(&self, reason: ExitReason) -> Burial {
         let mut s = self.state.lock();
-        s.more.get_or_insert_default().last_exit = Some(reason);
+        s.more.get_or_insert_default().last_exit = Some(reason.clone());
         let abort = s.abort.take();
         if !s.owned {
             drop(s);
@@ -185,9 +265,11 @@ impl Life {
         }
         s.phase = Phase::Down;
         let wakers = s.take_wakers();
+        let ties = s.take_ties();
         drop(s);
         drop(abort);
         wake_all(wakers);
+        ties.end(&reason);
         Burial::NotYours
     }
 
@@ -217,20 +299,16 @@ impl Life {
         let mut s = self.state.lock();
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
+        let ties = s.take_ties();
+        let reason = s.last_exit();
         drop(s);
         wake_all(wakers);
+        ties.end(&reason);
     }
 
     pub(crate) fn kill(&self) {
-        let mut s = self.state.lock();
-        let abort = s.abort.clone();
-        if abort.is_none() && s.is_alive() {
-            s.kill_pending = true;
-        }
-        drop(s);
-        if let Some(abort) = abort {
-            abort.abort();
-        }
+        let killed = self.state.lock().kill_as(ExitReason::Killed);
+        killed.carry_out();
     }
 
     /// Is it alive without an owner: the case in which losing the last handle stops it?

@@ -17,6 +17,7 @@
 //! - The cell outlives incarnations; a handle points at the cell, so it survives a restart (`cell`).
 //! - Control (stop, kill) never waits behind messages: it is a word looked at before each message,
 //!   and `Mailbox::wake_receiver` wakes an actor that sleeps (`control`, `incarnation`).
+//! - Signals of monitors and links come in the same lane, ahead of messages (`ties`).
 //! - "Ended" is told strictly after the state is dropped, whether by return, panic or kill
 //!   (`incarnation`).
 //! - An accepted message is handled once, or answered with an error and counted as a dead letter
@@ -36,10 +37,13 @@ mod exit;
 mod handle;
 mod incarnation;
 mod life;
+mod link;
+mod monitor;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
+mod ties;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
 pub use call::{Ask, AskTimeout, Call, Tell};
@@ -49,6 +53,8 @@ pub use definition::{Actor, MailboxKind, Message, ReplyResult};
 pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use handle::{ActorId, ActorRef, Exit};
+pub use link::{Exited, NoProc};
+pub use monitor::{Down, Monitor, MonitorId};
 pub use start::start;
 
 pub(crate) use caught::{Caught, caught};
