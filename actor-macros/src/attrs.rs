@@ -5,15 +5,19 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
 
-/// The helper attributes, which only mean something inside `#[actor]`.
-const HELPERS: [&str; 3] = ["init", "stopped", "every"];
+/// The helper attributes that give a method its role. Like the modifiers, they only mean something
+/// inside `#[actor]`.
+const HELPERS: [&str; 6] = ["init", "stopped", "every", "down", "exit", "restarting"];
+
+/// The helper attributes that say more about a message.
+const MODIFIERS: [&str; 1] = ["limit"];
 
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
     method.attrs.iter().find(|attr| attr.path().is_ident(name))
 }
 
-/// All helper attributes of a method.
+/// All helper attributes of a method that give it a role.
 pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
     method.attrs.iter().filter(|attr| is_helper(attr)).collect()
 }
@@ -22,7 +26,9 @@ pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
 pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     for entry in &mut item.items {
         if let syn::ImplItem::Fn(method) = entry {
-            method.attrs.retain(|attr| !is_helper(attr));
+            method
+                .attrs
+                .retain(|attr| !is_helper(attr) && !is_modifier(attr));
         }
     }
     item
@@ -66,6 +72,10 @@ fn only(attrs: &[Attribute], names: &[&str]) -> Vec<Attribute> {
 /// Whether there is a doc comment.
 pub(crate) fn has_docs(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| attr.path().is_ident("doc"))
+}
+
+fn is_modifier(attr: &Attribute) -> bool {
+    MODIFIERS.iter().any(|name| attr.path().is_ident(name))
 }
 
 fn is_helper(attr: &Attribute) -> bool {

@@ -144,11 +144,26 @@ fn forwards(model: &Model, names: &Names) -> TokenStream {
                 self.0.stop_now()
             }
 
+            /// Asks the actor to stop after what is queued, and says why: its exit reason will be
+            /// `ShutdownWith` this cause, which is orderly.
+            #[must_use = "the request is made; await it to know when the actor has stopped"]
+            #vis fn stop_with(
+                &self,
+                cause: impl ::core::convert::Into<::std::string::String>,
+            ) -> #exit {
+                self.0.stop_with(cause)
+            }
+
             /// Ends the actor at the await it waits in, without its `#[stopped]`; ready when its
             /// state is dropped.
             #[must_use = "the kill is done; await it to know when the state is dropped"]
             #vis fn kill(&self) -> #exit {
                 self.0.kill()
+            }
+
+            /// Watches the incarnation that lives now: ready when it has ended.
+            #vis fn monitor(&self) -> ::actor_core::actor::Monitor {
+                self.0.monitor()
             }
 
             /// Waits until the actor has ended for good and says how.

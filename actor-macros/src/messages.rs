@@ -6,11 +6,12 @@ use syn::{Attribute, Ident, ImplItemFn};
 use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::Message;
+use crate::parse;
 use crate::signature::{self, Receiver};
 use crate::types::Answer;
 
 /// Names that the handle has for itself. A message of the same name would hide it.
-const HANDLE_METHODS: [&str; 14] = [
+const HANDLE_METHODS: [&str; 16] = [
     "actor_ref",
     "as_ref",
     "clone",
@@ -21,9 +22,11 @@ const HANDLE_METHODS: [&str; 14] = [
     "is_stopped",
     "kill",
     "mailbox_len",
+    "monitor",
     "name",
     "stop",
     "stop_now",
+    "stop_with",
     "wait",
 ];
 
@@ -31,6 +34,10 @@ const HANDLE_METHODS: [&str; 14] = [
 pub(crate) fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Message> {
     let params = signature::check(&method.sig, Receiver::Borrowed, "a message", mistakes);
     let answers = signature::check_reply(&method.sig, mistakes);
+    let limit_ms = match attrs::helper(method, "limit") {
+        Some(attr) => Some(parse::limit(attr, mistakes)?),
+        None => None,
+    };
     let name = method.sig.ident.unraw().to_string();
     if HANDLE_METHODS.contains(&name.as_str()) {
         mistakes.at(
@@ -50,6 +57,7 @@ pub(crate) fn message(method: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Me
         is_async: method.sig.asyncness.is_some(),
         params: params?,
         answer: answers.then(|| Answer::of(&method.sig.output))?,
+        limit_ms,
     })
 }
 

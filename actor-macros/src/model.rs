@@ -1,7 +1,7 @@
 //! From an impl block to what `expand.rs` needs, with every mistake found on the way.
 //!
 //! - A method with a mistake is left out of the model; the rest of the block is still generated.
-//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]`), then a `pub`
+//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]` ..), then a `pub`
 //!   method with `self` is a message; everything else is the user's own. An `#[every]` method that
 //!   is `pub` is both: a tick, and a message that anyone may send in between.
 
@@ -11,7 +11,7 @@ use syn::visit_mut::VisitMut;
 use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 
 use crate::attrs;
-use crate::hooks::{init, once, stopped, tick};
+use crate::hooks::{HOOKS, hook, hook_at, init, once, stopped, tick};
 use crate::messages::{is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
@@ -31,6 +31,8 @@ pub(crate) struct Model {
     pub(crate) init: Option<Init>,
     pub(crate) messages: Vec<Message>,
     pub(crate) stopped: Option<Stopped>,
+    /// In the order of `HOOKS`.
+    pub(crate) hooks: [Option<Stopped>; HOOKS.len()],
     pub(crate) ticks: Vec<Tick>,
     /// Functions that the macro would add and the user has, which is a mistake.
     pub(crate) taken: Vec<Ident>,
@@ -55,9 +57,10 @@ pub(crate) struct Message {
     pub(crate) is_async: bool,
     pub(crate) params: Params,
     pub(crate) answer: Answer,
+    pub(crate) limit_ms: Option<u64>,
 }
 
-/// The `#[stopped]` method.
+/// The `#[stopped]` method, or another that is told one thing.
 pub(crate) struct Stopped {
     pub(crate) ident: Ident,
     pub(crate) is_async: bool,
@@ -90,11 +93,13 @@ pub(crate) fn model(
         init: None,
         messages: Vec::new(),
         stopped: None,
+        hooks: Default::default(),
         ticks: Vec::new(),
         taken: Vec::new(),
     };
     let mut init_seen: Option<Span> = None;
     let mut stopped_seen: Option<Span> = None;
+    let mut hooks_seen = [None; HOOKS.len()];
     for entry in &item.items {
         let ImplItem::Fn(original) = entry else {
             continue;
@@ -116,6 +121,17 @@ pub(crate) fn model(
             model.taken.push(ident.clone());
             continue;
         }
+        let limit = attrs::helper(method, "limit");
+        if let Some(limit) = limit
+            && !(is_message(method) && attrs::helpers(method).is_empty())
+        {
+            mistakes.at(
+                limit,
+                "`#[limit]` is the time that one message may take: it goes on a `pub` method that is \
+                 a message; `#[actor(handler_limit = seconds(5))]` is for everything that the actor \
+                 handles",
+            );
+        }
         match attrs::helpers(method).as_slice() {
             [] => {}
             [attr] if attr.path().is_ident("init") => {
@@ -130,6 +146,13 @@ pub(crate) fn model(
                 }
                 continue;
             }
+            [attr] if hook_at(attr).is_some() => {
+                let at = hook_at(attr).expect("just seen");
+                if once(attr, &mut hooks_seen[at], mistakes) {
+                    model.hooks[at] = hook(&HOOKS[at], method, attr, mistakes);
+                }
+                continue;
+            }
             [attr] => {
                 let period_ms = parse::period(attr, mistakes);
                 model.ticks.extend(tick(method, attr, period_ms, mistakes));
@@ -140,7 +163,8 @@ pub(crate) fn model(
             [_, second, ..] => {
                 mistakes.at(
                     second,
-                    "a method has one role: keep one of `#[init]`, `#[stopped]` and `#[every]`",
+                    "a method has one role: keep one of `#[init]`, `#[restarting]`, `#[stopped]`, \
+                     `#[every]`, `#[down]` and `#[exit]`",
                 );
                 init_seen = init_seen.or(attrs::helper(method, "init").map(|attr| attr.span()));
                 continue;

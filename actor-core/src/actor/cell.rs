@@ -104,6 +104,13 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Asks the incarnation that lives to stop after the queue, with this cause.
+    pub(super) fn request_stop_with(&self, cause: String) {
+        if self.life.set_stop_cause(cause) {
+            self.request_stop(StopReason::Requested, false);
+        }
+    }
+
     /// The next signal in the control lane.
     pub(super) fn next_signal(&self) -> Option<Signal> {
         self.life.next_signal()

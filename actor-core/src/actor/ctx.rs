@@ -62,6 +62,19 @@ impl<A: Actor> Ctx<A> {
     pub fn stop(&self) {
         self.cell.request_stop(StopReason::Requested, false);
     }
+
+    /// As [`stop`](Ctx::stop), with the exit reason
+    /// [`ShutdownWith`](super::ExitReason::ShutdownWith) this cause. See
+    /// [`ActorRef::stop_with`].
+    pub fn stop_with(&self, cause: impl Into<String>) {
+        self.cell.request_stop_with(cause.into());
+    }
+
+    /// The cause that [`stop_with`](ActorRef::stop_with) gave, for the stop hook to look at.
+    #[must_use]
+    pub fn stop_cause(&self) -> Option<String> {
+        self.cell.life.stop_cause()
+    }
 }
 
 impl<A: Actor> fmt::Debug for Ctx<A> {

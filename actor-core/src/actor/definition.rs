@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::{ActorRef, Ctx, Down, Exited, StopReason};
+use super::{ActorRef, Ctx, Down, ExitReason, Exited, StopReason};
 use crate::chan::Capacity;
 
 /// The type of an actor's messages: usually an enum with one variant per method.
@@ -133,6 +133,18 @@ pub trait Actor: Sized + Send + 'static {
         args: Self::Args,
         ctx: &Ctx<Self>,
     ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
+
+    /// Runs before [`init`](Actor::init) at every start but the first, and is told how the former
+    /// incarnation ended. `#[restarting]` writes it.
+    ///
+    /// It runs in the new goroutine, under the supervisor's start deadline. There is no `self`: the
+    /// old state was dropped before anyone was told of its end (after a panic it may have been
+    /// broken), and the new one isn't made yet. Unlike Akka's `preRestart`, which is given the
+    /// broken instance. A panic in it is a start that failed, as in `init`.
+    fn restarting(why: ExitReason, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (why, ctx);
+        async {}
+    }
 
     /// Handles one message. The next one is taken when this future is done.
     fn handle(&mut self, msg: Self::Msg, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send;

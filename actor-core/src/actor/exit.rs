@@ -35,6 +35,11 @@ pub enum ExitReason {
     Normal,
     /// Its supervisor stopped it.
     Shutdown,
+    /// It stopped in order, and `stop_with` said why: Erlang's `{shutdown, Term}`.
+    ShutdownWith {
+        /// What the one who stopped it gave as the cause.
+        cause: String,
+    },
     /// It was killed: its future was dropped where it was.
     Killed,
     /// It did not live when it was monitored or linked: Erlang's `noproc`. Nothing ends so.
@@ -83,12 +88,12 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// True for [`Normal`](ExitReason::Normal) and [`Shutdown`](ExitReason::Shutdown), and for an
-    /// end by a link with one that ended so: the ends after which a transient child stays down.
+    /// True for [`Normal`](ExitReason::Normal), [`Shutdown`](ExitReason::Shutdown) and
+    /// [`ShutdownWith`](ExitReason::ShutdownWith), and for an end by a link with one that ended so: the ends after which a transient child stays down.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {
-            Self::Normal | Self::Shutdown => true,
+            Self::Normal | Self::Shutdown | Self::ShutdownWith { .. } => true,
             Self::Linked { reason, .. } => reason.is_orderly(),
             _ => false,
         }
@@ -100,6 +105,7 @@ impl fmt::Display for ExitReason {
         match self {
             Self::Normal => f.write_str("finished"),
             Self::Shutdown => f.write_str("stopped by its supervisor"),
+            Self::ShutdownWith { cause } => write!(f, "stopped: {cause}"),
             Self::Killed => f.write_str("killed"),
             Self::NoProc => f.write_str("was not alive"),
             Self::Linked { actor, reason } => {

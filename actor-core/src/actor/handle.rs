@@ -91,17 +91,37 @@ impl<A: Actor> ActorRef<A> {
     /// actor's own handler never ends; use [`Ctx::stop`](super::Ctx::stop) there.
     #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
     pub fn stop(&self) -> Exit<A> {
-        self.stop_with(false)
+        self.ask_to_stop(false)
     }
 
     /// As [`stop`](ActorRef::stop), but after the message in work: the queued ones are not handled,
     /// their askers get `CallError::Stopped`.
     #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
     pub fn stop_now(&self) -> Exit<A> {
-        self.stop_with(true)
+        self.ask_to_stop(true)
     }
 
-    fn stop_with(&self, now: bool) -> Exit<A> {
+    /// As [`stop`](ActorRef::stop), and the exit reason will be
+    /// [`ShutdownWith`](ExitReason::ShutdownWith) this cause: orderly, so a transient child stays
+    /// down, and seen by monitors and links. Erlang's `{shutdown, Term}`.
+    ///
+    /// The first cause stays, and a supervisor that stops it meanwhile decides about the reason.
+    ///
+    /// ```
+    /// # use actor_core::actor::{Actor, ActorRef};
+    /// async fn replace<A: Actor>(old: &ActorRef<A>) {
+    ///     let reason = old.stop_with("a newer version took over").await;
+    ///     assert!(reason.is_orderly());
+    /// }
+    /// ```
+    #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
+    pub fn stop_with(&self, cause: impl Into<String>) -> Exit<A> {
+        let exit = self.exit_of_this_incarnation();
+        self.cell.request_stop_with(cause.into());
+        exit
+    }
+
+    fn ask_to_stop(&self, now: bool) -> Exit<A> {
         let exit = self.exit_of_this_incarnation();
         self.cell.request_stop(StopReason::Requested, now);
         exit

@@ -2,7 +2,7 @@
 //!
 //! Protocol:
 //! 1. `spawn` makes the cell ready and starts the goroutine with the arguments and an `ExitGuard`.
-//! 2. `init` makes the state; `Life::running` and the link tell whoever waits for the start.
+//! 2. `restarting` (not in the first life), then `init` makes the state; `Life::running` and the link tell whoever waits for the start.
 //! 3. Serve: before each message look at the control word (stop, signals) and the ticker, then take
 //!    a message;
 //!    the handler's future is inline, nothing is boxed.
@@ -102,7 +102,13 @@ fn unwrapped<A>(made: Result<A, ExitReason>) -> A {
 }
 
 async fn init<A: Actor>(args: A::Args, ctx: &Ctx<A>) -> Result<A, ExitReason> {
-    match Caught::new(async move { A::init(args, ctx).await }).await {
+    let make = async move {
+        if let Some(why) = ctx.cell().life.former_exit() {
+            A::restarting(why, ctx).await;
+        }
+        A::init(args, ctx).await
+    };
+    match Caught::new(make).await {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(error)) => Err(init_failed(error)),
         Err(panic) => Err(panic.into()),
@@ -113,7 +119,10 @@ async fn stop<A: Actor>(state: A, ctx: &Ctx<A>) -> ExitReason {
     let why = ctx.cell().control.why();
     match Caught::new(async move { A::stopped(state, why, ctx).await }).await {
         Ok(()) if why == StopReason::Supervisor => ExitReason::Shutdown,
-        Ok(()) => ExitReason::Normal,
+        Ok(()) => match ctx.stop_cause() {
+            Some(cause) => ExitReason::ShutdownWith { cause },
+            None => ExitReason::Normal,
+        },
         Err(panic) => panic.into(),
     }
 }

@@ -75,12 +75,20 @@ struct More {
     ties: Ties,
     /// How this incarnation is to have ended if its future is dropped.
     doom: Option<ExitReason>,
+    stop_cause: Option<String>,
 }
 
 impl More {
     /// Nothing in it that a running actor needs.
     fn is_idle(&self) -> bool {
-        self.last_exit.is_none() && self.doom.is_none() && self.ties.is_empty()
+        let Self {
+            last_exit,
+            wakers: _,
+            ties,
+            doom,
+            stop_cause,
+        } = self;
+        last_exit.is_none() && doom.is_none() && stop_cause.is_none() && ties.is_empty()
     }
 }
 
@@ -210,6 +218,26 @@ impl Life {
         self.with_ties(Ties::next_signal).flatten()
     }
 
+    /// False if nobody lives who could stop. The first cause stays.
+    pub(super) fn set_stop_cause(&self, cause: String) -> bool {
+        let mut s = self.state.lock();
+        let alive = s.is_alive();
+        if alive {
+            let more = s.more.get_or_insert_default();
+            more.stop_cause.get_or_insert(cause);
+        }
+        alive
+    }
+
+    pub(super) fn stop_cause(&self) -> Option<String> {
+        self.look(|s| s.more.as_ref().and_then(|more| more.stop_cause.clone()))
+    }
+
+    /// How the former incarnation ended, for one that is not the first.
+    pub(super) fn former_exit(&self) -> Option<ExitReason> {
+        self.look(|s| (s.incarnation > 1).then(|| s.last_exit()))
+    }
+
     /// How this incarnation ends if its future is dropped.
     pub(super) fn doom(&self) -> ExitReason {
         let doom = self.look(|s| s.more.as_ref().and_then(|more| more.doom.clone()));
@@ -225,6 +253,7 @@ impl Life {
         s.kill_pending = false;
         if let Some(more) = &mut s.more {
             more.doom = None;
+            more.stop_cause = None;
         }
     }
 
