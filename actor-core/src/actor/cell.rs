@@ -177,6 +177,10 @@ impl<A: Actor> Peer for Cell<A> {
         A::TRAPS_EXITS
     }
 
+    fn mailbox_len(&self) -> usize {
+        self.mailbox.len()
+    }
+
     fn signalled(&self) {
         self.control.signal();
         self.mailbox.wake_receiver();

@@ -6,6 +6,7 @@
 //!   bit 2  SUPERVISOR  the supervisor stops it
 //!   bit 3  GONE        the last handle of an unsupervised actor was dropped
 //!   bit 4  SIGNAL      a `Down` or an exit signal is queued (`ties`)
+//!   bit 5  WAITING     its handler waits (`work`); the actor's own note to itself
 //! ```
 //! Protocol: set bits here, then close the mailbox (which ends `serve` once it is empty), then,
 //! for NOW, `Mailbox::wake_receiver`; for SIGNAL, queue it, set the bit, `wake_receiver`. The loop looks at the word before it polls the mailbox and
@@ -20,6 +21,7 @@ const REQUESTED: u32 = 1 << 1;
 const SUPERVISOR: u32 = 1 << 2;
 const GONE: u32 = 1 << 3;
 const SIGNAL: u32 = 1 << 4;
+const WAITING: u32 = 1 << 5;
 
 #[derive(Debug)]
 pub(crate) struct Control(AtomicU32);
@@ -57,6 +59,23 @@ impl Control {
     pub(crate) fn clear_signal(&self) {
         // ORDERING: Acquire pairs with the Release in `signal`; the queue has a lock of its own.
         self.0.fetch_and(!SIGNAL, Ordering::Acquire);
+    }
+
+    /// Does its handler wait?
+    #[inline]
+    pub(crate) fn is_waiting(&self) -> bool {
+        // ORDERING: Relaxed: written by the same goroutine.
+        self.0.load(Ordering::Relaxed) & WAITING != 0
+    }
+
+    /// For the actor's own goroutine.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        // ORDERING: Relaxed: as in `is_waiting`.
+        if waiting {
+            self.0.fetch_or(WAITING, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!WAITING, Ordering::Relaxed);
+        }
     }
 
     /// Must the actor stop before the next message?

@@ -125,6 +125,26 @@ pub trait Actor: Sized + Send + 'static {
     /// `trap_exit`. `#[exit]` sets it.
     const TRAPS_EXITS: bool = false;
 
+    /// Whether any handler has a time limit. `handler_limit` and `#[limit]` set it.
+    const LIMITED: bool = false;
+    /// How long the handling of a message, a tick, a `Down` or an exit may take if nothing else is
+    /// said; only if [`LIMITED`](Actor::LIMITED).
+    const HANDLER_LIMIT: Option<Duration> = None;
+    /// A handler that waits for longer than this is reported; zero is never. `None`: as
+    /// [`report_wedged_after`](super::report_wedged_after) says.
+    const WEDGED_AFTER: Option<Duration> = None;
+
+    /// How long this message's handler may take; only if [`LIMITED`](Actor::LIMITED).
+    ///
+    /// When the time is over the handler's future is dropped at the await it waits in, its asker
+    /// gets [`CallError::TimedOut`](super::CallError::TimedOut), and the incarnation ends with
+    /// [`ExitReason::TimedOut`](super::ExitReason::TimedOut), without the stop hook, since the state
+    /// may be half changed. A handler that doesn't await can't be cancelled and isn't.
+    fn limit(msg: &Self::Msg) -> Option<Duration> {
+        let _ = msg;
+        Self::HANDLER_LIMIT
+    }
+
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///
     /// # Errors

@@ -61,6 +61,13 @@ pub enum ExitReason {
         /// The panic's text.
         message: String,
     },
+    /// A handler took longer than its limit.
+    TimedOut {
+        /// The message's name, or the hook.
+        message: String,
+        /// The limit.
+        limit: Duration,
+    },
     /// Its `init` returned an error, or took too long.
     InitFailed {
         /// The error's text.
@@ -113,6 +120,9 @@ impl fmt::Display for ExitReason {
             }
             Self::Failed { message } => write!(f, "failed: {message}"),
             Self::Panicked { message } => write!(f, "panicked: {message}"),
+            Self::TimedOut { message, limit } => {
+                write!(f, "took longer than {limit:?} in {message}")
+            }
             Self::InitFailed { message } => write!(f, "init failed: {message}"),
             Self::ChildFailed { child, reason } => {
                 write!(f, "child \"{child}\" could not start: {reason}")

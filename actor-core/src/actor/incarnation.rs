@@ -27,8 +27,13 @@ use std::{
 };
 
 use super::{
-    Actor, Caught, Cell, Ctx, ExitReason, StopReason, caught, caught::Panic, control::Control,
-    ticker::Ticker, ties::Signal,
+    Actor, Caught, Cell, Ctx, ExitReason, StopReason, caught,
+    caught::Panic,
+    control::Control,
+    crash,
+    ticker::Ticker,
+    ties::Signal,
+    work::{self, Cut, Limited, Served},
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
@@ -41,6 +46,10 @@ pub(crate) trait Link: Send + Sync + 'static {
     fn started(&self);
     /// It is over, and its state is dropped. Called once.
     fn ended(&mut self, reason: ExitReason);
+    /// The names of the supervisors above it.
+    fn path(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Link for () {
@@ -73,19 +82,24 @@ pub(super) fn future<A: Actor, L: Link>(
     let live = async move {
         // Captured in this order: a goroutine that is killed before its first poll drops the
         // arguments first. Later the state is a local of this block, and dropped before captures.
-        let (up, made) = judged(Box::pin(init(args, guard.ctx())).await);
+        let (up, made) = judged(Box::pin(init(args, &guard)).await);
         if !up {
             guard.tell(made.err().unwrap_or(ExitReason::Normal));
             return;
         }
         let mut state = unwrapped(made);
         guard.started();
-        let (served, panic) = judged(Caught::new(serve(&mut state, guard.ctx())).await);
-        let reason = if served {
-            drop(panic);
-            Box::pin(stop(state, guard.ctx())).await
+        let (served, cut) = judged(if A::LIMITED {
+            let ctx = guard.ctx();
+            Box::pin(Limited::new(ctx, serve(&mut state, ctx))).await
         } else {
-            drop_after(panic, state, guard.ctx())
+            Served::new(guard.ctx(), serve(&mut state, guard.ctx())).await
+        });
+        let reason = if served {
+            drop(cut);
+            Box::pin(stop(state, &guard)).await
+        } else {
+            drop_after(cut, state, &guard)
         };
         guard.tell(reason);
     };
@@ -101,7 +115,8 @@ fn unwrapped<A>(made: Result<A, ExitReason>) -> A {
     made.unwrap_or_else(|reason| unreachable!("judged before: {reason}"))
 }
 
-async fn init<A: Actor>(args: A::Args, ctx: &Ctx<A>) -> Result<A, ExitReason> {
+async fn init<A: Actor, L: Link>(args: A::Args, guard: &ExitGuard<A, L>) -> Result<A, ExitReason> {
+    let ctx = guard.ctx();
     let make = async move {
         if let Some(why) = ctx.cell().life.former_exit() {
             A::restarting(why, ctx).await;
@@ -111,11 +126,12 @@ async fn init<A: Actor>(args: A::Args, ctx: &Ctx<A>) -> Result<A, ExitReason> {
     match Caught::new(make).await {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(error)) => Err(init_failed(error)),
-        Err(panic) => Err(panic.into()),
+        Err(panic) => Err(guard.panicked("#[init]", panic)),
     }
 }
 
-async fn stop<A: Actor>(state: A, ctx: &Ctx<A>) -> ExitReason {
+async fn stop<A: Actor, L: Link>(state: A, guard: &ExitGuard<A, L>) -> ExitReason {
+    let ctx = guard.ctx();
     let why = ctx.cell().control.why();
     match Caught::new(async move { A::stopped(state, why, ctx).await }).await {
         Ok(()) if why == StopReason::Supervisor => ExitReason::Shutdown,
@@ -123,16 +139,32 @@ async fn stop<A: Actor>(state: A, ctx: &Ctx<A>) -> ExitReason {
             Some(cause) => ExitReason::ShutdownWith { cause },
             None => ExitReason::Normal,
         },
-        Err(panic) => panic.into(),
+        Err(panic) => guard.panicked("#[stopped]", panic),
     }
 }
 
 #[cold]
-fn drop_after<A: Actor>(panic: Result<(), Panic>, state: A, ctx: &Ctx<A>) -> ExitReason {
+fn drop_after<A: Actor, L: Link>(
+    cut: Result<(), Box<Cut>>,
+    state: A,
+    guard: &ExitGuard<A, L>,
+) -> ExitReason {
+    let reason = match cut.map_err(|cut| *cut) {
+        Ok(()) => ExitReason::Normal,
+        Err(Cut::Panicked { handler, panic }) => guard.panicked(handler, panic),
+        Err(Cut::TimedOut { handler, limit }) => {
+            let reason = ExitReason::TimedOut {
+                message: handler.to_owned(),
+                limit,
+            };
+            guard.crashed(handler, reason, None)
+        }
+    };
     if let Err(second) = caught(|| drop(state)) {
-        tracing::error!(actor = ctx.name(), panic = ?second, "the state's Drop panicked too");
+        let actor = guard.ctx().name();
+        tracing::error!(actor, panic = ?second, "the state's Drop panicked too");
     }
-    panic.err().map_or(ExitReason::Normal, ExitReason::from)
+    reason
 }
 
 struct ExitGuard<A: Actor, L: Link> {
@@ -149,6 +181,22 @@ impl<A: Actor, L: Link> ExitGuard<A, L> {
     fn started(&self) {
         self.ctx().cell().life.running();
         self.link.started();
+    }
+
+    fn panicked(&self, handler: &'static str, panic: Panic) -> ExitReason {
+        self.crashed(handler, panic.reason(), Some(panic))
+    }
+
+    fn crashed(
+        &self,
+        handler: &'static str,
+        reason: ExitReason,
+        panic: Option<Panic>,
+    ) -> ExitReason {
+        // A panic of a `tracing` subscriber is not to take the actor's end with it.
+        let report = || crash::report(self.ctx(), self.link.path(), handler, reason.clone(), panic);
+        drop(caught(report));
+        reason
     }
 
     fn tell(&mut self, reason: ExitReason) {
@@ -208,10 +256,15 @@ fn serve<'a, A: Actor>(
             }
             .await;
             match next {
-                Next::Message => state.handle(present(msg), ctx).await,
+                Next::Message => {
+                    state.handle(work::begin::<A>(msg), ctx).await;
+                    work::end(ctx.cell());
+                }
                 Next::Tick(index) => {
                     drop(msg);
+                    work::begin_hook::<A>("#[every]");
                     state.tick(index, ctx).await;
+                    work::end(ctx.cell());
                 }
                 Next::Signals => {
                     drop(msg);
@@ -233,15 +286,17 @@ async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
         && let Some(signal) = cell.next_signal()
     {
         match signal {
-            Signal::Down(down) => state.down(down, ctx).await,
-            Signal::Exited(exited) => state.exit(exited, ctx).await,
+            Signal::Down(down) => {
+                work::begin_hook::<A>("#[down]");
+                state.down(down, ctx).await;
+            }
+            Signal::Exited(exited) => {
+                work::begin_hook::<A>("#[exit]");
+                state.exit(exited, ctx).await;
+            }
         }
+        work::end(cell);
     }
-}
-
-/// The message that `Next::Message` comes with; moved as a whole, see `future`.
-fn present<M>(msg: Option<M>) -> M {
-    msg.expect("`Next::Message` has a message")
 }
 
 struct Inbox<'a, M> {

@@ -17,15 +17,19 @@
 //!   owned one in `ended`, another in `dead`, when its queue is settled as well.
 //! - `kill` before the goroutine's handle is known is remembered, and done when it is.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use super::{
-    ExitReason,
+    ExitReason, crash,
     ties::{Signal, Ties},
+    work::Work,
 };
 use crate::{
     sched::{
-        AbortHandle,
+        AbortHandle, Instant,
         wait::{self, Wait, WaitKind},
     },
     shim::{Mutex, MutexGuard},
@@ -76,6 +80,9 @@ struct More {
     /// How this incarnation is to have ended if its future is dropped.
     doom: Option<ExitReason>,
     stop_cause: Option<String>,
+    /// When it began: always known of a restart, of a first life if crash reports are to say it.
+    since: Option<Instant>,
+    work: Work,
 }
 
 impl More {
@@ -87,8 +94,14 @@ impl More {
             ties,
             doom,
             stop_cause,
+            since,
+            work: _,
         } = self;
-        last_exit.is_none() && doom.is_none() && stop_cause.is_none() && ties.is_empty()
+        since.is_none()
+            && last_exit.is_none()
+            && doom.is_none()
+            && stop_cause.is_none()
+            && ties.is_empty()
     }
 }
 
@@ -142,6 +155,10 @@ impl State {
 
     pub(super) fn ties_if_any(&mut self) -> Option<&mut Ties> {
         self.more.as_mut().map(|more| &mut more.ties)
+    }
+
+    pub(super) fn work_if_any(&mut self) -> Option<&mut Work> {
+        self.more.as_mut().map(|more| &mut more.work)
     }
 
     fn take_ties(&mut self) -> Ties {
@@ -214,6 +231,21 @@ impl Life {
         self.state.lock().ties_if_any().map(f)
     }
 
+    pub(super) fn with_work<R>(&self, f: impl FnOnce(&mut Work) -> R) -> R {
+        f(&mut self.state.lock().more.get_or_insert_default().work)
+    }
+
+    /// The handler that waits, or an empty name.
+    pub(super) fn waiting_handler(&self) -> &'static str {
+        self.with_work(|work| work.now.map_or("", |now| now.handler))
+    }
+
+    /// How long this incarnation has lived, if that is known.
+    pub(super) fn uptime(&self) -> Option<Duration> {
+        let since = self.look(|s| s.more.as_ref().and_then(|more| more.since));
+        since.map(Instant::elapsed)
+    }
+
     pub(super) fn next_signal(&self) -> Option<Signal> {
         self.with_ties(Ties::next_signal).flatten()
     }
@@ -255,6 +287,9 @@ impl Life {
             more.doom = None;
             more.stop_cause = None;
         }
+        if s.more.is_some() || crash::is_enabled() {
+            s.more.get_or_insert_default().since = Some(Instant::now());
+        }
     }
 
     /// It was spawned: this is how to kill it.
@@ -285,18 +320,21 @@ impl Life {
     /// This incarnation has ended and its state is dropped.
     pub(crate) fn ended(&self, reason: ExitReason) -> Burial {
         let mut s = self.state.lock();
-        s.more.get_or_insert_default().last_exit = Some(reason.clone());
+        let more = s.more.get_or_insert_default();
+        more.last_exit = Some(reason.clone());
+        // Its waker would keep the goroutine's memory.
+        let work = std::mem::take(&mut more.work);
         let abort = s.abort.take();
         if !s.owned {
             drop(s);
-            drop(abort);
+            drop((abort, work));
             return Burial::Yours;
         }
         s.phase = Phase::Down;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
         drop(s);
-        drop(abort);
+        drop((abort, work));
         wake_all(wakers);
         ties.end(&reason);
         Burial::NotYours

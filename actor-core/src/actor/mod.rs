@@ -29,6 +29,7 @@ mod call;
 mod caught;
 mod cell;
 mod control;
+mod crash;
 mod ctx;
 mod dead_letters;
 mod definition;
@@ -39,14 +40,18 @@ mod incarnation;
 mod life;
 mod link;
 mod monitor;
+mod reports;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
 mod ties;
+mod wedged;
+mod work;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
 pub use call::{Ask, AskTimeout, Call, Tell};
+pub use crash::{CrashReport, capture_panics, crash_reports};
 pub use ctx::Ctx;
 pub use dead_letters::dead_letters;
 pub use definition::{Actor, MailboxKind, Message, ReplyResult};
@@ -55,7 +60,9 @@ pub use exit::{ExitReason, StopReason};
 pub use handle::{ActorId, ActorRef, Exit};
 pub use link::{Exited, NoProc};
 pub use monitor::{Down, Monitor, MonitorId};
+pub use reports::Reports;
 pub use start::start;
+pub use wedged::{WedgedReport, report_wedged_after, wedged_reports};
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::Cell;

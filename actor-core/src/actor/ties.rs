@@ -36,6 +36,7 @@ pub(crate) trait Peer: Send + Sync {
     fn life(&self) -> &Life;
     /// Whether the exits of linked actors come as signals instead of ending it.
     fn traps(&self) -> bool;
+    fn mailbox_len(&self) -> usize;
     /// Signals were queued: it looks at them before its next message.
     fn signalled(&self);
 }

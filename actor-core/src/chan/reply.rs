@@ -50,6 +50,8 @@ pub(crate) enum NoReply {
     Panicked = 1,
     /// The message was discarded because the actor stopped.
     Stopped = 2,
+    /// It was dropped because its handler took too long.
+    TimedOut = 3,
 }
 
 thread_local! {
@@ -329,6 +331,7 @@ fn reason_of(state: u8) -> NoReply {
     match state - DROPPED {
         0 => NoReply::Dropped,
         1 => NoReply::Panicked,
+        3 => NoReply::TimedOut,
         _ => NoReply::Stopped,
     }
 }

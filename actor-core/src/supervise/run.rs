@@ -120,6 +120,14 @@ impl Run {
         }
     }
 
+    /// Its name after those of the supervisors above it.
+    fn path(&self) -> String {
+        match self.end.lock().parent.as_ref().and_then(Link::path) {
+            Some(above) => format!("{above}/{}", self.shared.name),
+            None => self.shared.name.to_string(),
+        }
+    }
+
     /// How the engine ended; told when the children are gone as well.
     pub(super) fn ends_with(&self, reason: ExitReason) {
         self.end.lock().reason = reason;
@@ -192,6 +200,10 @@ impl Link for ChildLink {
 
     fn ended(&mut self, reason: ExitReason) {
         self.tell_end(reason);
+    }
+
+    fn path(&self) -> Option<String> {
+        self.run.as_ref().map(|run| run.path())
     }
 }
 
