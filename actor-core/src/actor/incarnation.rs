@@ -31,7 +31,7 @@ use super::{
     caught::Panic,
     control::Control,
     crash,
-    ticker::Ticker,
+    ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
 };
@@ -89,11 +89,10 @@ pub(super) fn future<A: Actor, L: Link>(
         }
         let mut state = unwrapped(made);
         guard.started();
-        let (served, cut) = judged(if A::LIMITED {
-            let ctx = guard.ctx();
-            Box::pin(Limited::new(ctx, serve(&mut state, ctx))).await
+        let (served, cut) = judged(if A::LIMITED || !A::ticks().is_empty() {
+            Box::pin(serve_by_the_clock(&mut state, guard.ctx())).await
         } else {
-            Served::new(guard.ctx(), serve(&mut state, guard.ctx())).await
+            Served::new(guard.ctx(), serve(&mut state, guard.ctx(), ())).await
         });
         let reason = if served {
             drop(cut);
@@ -238,16 +237,27 @@ enum Next {
     Stop,
 }
 
+/// Serves an actor that has ticks or time limits: apart, so that those without don't pay for them.
+async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(), Box<Cut>> {
+    let serve = serve(state, ctx, Ticker::new(A::ticks()));
+    if A::LIMITED {
+        Limited::new(ctx, serve).await
+    } else {
+        Served::new(ctx, serve).await
+    }
+}
+
 // Not an `async fn`: that stores its arguments twice.
 #[allow(clippy::manual_async_fn)]
-fn serve<'a, A: Actor>(
+fn serve<'a, A: Actor, T: Ticks + 'a>(
     state: &'a mut A,
     ctx: &'a Ctx<A>,
-) -> impl Future<Output = ()> + Send + use<'a, A> {
+    ticks: T,
+) -> impl Future<Output = ()> + Send + use<'a, A, T> {
     async move {
         let mut inbox = Inbox {
             mailbox: ctx.cell().mailbox.receiver(),
-            ticker: Ticker::new(A::ticks()),
+            ticks,
         };
         loop {
             let (next, msg) = NextOf {
@@ -299,18 +309,18 @@ async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
     }
 }
 
-struct Inbox<'a, M> {
+struct Inbox<'a, M, T> {
     mailbox: MailboxReceiver<'a, M>,
-    ticker: Option<Box<Ticker>>,
+    ticks: T,
 }
 
 /// What the actor does next.
-struct NextOf<'a, 'b, A: Actor> {
+struct NextOf<'a, 'b, A: Actor, T> {
     ctx: &'a Ctx<A>,
-    inbox: &'a mut Inbox<'b, A::Msg>,
+    inbox: &'a mut Inbox<'b, A::Msg, T>,
 }
 
-impl<A: Actor> Future for NextOf<'_, '_, A> {
+impl<A: Actor, T: Ticks> Future for NextOf<'_, '_, A, T> {
     type Output = (Next, Option<A::Msg>);
 
     #[inline]
@@ -320,9 +330,7 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
             return Poll::Ready((called(control), None));
         }
         let inbox = &mut *self.inbox;
-        if let Some(ticker) = &mut inbox.ticker
-            && let Poll::Ready(index) = ticker.poll_tick(cx)
-        {
+        if let Poll::Ready(index) = inbox.ticks.poll_tick(cx) {
             return Poll::Ready((Next::Tick(index), None));
         }
         match inbox.mailbox.poll_recv(cx) {

@@ -22,6 +22,27 @@ pub(super) struct Ticker {
     due: Box<[Instant]>,
 }
 
+/// What may have a tick for the actor; `()` never has, and takes no room.
+pub(super) trait Ticks: Send {
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize>;
+}
+
+impl Ticks for () {
+    #[inline]
+    fn poll_tick(&mut self, _: &mut Context<'_>) -> Poll<usize> {
+        Poll::Pending
+    }
+}
+
+impl Ticks for Option<Box<Ticker>> {
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        match self {
+            Some(ticker) => ticker.poll_tick(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
 impl Ticker {
     /// `None` when there is nothing to tick; boxed because most actors have none.
     pub(super) fn new(periods: &'static [Duration]) -> Option<Box<Self>> {
@@ -39,7 +60,7 @@ impl Ticker {
     }
 
     /// The index of a period that has passed.
-    pub(super) fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         loop {
             if self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
