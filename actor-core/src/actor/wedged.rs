@@ -183,6 +183,7 @@ fn live() {
 struct Look {
     /// Handlers that wait and have not been reported.
     waiting: usize,
+    /// The shortest threshold of all entries.
     shortest: Option<Duration>,
 }
 
@@ -234,24 +235,23 @@ impl Look {
         if !state.is_alive() || state.incarnation() != incarnation {
             return Err(Ended);
         }
-        let Some(work) = state.work_if_any() else {
-            return Ok(None);
-        };
-        let waits_for = |work: &super::work::Work| work.waits_for();
-        let Some(waiting) = work.now.as_mut().filter(|w| !w.reported) else {
-            return Ok(None);
-        };
         if after.is_zero() {
             return Ok(None);
         }
+        self.shortest = Some(self.shortest.map_or(after, |shortest| shortest.min(after)));
+        let Some(work) = state.work_if_any() else {
+            return Ok(None);
+        };
+        let Some(waiting) = work.now.as_mut().filter(|waiting| !waiting.reported) else {
+            return Ok(None);
+        };
         if now - waiting.since < after {
             self.waiting += 1;
-            self.shortest = Some(self.shortest.map_or(after, |shortest| shortest.min(after)));
             return Ok(None);
         }
         waiting.reported = true;
         let (handler, since) = (waiting.handler, waiting.since);
-        let waits_for = waits_for(work);
+        let waits_for = work.waits_for();
         drop(state);
         Ok(Some(WedgedReport {
             actor: actor.name().to_owned(),
