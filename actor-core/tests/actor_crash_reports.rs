@@ -24,7 +24,7 @@ fn subscribed() -> Reports<CrashReport> {
         let verbose = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             FORMER_HOOK.fetch_add(1, SeqCst);
-            let text = info.payload_as_str().unwrap_or_default();
+            let text = info.to_string();
             // Those of the tests themselves.
             if !["told to", "touched", "the first"]
                 .iter()

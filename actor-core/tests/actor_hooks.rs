@@ -249,6 +249,46 @@ fn a_panic_in_the_down_hook_ends_the_watcher_like_one_in_a_handler() {
     });
 }
 
+/// Ends when it has ticked, whoever holds it.
+struct Hermit {
+    log: Log,
+}
+
+#[actor(outlives_handles = true, vis = pub(crate))]
+impl Hermit {
+    #[init]
+    fn new(log: Log) -> Self {
+        Self { log }
+    }
+
+    #[every(millis = 1)]
+    fn tick(&mut self, ctx: &Ctx<Self>) {
+        self.log.add("tick");
+        if self.log.count("tick") == 5 {
+            ctx.stop();
+        }
+    }
+
+    #[stopped]
+    fn close(self, why: StopReason) {
+        self.log.add(format!("stopped {why:?}"));
+    }
+}
+
+#[test]
+fn an_actor_that_outlives_its_handles_goes_on_until_it_ends_itself() {
+    run(async {
+        let log = Log::default();
+        let hermit = Hermit::start(log.clone()).await.unwrap();
+        let monitor = hermit.monitor();
+        drop(hermit);
+        assert_eq!(monitor.await.reason, ExitReason::Normal);
+        let ticks = ["tick"; 5].map(String::from);
+        assert_eq!(log.lines()[..5], ticks);
+        assert_eq!(log.take()[5..], ["stopped Requested"]);
+    });
+}
+
 /// Notes when it is told, to compare with what had happened by then.
 struct Witness {
     log: Log,

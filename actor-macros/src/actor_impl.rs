@@ -205,7 +205,7 @@ fn hooks(model: &Model) -> TokenStream {
     quote!(#down #exit #restarting)
 }
 
-/// How long a handler may take, and when it is reported.
+/// How long a handler may take, when it is reported, and how long the actor lives.
 fn limits(model: &Model, msg: &Ident) -> TokenStream {
     let duration = |millis: u64| quote!(::core::time::Duration::from_millis(#millis));
     let wedged = model.options.wedged_after.as_ref().map(|after| {
@@ -248,12 +248,17 @@ fn limits(model: &Model, msg: &Ident) -> TokenStream {
             }
         }
     });
+    let outlives = model
+        .options
+        .outlives_handles
+        .as_ref()
+        .map(|outlives| quote!(const OUTLIVES_HANDLES: bool = #outlives;));
     let limited = (all.is_some() || each.is_some()).then(|| {
         quote!(
             const LIMITED: bool = true;
         )
     });
-    quote!(#wedged #all #limited #each)
+    quote!(#outlives #wedged #all #limited #each)
 }
 
 fn ticks(model: &Model) -> Option<TokenStream> {

@@ -64,6 +64,8 @@ use proc_macro::TokenStream;
 /// - `mailbox`: `buffered(n)` (the default, with 64), `rendezvous` or `unbounded`.
 /// - `name`: the actor's name in reports; by default the type's name.
 /// - `handle`: the handle's name; by default the type's name and `Ref`.
+/// - `outlives_handles`: `true` if the actor, without a supervisor, is to live on when its last handle
+///   is dropped; by default it stops.
 /// - `handler_limit`: `millis(n)`, `seconds(n)` or `minutes(n)`; what `#[limit]` is for one message, for
 ///   all of them, ticks, `#[down]` and `#[exit]`. None by default.
 /// - `wedged_after`: a handler that waits longer is reported once; `seconds(0)` is never. By default

@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Token, Visibility};
+use syn::{Expr, ExprLit, Ident, Lit, LitBool, LitInt, LitStr, Token, Visibility};
 
 use crate::mistakes::Mistakes;
 
@@ -18,6 +18,7 @@ pub(crate) struct ActorOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) handle: Option<Ident>,
     pub(crate) vis: Option<Visibility>,
+    pub(crate) outlives_handles: Option<LitBool>,
     pub(crate) handler_limit: Option<Millis>,
     pub(crate) wedged_after: Option<Millis>,
 }
@@ -30,8 +31,9 @@ pub(crate) enum Mailbox {
 }
 
 const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous | unbounded`, \
-                             `name = \"..\"`, `handle = Name`, `vis = pub(crate)`, `handler_limit = \
-                             seconds(5)` and `wedged_after = seconds(5)`";
+                             `name = \"..\"`, `handle = Name`, `vis = pub(crate)`, \
+                             `outlives_handles = true`, `handler_limit = seconds(5)` and \
+                             `wedged_after = seconds(5)`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
@@ -42,6 +44,7 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
             "vis" => option.set(&mut options.vis, visibility, mistakes),
+            "outlives_handles" => option.set(&mut options.outlives_handles, yes_or_no, mistakes),
             "handler_limit" => option.set(&mut options.handler_limit, time, mistakes),
             "wedged_after" => option.set(&mut options.wedged_after, time_or_never, mistakes),
             other => mistakes.at(
@@ -264,6 +267,12 @@ fn mailbox(input: ParseStream<'_>) -> syn::Result<Mailbox> {
         }
         _ => Err(syn::Error::new(kind.span(), FORM)),
     }
+}
+
+fn yes_or_no(input: ParseStream<'_>) -> syn::Result<LitBool> {
+    input
+        .parse()
+        .map_err(|error: syn::Error| syn::Error::new(error.span(), "this is `true` or `false`"))
 }
 
 /// A time in an option.

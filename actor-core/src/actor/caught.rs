@@ -26,11 +26,16 @@ struct Noted {
     backtrace: Option<String>,
 }
 
+/// What `panic!` was given, if it was text.
+pub(super) fn text(payload: &dyn Any) -> Option<&str> {
+    (payload.downcast_ref::<&'static str>().copied())
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
 impl Panic {
     #[cold]
     pub(super) fn new(payload: Box<dyn Any + Send>) -> Self {
-        let text = (payload.downcast_ref::<&'static str>().copied())
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let text = text(&*payload);
         let (location, backtrace) = crash::captured(text);
         let message = text
             .unwrap_or("(a panic payload that is not text)")

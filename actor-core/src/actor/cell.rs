@@ -84,7 +84,7 @@ impl<A: Actor> Cell<A> {
 
     #[cold]
     fn handles_gone(&self) {
-        if self.life.is_orphan() {
+        if !A::OUTLIVES_HANDLES && self.life.is_orphan() {
             self.control.request(StopReason::HandlesGone, false);
             self.mailbox.close();
         }

@@ -155,7 +155,9 @@ thread_local! {
 
 fn note(info: &PanicHookInfo<'_>) {
     let captured = Captured {
-        text: info.payload_as_str().unwrap_or_default().to_owned(),
+        text: super::caught::text(info.payload())
+            .unwrap_or_default()
+            .to_owned(),
         location: info.location().map(ToString::to_string),
         backtrace: Backtrace::capture(),
     };

@@ -125,6 +125,9 @@ pub trait Actor: Sized + Send + 'static {
     /// `trap_exit`. `#[exit]` sets it.
     const TRAPS_EXITS: bool = false;
 
+    /// Without a supervisor it lives on when its last handle is dropped: it then ends by itself
+    /// (`ctx.stop()`), by a link, or with the runtime. By default it stops.
+    const OUTLIVES_HANDLES: bool = false;
     /// Whether any handler has a time limit. `handler_limit` and `#[limit]` set it.
     const LIMITED: bool = false;
     /// How long the handling of a message, a tick, a `Down` or an exit may take if nothing else is

@@ -38,7 +38,8 @@ impl fmt::Display for ActorId {
 /// restarts (as Akka's `ActorRef`; Erlang's pid is not).
 ///
 /// `#[actor]` wraps it in a type with a method per message. An actor without a supervisor stops
-/// when its last handle is dropped; a supervised one does not care.
+/// when its last handle is dropped, unless [`Actor::OUTLIVES_HANDLES`]; a supervised one does not
+/// care.
 pub struct ActorRef<A: Actor> {
     cell: Arc<Cell<A>>,
 }

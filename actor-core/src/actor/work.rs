@@ -194,7 +194,11 @@ impl<A: Actor, F: Future<Output = ()>> Future for Served<'_, A, F> {
             }
             Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
             Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
-                handler,
+                handler: if handler.is_empty() {
+                    "(between messages)"
+                } else {
+                    handler
+                },
                 panic: Panic::new(payload),
             }))),
         }

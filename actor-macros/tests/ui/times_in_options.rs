@@ -3,7 +3,7 @@ use actor_core::actor;
 
 struct Bank;
 
-#[actor(handler_limit = 5, wedged_after = hours(1))]
+#[actor(handler_limit = 5, outlives_handles = 1, wedged_after = hours(1))]
 impl Bank {
     #[init]
     fn new() -> Self {
