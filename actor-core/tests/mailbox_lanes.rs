@@ -65,39 +65,39 @@ fn names(letter: char, numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
 // One processor: after a few yields the others have gone as far as they can.
 #[actor_core::test(procs = 1)]
 async fn urgent_messages_overtake_and_each_lane_keeps_its_order_and_its_own_room() {
-        let (desk, gate, log) = held!(Small);
-        for n in 0..4 {
-            desk.routine(n).tell().await.unwrap();
-        }
-        assert!(matches!(
-            desk.routine(4).try_tell(),
-            Err(TrySendError::Full(_))
-        ));
-        for n in 0..4 {
-            desk.urgent(n).tell().await.unwrap(); // the other lane is full
-        }
-        assert!(matches!(
-            desk.urgent(4).try_tell(),
-            Err(TrySendError::Full(_))
-        ));
-        assert_eq!(desk.mailbox_len(), 8);
-        // Senders wait in their lane, too.
-        let (late_routine, late_urgent) = (desk.clone(), desk.clone());
-        let waits = [
-            go(async move { late_routine.routine(5).tell().await.is_ok() }),
-            go(async move { late_urgent.urgent(5).tell().await.is_ok() }),
-        ];
-        for _ in 0..10 {
-            yield_now().await;
-        }
-        gate.open();
-        for wait in waits {
-            assert!(wait.await.unwrap());
-        }
-        desk.routine(9).await.unwrap();
-        let mut expected = names('u', [0, 1, 2, 3, 5]);
-        expected.extend(names('r', [0, 1, 2, 3, 5, 9]));
-        assert_eq!(log.lines(), expected);
+    let (desk, gate, log) = held!(Small);
+    for n in 0..4 {
+        desk.routine(n).tell().await.unwrap();
+    }
+    assert!(matches!(
+        desk.routine(4).try_tell(),
+        Err(TrySendError::Full(_))
+    ));
+    for n in 0..4 {
+        desk.urgent(n).tell().await.unwrap(); // the other lane is full
+    }
+    assert!(matches!(
+        desk.urgent(4).try_tell(),
+        Err(TrySendError::Full(_))
+    ));
+    assert_eq!(desk.mailbox_len(), 8);
+    // Senders wait in their lane, too.
+    let (late_routine, late_urgent) = (desk.clone(), desk.clone());
+    let waits = [
+        go(async move { late_routine.routine(5).tell().await.is_ok() }),
+        go(async move { late_urgent.urgent(5).tell().await.is_ok() }),
+    ];
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    gate.open();
+    for wait in waits {
+        assert!(wait.await.unwrap());
+    }
+    desk.routine(9).await.unwrap();
+    let mut expected = names('u', [0, 1, 2, 3, 5]);
+    expected.extend(names('r', [0, 1, 2, 3, 5, 9]));
+    assert_eq!(log.lines(), expected);
 }
 
 #[test]

@@ -31,7 +31,10 @@ struct Ledger(Vec<AtomicU8>);
 impl Ledger {
     fn settle(&self, id: usize, fate: u8) {
         let before = self.0[id].swap(fate, SeqCst);
-        assert_eq!(before, NONE, "message {id} has two fates: {before} and {fate}");
+        assert_eq!(
+            before, NONE,
+            "message {id} has two fates: {before} and {fate}"
+        );
     }
 
     fn count(&self, fate: u8) -> usize {
@@ -309,7 +312,13 @@ macro_rules! target {
 target!(waits, key, [#[priority]], mailbox = buffered(8));
 target!(plain, key, [], mailbox = buffered(32));
 target!(fails, key, [], mailbox = buffered(8), overflow = fail);
-target!(drops_newest, key, [], mailbox = buffered(8), overflow = drop_newest);
+target!(
+    drops_newest,
+    key,
+    [],
+    mailbox = buffered(8),
+    overflow = drop_newest
+);
 target!(drops_oldest, key, [#[priority]], mailbox = buffered(8), overflow = drop_oldest);
 target!(coalesces, key, [#[coalesce(key = key)]], mailbox = buffered(8), overflow = coalesce);
 target!(unbounded, key, [#[priority]], mailbox = unbounded, high_water = 100);
@@ -348,10 +357,21 @@ fn account_for_each_of(messages: usize) {
     let fates = [HANDLED, RETURNED, DEAD].map(|fate| ledger.count(fate));
     println!("handled, returned, dead: {fates:?}");
     assert_eq!(ledger.count(NONE), 0, "messages without a fate");
-    assert_eq!(ledger.count(DROPPED_BY_SENDER), 0, "dropped, and nobody knows why");
+    assert_eq!(
+        ledger.count(DROPPED_BY_SENDER),
+        0,
+        "dropped, and nobody knows why"
+    );
     assert_eq!(fates.iter().sum::<usize>(), messages);
-    assert_eq!(dead_letters() - before, fates[2] as u64, "uncounted dead letters");
-    assert!(fates.iter().all(|count| *count > messages / 1_000), "a fate was not tried");
+    assert_eq!(
+        dead_letters() - before,
+        fates[2] as u64,
+        "uncounted dead letters"
+    );
+    assert!(
+        fates.iter().all(|count| *count > messages / 1_000),
+        "a fate was not tried"
+    );
 }
 
 /// The two tests count the process's dead letters, so they run one after the other.

@@ -389,7 +389,9 @@ fn drop_oldest_against_a_receiver(mailbox: Mailbox<u32>, queued: u32) {
 #[test]
 fn loom_dropping_the_oldest_of_a_ring_meets_a_receiver() {
     // The smallest one whose receiver takes more than one at a time.
-    bounded_model(2, || drop_oldest_against_a_receiver(Mailbox::new(Capacity::Buffered(8)), 8));
+    bounded_model(2, || {
+        drop_oldest_against_a_receiver(Mailbox::new(Capacity::Buffered(8)), 8)
+    });
 }
 
 #[test]
@@ -407,7 +409,10 @@ fn loom_an_urgent_message_wakes_a_receiver_that_parks() {
             let mailbox = mailbox.clone();
             move || {
                 for urgent in [true, false] {
-                    let post = Post { urgent, ..Post::default() };
+                    let post = Post {
+                        urgent,
+                        ..Post::default()
+                    };
                     block_on(mailbox.send_as(urgent, post)).unwrap();
                 }
             }

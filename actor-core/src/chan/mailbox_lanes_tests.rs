@@ -55,12 +55,13 @@ impl Model {
             return Err(true);
         }
         let lane = &mut self.queued[usize::from(letter.post.urgent)];
-        let same = |other: &&mut Letter| {
-            letter.post.key.is_some() && other.post.key == letter.post.key
-        };
+        let same =
+            |other: &&mut Letter| letter.post.key.is_some() && other.post.key == letter.post.key;
         // Of two with the same key (one of them waited) the later one is replaced.
         if let Some(old) = lane.iter_mut().rev().find(same) {
-            return Ok(Some(Displaced::Replaced(std::mem::replace(old, letter).number)));
+            return Ok(Some(Displaced::Replaced(
+                std::mem::replace(old, letter).number,
+            )));
         }
         let mut displaced = None;
         if lane.len() >= self.capacity {
@@ -88,11 +89,17 @@ impl Model {
 
     fn recv(&mut self) -> Option<u64> {
         let lane = self.next_lane();
-        self.run = if lane == 1 && self.has(0) { self.run + 1 } else { 0 };
+        self.run = if lane == 1 && self.has(0) {
+            self.run + 1
+        } else {
+            0
+        };
         let first = self.queued[lane].pop_front();
         let first = first.or_else(|| self.waiting[lane].pop_front());
         while self.queued[lane].len() < self.capacity {
-            let Some(next) = self.waiting[lane].pop_front() else { break };
+            let Some(next) = self.waiting[lane].pop_front() else {
+                break;
+            };
             self.queued[lane].push_back(next);
         }
         self.look();
@@ -101,7 +108,11 @@ impl Model {
 
     fn recv_of(&mut self, batch: u32) -> Option<u64> {
         let front = self.queued[self.next_lane()].front()?;
-        if front.post.batch == batch { self.recv() } else { None }
+        if front.post.batch == batch {
+            self.recv()
+        } else {
+            None
+        }
     }
 }
 
@@ -255,7 +266,10 @@ proptest! {
 #[test]
 fn a_ticket_is_forgotten_with_its_send() {
     let mailbox = Mailbox::special(Capacity::Buffered(1), None);
-    let urgent = Post { urgent: true, ..Post::default() };
+    let urgent = Post {
+        urgent: true,
+        ..Post::default()
+    };
     mailbox.offer(1, urgent, false).unwrap();
     let mut receiver = mailbox.receiver();
     for n in 0..3 {
@@ -277,7 +291,10 @@ fn a_ticket_is_forgotten_with_its_send() {
 #[test]
 fn a_rendezvous_with_lanes_hands_over_in_person_and_the_urgent_first() {
     let mailbox = Mailbox::special(Capacity::Rendezvous, None);
-    let urgent = Post { urgent: true, ..Post::default() };
+    let urgent = Post {
+        urgent: true,
+        ..Post::default()
+    };
     assert_eq!(mailbox.offer(0, urgent, true), Err(TrySendError::Full(0)));
     let mut sends = [
         Box::pin(mailbox.send_as(1, Post::default())),
