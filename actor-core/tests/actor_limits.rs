@@ -314,6 +314,28 @@ fn one_wait_is_reported_once_and_short_or_hidden_ones_never() {
 }
 
 #[test]
+fn a_deadlock_is_found_although_a_handler_waits_and_is_watched() {
+    let deadlock = || {
+        let panic = actor_core::DeadlockPolicy::Panic;
+        let rt = actor_core::Runtime::builder().on_deadlock(panic).build();
+        rt.unwrap().run(async {
+            let (_give, never) = chan::rendezvous();
+            let lock = Arc::new(Mutex::new(0));
+            let waiter = Waiter::start(never, lock).await.unwrap();
+            waiter.receive().await
+        })
+    };
+    let told = std::thread::Builder::new()
+        .name("deadlocked".into())
+        .spawn(deadlock)
+        .unwrap()
+        .join()
+        .unwrap_err();
+    let report = told.downcast::<String>().unwrap();
+    assert!(report.contains("all goroutines are asleep"), "{report}");
+}
+
+#[test]
 fn a_wait_of_an_actor_that_was_killed_is_forgotten() {
     run(async {
         let reports = actor::wedged_reports();

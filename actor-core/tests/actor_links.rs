@@ -111,6 +111,13 @@ async fn probe() -> ActorRef<Probe> {
         .unwrap()
 }
 
+/// Ends the probe and waits until all who are linked with it have been told: monitors come later.
+async fn ended(probe: &ActorRef<Probe>, end: fn(&ActorRef<Probe>) -> actor::Exit<Probe>) {
+    let last = probe.monitor();
+    drop(end(probe));
+    last.await;
+}
+
 async fn plain() -> (PlainRef, Log, Gate) {
     let (log, gate) = (Log::default(), Gate::new());
     let plain = Plain::start(log.clone(), gate.clone()).await.unwrap();
@@ -157,7 +164,7 @@ fn a_normal_end_leaves_the_linked_actor_alone() {
         let probe = probe().await;
         let (plain, log, _) = plain().await;
         plain.link(probe.clone()).await.unwrap();
-        assert_eq!(probe.stop().await, ExitReason::Normal);
+        ended(&probe, ActorRef::stop).await;
         assert_eq!(plain.ping().await, Ok(()));
         assert!(log.take().is_empty());
     });
@@ -250,12 +257,13 @@ fn a_trapping_actor_is_told_of_every_end_and_lives_on() {
         for end in ["stop", "kill", "panic"] {
             let probe = probe().await;
             trapper.link(probe.clone()).await.unwrap();
+            let last = probe.monitor();
             match end {
                 "stop" => drop(probe.stop()),
                 "kill" => drop(probe.kill()),
                 _ => Probe::panic(&probe).tell().await.unwrap(),
             }
-            probe.wait().await;
+            last.await;
             trapper.note(end.into()).await.unwrap();
         }
         assert_eq!(
@@ -281,7 +289,7 @@ fn an_exit_comes_before_messages_that_were_queued_earlier() {
         trapper.hold().tell().await.unwrap();
         gate.entered().await;
         trapper.note("queued".into()).tell().await.unwrap();
-        probe.kill().await;
+        ended(&probe, ActorRef::kill).await;
         gate.open();
         log.seen("queued", 1).await;
         assert_eq!(log.take(), ["exit probe killed", "queued"]);
@@ -303,7 +311,7 @@ fn linking_twice_is_linking_once() {
         let (trapper, log, _) = trapper().await;
         trapper.link(probe.clone()).await.unwrap();
         trapper.link(probe.clone()).await.unwrap();
-        probe.stop().await;
+        ended(&probe, ActorRef::stop).await;
         trapper.note("end".into()).await.unwrap();
         assert_eq!(log.take(), ["exit probe finished", "end"]);
     });
@@ -321,7 +329,7 @@ fn both_may_link_and_one_unlink_takes_it_away() {
         one.link(probe.clone()).await.unwrap();
         assert_eq!(one.unlink(probe.clone()).await, Ok(true));
         assert_eq!(one.unlink(probe.clone()).await, Ok(false));
-        probe.kill().await;
+        ended(&probe, ActorRef::kill).await;
         assert_eq!(one.ping().await, Ok(()));
         drop(one.kill());
         assert_eq!(two.wait().await, linked("plain", ExitReason::Killed));
@@ -365,7 +373,7 @@ fn unlink_takes_back_an_exit_that_has_come_and_was_not_handled() {
             go(async move { trapper.hold_then_unlink(probe).await })
         };
         gate.entered().await;
-        probe.kill().await;
+        ended(&probe, ActorRef::kill).await;
         gate.open();
         assert_eq!(held.await.unwrap(), Ok(true));
         trapper.note("end".into()).await.unwrap();

@@ -66,6 +66,13 @@ async fn probe() -> ActorRef<Probe> {
         .unwrap()
 }
 
+/// Ends the probe and waits until all who watch it have been told: our monitor is the last one.
+async fn ended(probe: &ActorRef<Probe>, end: fn(&ActorRef<Probe>) -> actor::Exit<Probe>) {
+    let last = probe.monitor();
+    drop(end(probe));
+    last.await;
+}
+
 async fn watcher() -> (WatcherRef, Log, Gate) {
     let (log, gate) = (Log::default(), Gate::new());
     let watcher = Watcher::start(log.clone(), gate.clone()).await.unwrap();
@@ -185,7 +192,7 @@ fn a_down_comes_before_messages_that_were_queued_earlier() {
         for n in 0..3 {
             watcher.note(format!("note {n}")).tell().await.unwrap();
         }
-        probe.stop().await;
+        ended(&probe, ActorRef::stop).await;
         gate.open();
         log.seen("note 2", 1).await;
         assert_eq!(
@@ -205,7 +212,7 @@ fn a_down_reaches_a_watcher_whose_mailbox_is_full_and_wakes_one_that_sleeps() {
         watcher.hold().tell().await.unwrap();
         gate.entered().await;
         while watcher.note("queued".into()).try_tell().is_ok() {}
-        probe.kill().await;
+        ended(&probe, ActorRef::kill).await;
         gate.open();
         log.seen("down probe killed", 1).await;
         assert_eq!(log.lines()[0], "down probe killed");
@@ -227,7 +234,7 @@ fn demonitor_means_no_down_not_even_one_that_has_already_come() {
         let monitor = watcher.watch(probe.clone()).await.unwrap();
         assert_eq!(watcher.unwatch(monitor).await, Ok(true));
         assert_eq!(watcher.unwatch(monitor).await, Ok(false), "it is gone");
-        probe.stop().await;
+        ended(&probe, ActorRef::stop).await;
 
         // After the end, with the Down queued behind the running handler.
         let probe = self::probe().await;
@@ -237,7 +244,7 @@ fn demonitor_means_no_down_not_even_one_that_has_already_come() {
             go(async move { watcher.hold_then_unwatch(monitor).await })
         };
         gate.entered().await;
-        probe.stop().await;
+        ended(&probe, ActorRef::stop).await;
         gate.open();
         assert_eq!(
             held.await.unwrap(),
@@ -276,8 +283,7 @@ fn a_dropped_monitor_and_a_watcher_that_ended_are_forgotten() {
         let (watcher, log, _) = watcher().await;
         watcher.watch(probe.clone()).await.unwrap();
         assert_eq!(watcher.stop().await, ExitReason::Normal);
-        drop(probe.stop());
-        probe.wait().await;
+        ended(&probe, ActorRef::stop).await;
         assert!(log.take().is_empty());
     });
 }
@@ -323,7 +329,7 @@ fn monitors_end_with_the_watchers_incarnation() {
         watcher.watch(probe.clone()).await.unwrap();
         watcher.boom().await.unwrap_err();
         watcher.note("second life".into()).await.unwrap();
-        probe.stop().await;
+        ended(&probe, ActorRef::stop).await;
         watcher.note("end".into()).await.unwrap();
         assert_eq!(log.take(), ["second life", "end"]);
         app.stop().await;

@@ -280,6 +280,39 @@ pub trait Actor: Sized + Send + 'static {
 
     /// An actor that [`Ctx::monitor`] watches has ended. Between messages, before those that wait.
     /// By default it is logged as a warning, since nobody looks at it.
+    ///
+    /// ```
+    /// use actor_core::{actor::Down, prelude::*};
+    ///
+    /// struct Job;
+    /// #[actor]
+    /// impl Job {
+    ///     #[init]
+    ///     fn new() -> Self { Job }
+    /// }
+    ///
+    /// /// Counts the jobs that have ended.
+    /// struct Foreman(u32);
+    /// #[actor]
+    /// impl Foreman {
+    ///     #[init]
+    ///     fn new() -> Self { Foreman(0) }
+    ///     pub fn oversee(&mut self, job: JobRef, ctx: &Ctx<Self>) { ctx.monitor(&job); }
+    ///     pub fn ended(&self) -> u32 { self.0 }
+    ///     #[down]
+    ///     fn gone(&mut self, down: Down) {
+    ///         println!("{down}");
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// # actor_core::Runtime::new().unwrap().block_on(async {
+    /// let (foreman, job) = (Foreman::start().await.unwrap(), Job::start().await.unwrap());
+    /// foreman.oversee(job.clone()).await.unwrap();
+    /// job.stop().await;
+    /// while foreman.ended().await != Ok(1) {}
+    /// # });
+    /// ```
     fn down(&mut self, down: Down, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
         tracing::warn!(actor = ctx.name(), %down, "a Down came and there is no #[down] method");
         async {}

@@ -357,8 +357,8 @@ impl Life {
         let ties = s.take_ties();
         drop(s);
         drop((abort, work));
-        wake_all(wakers);
         ties.end(&reason);
+        wake_all(wakers);
         Burial::NotYours
     }
 
@@ -391,8 +391,8 @@ impl Life {
         let ties = s.take_ties();
         let reason = s.last_exit();
         drop(s);
-        wake_all(wakers);
         ties.end(&reason);
+        wake_all(wakers);
     }
 
     pub(crate) fn kill(&self) {

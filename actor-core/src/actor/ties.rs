@@ -112,15 +112,16 @@ impl Ties {
             drop(forgotten);
         }
         let Some(me) = self.me else { return };
+        for (_, linked) in self.links {
+            tell_exit(&linked, &me, reason);
+        }
+        // In the order in which they were made.
         for (key, watcher) in self.watchers {
             let down = me.down(key, reason.clone());
             match watcher {
                 Watcher::Slot(slot) => slot.fill(down),
                 Watcher::Actor(peer, incarnation) => tell_down(&*peer, incarnation, down),
             }
-        }
-        for (_, linked) in self.links {
-            tell_exit(&linked, &me, reason);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! An incarnation is entered at its first handler that waits, and stays entered. The thread looks at
 //! all entries every quarter of the shortest threshold (at most once a second), reports each wait
 //! that is too long once, and drops the entries of incarnations that have ended. When no handler
-//! waits it parks. It is a thread and no goroutine so that it keeps no runtime awake, and can report
-//! when every goroutine of one is stuck.
+//! waits it parks. It is a thread and no goroutine so that it keeps no runtime awake (a deadlock is
+//! still found), and can report when every goroutine of one is stuck.
 //!
 //! Parking: `IDLE` is set, then everything is looked at once more under the actors' locks; who
 //! begins to wait writes under such a lock, then looks at `IDLE`. One of the two sees the other.
@@ -30,7 +30,7 @@ use super::{
     ties::Peer,
     work::Wedged,
 };
-use crate::sched::Instant;
+use crate::sched::{Instant, OurThread};
 
 /// A handler that has waited for longer than its actor's threshold, and still does.
 #[derive(Clone, Debug)]
@@ -165,6 +165,8 @@ fn default_after() -> Duration {
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(5));
 
 fn live() {
+    // It ends no wait, so it doesn't stand in the way of a deadlock report.
+    let _ours = OurThread::new();
     loop {
         let mut look = Look::take();
         if look.waiting == 0 {
