@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actor_core::actor::{Actor, CallError, ExitReason};
+use actor_core::actor::{Actor, CallError, Down, ExitReason};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
 
@@ -444,4 +444,58 @@ async fn a_wake_polls_the_handler_that_it_means() {
         assert_eq!(log.recv().await, Some(format!("done {n}")));
         assert_eq!(ask.await.unwrap(), Ok(0));
     }
+}
+
+/// Watches somebody, and says what it is told of.
+struct Watching {
+    log: Sender<String>,
+}
+
+#[actor]
+impl Watching {
+    #[init]
+    fn new(log: Sender<String>) -> Self {
+        Watching { log }
+    }
+
+    pub fn watch(&mut self, other: LibraryRef, ctx: &Ctx<Self>) {
+        ctx.monitor(&other);
+    }
+
+    #[concurrent(max = 1)]
+    pub async fn read(&self, n: u64, door: Receiver<()>) {
+        self.log.try_send(format!("read {n}")).unwrap();
+        door.recv().await;
+    }
+
+    #[down]
+    fn gone(&mut self, down: Down) {
+        self.log.try_send(format!("down {}", down.name)).unwrap();
+    }
+}
+
+#[actor_core::test]
+async fn a_down_is_exclusive_and_comes_before_a_message_that_was_not_begun() {
+    let (log_to, log) = buffered(64);
+    let watching = Watching::start(log_to).await.unwrap();
+    let (library, _lines) = library().await;
+    watching.watch(library.clone()).await.unwrap();
+    let (open, door_1) = door();
+    watching.read(1, door_1).tell().await.unwrap();
+    expect(&log, &["read 1"]).await;
+    // Taken, but its method is full.
+    let (open_2, door_2) = door();
+    watching.read(2, door_2).tell().await.unwrap();
+    while watching.mailbox_len() > 0 {
+        yield_now().await;
+    }
+    library.kill().await;
+    for _ in 0..50 {
+        yield_now().await;
+    }
+    assert!(log.is_empty(), "the reader has the state");
+    open.send(()).await.unwrap();
+    expect(&log, &["down Library", "read 2"]).await;
+    drop(open_2);
+    watching.stop().await;
 }

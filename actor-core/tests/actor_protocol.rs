@@ -217,7 +217,7 @@ async fn erased_calls_are_asked_told_timed_and_refused_as_typed_ones() {
     actor.stop().await;
     assert_eq!(memory.get("a".into()).await, Err(CallError::Stopped));
     let refused = memory.put("a".into(), 3).tell().await.unwrap_err();
-    assert_eq!(refused.0.name(), "put");
+    assert_eq!(refused.into_inner().name(), "put");
     assert!(memory.get("a".into()).try_tell().unwrap_err().is_closed());
 }
 

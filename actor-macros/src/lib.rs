@@ -49,6 +49,10 @@ use proc_macro::TokenStream;
 /// | attribute | on | meaning |
 /// |---|---|---|
 /// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
+/// | `#[restarting]` | one `fn recover(why: ExitReason)` | runs before `#[init]` at every start but the first, in the new goroutine; the old state is gone |
+/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait |
+/// | `#[exit]` | one `fn left(&mut self, exited: Exited)` | a linked actor has ended; with it the actor traps exits instead of ending too |
+/// | `#[limit(millis = 500)]` | a message | the time its handler may take: then it is cancelled, its asker told, and the incarnation ends with `TimedOut` |
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
 /// | `#[high_water]` | `fn crowded(change: &Pressure)` | told when the mailbox reaches `high_water`, and when it has fallen to `low_water` |
@@ -69,7 +73,7 @@ use proc_macro::TokenStream;
 /// that is dropped tells the caller `CallError::NoReply`. A `Reply` inside of another type is an
 /// argument like any other.
 ///
-/// Each may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
+/// Each method may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
 /// method is called at once, without a future of its own.
 ///
 /// # Options
@@ -83,9 +87,12 @@ use proc_macro::TokenStream;
 ///   and down to how many (by default half). Told to `#[high_water]`, or else to `tracing`.
 /// - `name`: the actor's name in reports; by default the type's name.
 /// - `handle`: the handle's name; by default the type's name and `Ref`.
+/// - `handler_limit`: `millis(n)`, `seconds(n)` or `minutes(n)`; what `#[limit]` is for one message, for
+///   all of them, ticks, `#[down]` and `#[exit]`. None by default.
+/// - `wedged_after`: a handler that waits longer is reported once; `seconds(0)` is never. By default
+///   it is the library's setting.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
-///
 /// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does
 ///   when its last handle is dropped.
 ///

@@ -14,7 +14,7 @@ use crate::signature::{self, Receiver};
 use crate::types::{Answer, peel};
 
 /// Names that the handle has for itself. A message of the same name would hide it.
-pub(crate) const HANDLE_METHODS: [&str; 15] = [
+pub(crate) const HANDLE_METHODS: [&str; 17] = [
     "actor_ref",
     "as_ref",
     "clone",
@@ -26,9 +26,11 @@ pub(crate) const HANDLE_METHODS: [&str; 15] = [
     "is_stopped",
     "kill",
     "mailbox_len",
+    "monitor",
     "name",
     "stop",
     "stop_now",
+    "stop_with",
     "wait",
 ];
 
@@ -42,6 +44,15 @@ pub(crate) fn message(
     let method = seen.as_ref().unwrap_or(method);
     let params = signature::check(&method.sig, Receiver::Borrowed, "a message", mistakes);
     let answers = signature::check_reply(&method.sig, mistakes);
+    let mut limits = method.attrs.iter().filter(|a| a.path().is_ident("limit"));
+    let limit_ms = match limits.next() {
+        Some(attr) => Some(parse::limit(attr, mistakes)?),
+        None => None,
+    };
+    if let Some(second) = limits.next() {
+        mistakes.at(second, "this attribute is given twice; keep one of them");
+        return None;
+    }
     let name = method.sig.ident.unraw().to_string();
     if HANDLE_METHODS.contains(&name.as_str()) {
         mistakes.at(
@@ -78,6 +89,7 @@ pub(crate) fn message(
         queueing,
         concurrent: None,
         provides,
+        limit_ms,
     })
 }
 

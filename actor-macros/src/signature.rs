@@ -239,6 +239,10 @@ fn check_receiver(sig: &Signature, wanted: Receiver, role: &str, mistakes: &mut 
     mistakes.at(
         receiver,
         match wanted {
+            Receiver::None if role == "#[restarting]" => {
+                "`#[restarting]` runs between two lives: the old state is gone and the new one isn't \
+                 made yet; leave `self` out and take `why: ExitReason`"
+            }
             Receiver::None => {
                 "`#[init]` runs before there is a `self`: it makes the state; take what it needs \
                  as arguments and return `Self`"
