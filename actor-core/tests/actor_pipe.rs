@@ -115,7 +115,7 @@ impl Worker {
     }
 }
 
-pub struct Guard(#[allow(dead_code)] OnDrop);
+pub(crate) struct Guard(#[allow(dead_code)] OnDrop);
 
 fn guard(name: &'static str) -> (Guard, Receiver<&'static str>) {
     let (tx, rx) = buffered(1);

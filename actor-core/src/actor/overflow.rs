@@ -104,7 +104,7 @@ const fn check<A: Actor>() {
          `Buffered(n)`, or the overflow policy `Wait`, `Fail` or `DropNewest`"
     );
     assert!(
-        !(is_unbounded && !matches!(A::OVERFLOW, Overflow::Wait | Overflow::Coalesce)),
+        !is_unbounded || matches!(A::OVERFLOW, Overflow::Wait | Overflow::Coalesce),
         "an unbounded mailbox is never full, so this overflow policy would never apply: use \
          `Buffered(n)`, or leave the policy out"
     );
