@@ -46,7 +46,11 @@ async fn next_of(reports: &Reports<CrashReport>, id: ActorId) -> Arc<CrashReport
     }
 }
 
+/// One test at a time: the crashes of another could fill a subscription, which then misses some.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn run<F: Future<Output = ()> + Send + 'static>(test: F) {
+    let _turn = TURN.lock().unwrap_or_else(|failed| failed.into_inner());
     let rt = actor_core::Runtime::new().unwrap();
     let in_time = rt.run(async move { timeout(Duration::from_secs(60), test).await });
     assert!(in_time.is_ok(), "the test hangs");
