@@ -40,6 +40,8 @@
 
 pub mod actor;
 pub mod chan;
+#[cfg(unix)]
+pub mod daemon;
 pub mod sched;
 mod shim;
 pub mod supervise;
