@@ -2,11 +2,7 @@
 
 use std::{fmt, future::Future, process::ExitCode, time::Duration};
 
-use super::{
-    exit::DaemonExit,
-    reload::Hooks,
-    shell::Shell,
-};
+use super::{exit::DaemonExit, reload::Hooks, shell::Shell};
 use crate::supervise::{Outcome, Supervisor, SupervisorRef};
 
 /// Five seconds less than what Kubernetes waits before it kills; systemd waits for 90 s, Docker

@@ -30,16 +30,14 @@ pub(super) fn stopping() {
 }
 
 fn send(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(false, state) {
+    if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager can't be told of the daemon's state");
     }
 }
 
 /// How often the service manager wants a sign of life, if it does (`WATCHDOG_USEC`).
 pub(super) fn watchdog() -> Option<Duration> {
-    let mut interval = 0;
-    let wanted = sd_notify::watchdog_enabled(false, &mut interval);
-    (wanted && interval > 0).then(|| Duration::from_micros(interval))
+    sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
 }
 
 /// Signs of life at half the interval, each after the whole tree has answered. During the stop,

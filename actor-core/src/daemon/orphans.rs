@@ -56,7 +56,12 @@ impl Orphans {
                 // Fails if somebody was faster: so much the better.
                 if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG) {
                     let (pid, code) = (pid.as_raw_nonzero(), status.exit_status());
-                    tracing::debug!(pid, code, signal = status.terminating_signal(), "orphan reaped");
+                    tracing::debug!(
+                        pid,
+                        code,
+                        signal = status.terminating_signal(),
+                        "orphan reaped"
+                    );
                 }
             }
         }
