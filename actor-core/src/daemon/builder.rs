@@ -32,7 +32,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// Go's does in a program that catches signals: a signal may always come.
 ///
 /// ```no_run
-/// use actor_core::{daemon::Daemon, prelude::*};
+/// use actor_core::prelude::*;
 /// use std::process::ExitCode;
 ///
 /// #[actor_core::main]
@@ -81,7 +81,7 @@ impl Daemon {
     /// more: it never ends the process.
     ///
     /// ```
-    /// use actor_core::{chan, daemon::Daemon, prelude::*};
+    /// use actor_core::{chan, prelude::*};
     ///
     /// let (changed, reloads) = chan::buffered::<()>(1);
     /// let app = Supervisor::one_for_one("app").child(ChildSpec::go("cache", move || {

@@ -14,6 +14,8 @@ use crate::{
 /// What has happened since the shell looked the last time.
 #[derive(Default)]
 pub(super) struct News {
+    /// The tree has a first incarnation, which hears what it is asked.
+    pub(super) begun: bool,
     pub(super) started: Option<Result<(), StartError>>,
     pub(super) ended: Option<ExitReason>,
     /// Signals that ask for the stop: the thread that takes them lets two through.

@@ -7,7 +7,14 @@
 //! 4. Killed: every goroutine of the tree is dropped at its next await. One that doesn't come there
 //!    in a second is left behind, and the process ends under it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use super::{
     Daemon, DaemonExit,
@@ -125,7 +132,14 @@ impl Shell {
         let Some(app) = self.app.take() else { return };
         let inbox = Arc::clone(&self.inbox);
         let tree = go(async move {
-            match app.start().await {
+            let mut started = pin!(app.start());
+            let at_once = poll_fn(|cx| Poll::Ready(started.as_mut().poll(cx))).await;
+            inbox.post(|news| news.begun = true);
+            let started = match at_once {
+                Poll::Ready(started) => started,
+                Poll::Pending => started.await,
+            };
+            match started {
                 Ok(root) => {
                     inbox.post(|news| news.started = Some(Ok(())));
                     let reason = root.wait().await;
@@ -140,6 +154,9 @@ impl Shell {
     // --- news ---
 
     fn on_news(&mut self, news: News) -> Option<DaemonExit> {
+        if news.begun {
+            self.on_begun();
+        }
         match news.started {
             Some(Ok(())) => self.on_started(),
             Some(Err(error)) => return Some(self.on_start_failed(error)),
@@ -166,25 +183,29 @@ impl Shell {
         None
     }
 
-    fn on_started(&mut self) {
+    /// What was asked before there was an incarnation to hear it is asked again.
+    fn on_begun(&self) {
         match self.stage {
-            Stage::Starting => {
-                self.stage = Stage::Running;
-                tracing::info!(app = self.root.name(), "daemon started");
-                notify::ready();
-                if let Some(interval) = notify::watchdog() {
-                    let stopping = Arc::clone(&self.stopping);
-                    let feeder = go(notify::feed(self.root.clone(), interval, stopping));
-                    self.helpers.watchdog = Some(feeder.abort_handle());
-                }
-                if std::mem::take(&mut self.reload_again) {
-                    self.on_reload_signal();
-                }
-            }
-            // The request may have come before there was a first incarnation to hear it.
+            Stage::Starting | Stage::Running => {}
             Stage::Stopping { .. } => drop(self.root.stop()),
-            Stage::Running => {}
             Stage::Killed { .. } => drop(self.root.kill()),
+        }
+    }
+
+    fn on_started(&mut self) {
+        if !matches!(self.stage, Stage::Starting) {
+            return;
+        }
+        self.stage = Stage::Running;
+        tracing::info!(app = self.root.name(), "daemon started");
+        notify::ready();
+        if let Some(interval) = notify::watchdog() {
+            let stopping = Arc::clone(&self.stopping);
+            let feeder = go(notify::feed(self.root.clone(), interval, stopping));
+            self.helpers.watchdog = Some(feeder.abort_handle());
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.on_reload_signal();
         }
     }
 

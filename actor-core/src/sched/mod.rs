@@ -61,15 +61,19 @@ pub use blocking_pool::spawn_blocking;
 pub use clock::Instant;
 pub(crate) use context::current_p;
 pub use cpus::Pinning;
+#[cfg(unix)]
+pub(crate) use deadlock::OurThread;
+pub(crate) use deadlock::lock_cycle_closed;
 pub use deadlock::{Deadlock, DeadlockPolicy, Party};
-pub(crate) use deadlock::{OurThread, lock_cycle_closed};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local::{LocalKey, NotInScope, Scoped};
 pub use lock_thread::lock_thread;
 pub use machine::blocking;
 pub(crate) use runtime::go_for;
 pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go, go_named};
-pub(crate) use thread_park::{Outsider, block_on_thread, block_on_thread_within};
+#[cfg(unix)]
+pub(crate) use thread_park::Outsider;
+pub(crate) use thread_park::{block_on_thread, block_on_thread_within};
 pub use ticker::{Ticker, interval};
 pub use time::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout};
 pub use timer::{FuncTimer, Timer, after, after_func};

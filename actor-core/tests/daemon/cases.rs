@@ -1,10 +1,15 @@
 //! The tests.
 
-use std::{os::unix::process::ExitStatusExt, path::Path, thread, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 
-use crate::process::{Manager, Process, said};
+use crate::process::{LIMIT, Manager, Process, said};
 
 macro_rules! cases {
     ($($(#[$attr:meta])* fn $name:ident() $body:block)*) => {
@@ -24,8 +29,7 @@ cases! {
         let process = started("three");
         process.signal(Signal::TERM);
         let lines = process.ends_with(0);
-        let stops = ["c stopped", "b stopped", "a stopped"];
-        assert_eq!(said(&lines), [&["a up", "b up", "c up"][..], &stops].concat());
+        assert!(said(&lines).ends_with(&["c stopped", "b stopped", "a stopped"]), "{lines:#?}");
         assert!(lines.iter().any(|line| line.starts_with("log INFO SIGTERM: stopping;")));
         assert_eq!(lines.last().unwrap(), "log INFO daemon ended: stopped code=0");
     }
@@ -52,7 +56,7 @@ cases! {
         process.signal(Signal::TERM);
         let lines = process.ends_with(124);
         // The deaf child held up the stop of the one before it, which was killed as well.
-        assert_eq!(said(&lines), ["a up"]);
+        assert!(!said(&lines).contains(&"a stopped"));
         let last = lines.last().unwrap();
         assert!(last.contains("daemon ended: the stop took longer than 50ms"), "{last}");
     }
@@ -82,6 +86,12 @@ cases! {
         assert!(!lines.iter().any(|line| line.contains("daemon started")));
     }
 
+    fn a_program_without_a_log_still_says_why_it_ended() {
+        let lines = Process::start("can't start, without a log").ends_with(69);
+        let why = "could not start \"app\": child \"broken\" could not start: init failed: no network";
+        assert!(lines.iter().any(|line| line == why), "{lines:#?}");
+    }
+
     fn a_misconfigured_tree_starts_nothing_and_exits_78() {
         let lines = Process::start("misconfigured").ends_with(78);
         assert_eq!(said(&lines), [""; 0]);
@@ -93,7 +103,7 @@ cases! {
         process.wait_for("hanging inits");
         process.signal(Signal::TERM);
         let lines = process.ends_with(0);
-        assert_eq!(said(&lines), ["a up", "hanging inits", "a stopped"]);
+        assert_eq!(*said(&lines).last().unwrap(), "a stopped");
     }
 
     fn a_tree_that_ends_by_itself_in_order_exits_0() {
@@ -148,7 +158,7 @@ cases! {
     fn sigterm_is_obeyed_while_a_hook_runs() {
         let mut process = started("wedges its supervisor");
         process.signal(Signal::HUP);
-        process.wait_for("SIGHUP: reloading");
+        process.wait_for("wedged");
         process.signal(Signal::TERM);
         process.wait_for("SIGTERM: stopping");
         process.signal(Signal::TERM);
@@ -197,7 +207,9 @@ cases! {
             assert_eq!(manager.told(), "WATCHDOG=1\n");
         }
         process.signal(Signal::HUP);
-        process.wait_for("SIGHUP: reloading");
+        process.wait_for("wedged");
+        process.forget();
+        // By its first question that nobody answers, all signs of life are sent.
         process.wait_for("the tree does not answer");
         manager.told_so_far();
         process.wait_for("the tree does not answer");
@@ -240,7 +252,8 @@ cases! {
 
     fn a_daemon_that_is_dropped_kills_its_tree() {
         let lines = Process::start("is dropped").ends_with(0);
-        assert_eq!(said(&lines), ["a up", "tree: killed"]);
+        assert!(!said(&lines).contains(&"a stopped"), "{lines:#?}");
+        assert!(said(&lines).contains(&"tree: killed"), "{lines:#?}");
     }
 
     #[cfg(target_os = "linux")]
@@ -251,7 +264,9 @@ cases! {
         }
         let orphan = process.wait_for("orphan ");
         let pid = orphan.strip_prefix("orphan ").unwrap();
+        let begun = Instant::now();
         while Path::new("/proc").join(pid).exists() {
+            assert!(begun.elapsed() < LIMIT, "{pid} is not reaped");
             thread::yield_now();
         }
         process.signal(Signal::TERM);

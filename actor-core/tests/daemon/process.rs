@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A test that waits longer than this for something fails and says for what.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Process {
     child: Child,
@@ -82,6 +82,12 @@ impl Process {
     pub(crate) fn is_silent_for(&mut self, time: Duration) {
         let got = self.lines.recv_timeout(time);
         assert_eq!(got, Err(RecvTimeoutError::Timeout), "{:#?}", self.seen);
+    }
+
+    /// Lets `wait_for` look at what comes from now on only.
+    pub(crate) fn forget(&mut self) {
+        self.seen.extend(self.lines.try_iter());
+        self.waiting.clear();
     }
 
     pub(crate) fn say(&mut self, line: &str) {

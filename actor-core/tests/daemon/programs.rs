@@ -13,13 +13,18 @@ use std::{
 
 use actor_core::{
     DeadlockPolicy, Runtime, chan,
-    daemon::Daemon,
     prelude::*,
     supervise::{AutoShutdown, SupervisorRef},
 };
 
 pub(crate) fn main(program: &str) -> ExitCode {
-    tracing::subscriber::set_global_default(Printing).unwrap();
+    let (program, logs) = match program.strip_suffix(", without a log") {
+        Some(program) => (program, false),
+        None => (program, true),
+    };
+    if logs {
+        tracing::subscriber::set_global_default(Printing).unwrap();
+    }
     let runtime = Runtime::builder().procs(2);
     let runtime = runtime.on_deadlock(DeadlockPolicy::Panic).build().unwrap();
     let program = program.to_owned();
@@ -103,12 +108,7 @@ async fn run(program: &str) -> ExitCode {
         "wedges its supervisor" => {
             let daemon = Daemon::new(app.child(deaf("deaf")));
             let root = daemon.root();
-            // The supervisor stops a child that doesn't stop, and answers nobody meanwhile.
-            let wedge = move || {
-                let root = root.clone();
-                async move { root.terminate_child("deaf").await }
-            };
-            daemon.on_reload(wedge).run().await
+            daemon.on_reload(move || wedge(root.clone())).run().await
         }
         "sleeps, then locks itself out" => {
             Daemon::new(app.child(polite("a"))).run_to_end().await;
@@ -155,6 +155,18 @@ async fn run(program: &str) -> ExitCode {
 /// Waits until the tree answers.
 async fn settle(root: &SupervisorRef) {
     root.count_children().await.unwrap();
+}
+
+/// Makes the supervisor wait for a child that doesn't stop; meanwhile it answers nobody.
+async fn wedge(root: SupervisorRef) {
+    let terminated = go({
+        let root = root.clone();
+        async move { root.terminate_child("deaf").await }
+    });
+    let moment = Duration::from_millis(200);
+    while timeout(moment, root.count_children()).await.is_ok() {}
+    println!("wedged");
+    let _ = terminated.await;
 }
 
 /// Stops as soon as it is asked.
