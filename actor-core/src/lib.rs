@@ -5,6 +5,8 @@
 //! - They talk through typed channels ([`chan`]) and share state behind [`sync`].
 //! - An actor is a goroutine with a typed mailbox: write an `impl` block, mark it
 //!   [`#[actor]`](macro@actor), and hand it to a [`Supervisor`](supervise::Supervisor).
+//! - A tree of supervisors becomes a process by `daemon::Daemon` (Unix): signals, the ordered stop,
+//!   exit codes.
 //!
 //! ```
 //! use actor_core::prelude::*;
@@ -40,6 +42,8 @@
 
 pub mod actor;
 pub mod chan;
+#[cfg(unix)]
+pub mod daemon;
 pub mod sched;
 mod shim;
 pub mod supervise;
@@ -58,6 +62,8 @@ pub use sync::Context;
 /// What a user's file starts with: `use actor_core::prelude::*;`.
 pub mod prelude {
     pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
+    #[cfg(unix)]
+    pub use crate::daemon::Daemon;
     pub use crate::supervise::{Child, ChildSpec, Restart, Supervisor};
     pub use crate::{
         actor, after, blocking, go, interval, protocol, select, sleep, timeout, yield_now,

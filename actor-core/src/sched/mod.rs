@@ -69,6 +69,8 @@ pub use lock_thread::lock_thread;
 pub use machine::blocking;
 pub(crate) use runtime::go_for;
 pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go, go_named};
+#[cfg(unix)]
+pub(crate) use thread_park::Outsider;
 pub(crate) use thread_park::{block_on_thread, block_on_thread_within};
 pub use ticker::{Ticker, interval};
 pub use time::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout};

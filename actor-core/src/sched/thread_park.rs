@@ -183,19 +183,20 @@ pub(crate) enum Role {
     BlockOn,
 }
 
-/// A thread outside of any runtime that waits on our primitives: it may wake somebody afterwards.
-struct Outsider;
+/// Somebody outside of any runtime who may wake one of us, for as long as this lives: a thread that
+/// waits on our primitives, or the kernel, to whom signals are being listened to.
+pub(crate) struct Outsider;
 
 /// A static: std's own, which loom does not model.
 static OUTSIDERS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-/// How many threads outside of any runtime wait on our primitives at this moment.
+/// How many there are at this moment.
 pub(crate) fn outsiders() -> usize {
     OUTSIDERS.load(Ordering::SeqCst)
 }
 
 impl Outsider {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         OUTSIDERS.fetch_add(1, Ordering::SeqCst);
         Self
     }
