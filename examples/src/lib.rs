@@ -8,6 +8,9 @@ pub mod kvd;
 mod book {
     #[doc = include_str!("../../book/src/first-steps.md")]
     struct FirstSteps;
+    #[cfg(unix)]
+    #[doc = include_str!("../../book/src/daemon.md")]
+    struct Daemon;
     #[doc = include_str!("../../book/src/go-by-example.md")]
     struct GoByExample;
     #[doc = include_str!("../../book/src/goroutines.md")]

@@ -37,7 +37,7 @@ impl Hooks {
         let mut failures = 0;
         for hook in &mut self.0 {
             let reason = match caught(hook) {
-                Ok(reload) => Caught::new(async move { reload.await }).await,
+                Ok(reload) => Caught::new(reload).await,
                 Err(panic) => Err(panic),
             };
             let reason = reason.unwrap_or_else(ExitReason::from);

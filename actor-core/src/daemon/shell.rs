@@ -72,10 +72,9 @@ struct Helpers {
 
 impl Drop for Helpers {
     fn drop(&mut self) {
-        for helper in [&self.tree, &self.reload, &self.watchdog] {
-            if let Some(helper) = helper {
-                helper.abort();
-            }
+        let all = [&self.tree, &self.reload, &self.watchdog];
+        for helper in all.into_iter().flatten() {
+            helper.abort();
         }
     }
 }

@@ -231,7 +231,6 @@ cases! {
         process.signal(Signal::TERM);
         process.wait_for("run returned");
         process.wait_for("all goroutines are asleep - deadlock!");
-        process.ends_with(101);
     }
 
     fn after_the_end_of_the_daemon_signals_have_their_old_meaning() {
@@ -259,9 +258,7 @@ cases! {
     #[cfg(target_os = "linux")]
     fn orphans_are_reaped_and_the_programs_own_children_are_left_to_it() {
         let mut process = started("reaps");
-        for code in 3..8 {
-            process.wait_for(&format!("own child: Some({code})"));
-        }
+        process.wait_for("own child: Ok(Some(7))");
         let orphan = process.wait_for("orphan ");
         let pid = orphan.strip_prefix("orphan ").unwrap();
         let begun = Instant::now();
