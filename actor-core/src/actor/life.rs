@@ -13,9 +13,14 @@
 //!   `release` decide that under the lock, and `dead` is set by that caller afterwards, so whoever
 //!   waits for `Dead` finds the queue settled as well.
 //! - Wakers are called after unlocking: waking may drop a task that owns a handle of this actor.
+//! - Ties (a name, a place in a group) are cut between the burial and `Dead`, so that whoever waits
+//!   for the end finds them gone. None is added to a dead actor.
 //! - `kill` before the goroutine's handle is known is remembered, and done when it is.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use super::ExitReason;
 use crate::{
@@ -49,6 +54,12 @@ pub(crate) enum Burial {
     NotYours,
 }
 
+/// What others hold on behalf of an actor for as long as it lives: a name, a place in a group.
+pub(crate) trait Tie: Send + Sync {
+    /// The actor is gone for good. Called once, under no lock.
+    fn cut(&self);
+}
+
 pub(crate) struct Life {
     state: Mutex<State>,
 }
@@ -68,6 +79,7 @@ pub(crate) struct State {
 struct More {
     last_exit: Option<ExitReason>,
     wakers: Vec<(u32, Waker)>,
+    ties: Vec<(u32, Arc<dyn Tie>)>,
 }
 
 impl State {
@@ -106,8 +118,8 @@ impl State {
     }
 }
 
-/// Tells the waiting futures of all lives apart.
-fn next_key() -> u32 {
+/// Tells the waiting futures and ties of all lives apart.
+pub(super) fn next_key() -> u32 {
     // Not the shim's: loom has no statics.
     use std::sync::atomic::{AtomicU32, Ordering};
     static LAST: AtomicU32 = AtomicU32::new(0);
@@ -168,7 +180,9 @@ impl Life {
         }
         let wakers = s.take_wakers();
         // Only the wait for the start made it, as a rule: an idle actor is to be small.
-        let more = s.more.take_if(|more| more.last_exit.is_none());
+        let more = s
+            .more
+            .take_if(|more| more.last_exit.is_none() && more.ties.is_empty());
         drop(s);
         drop(more);
         wake_all(wakers);
@@ -213,9 +227,41 @@ impl Life {
         }
     }
 
+    /// Ties something to this life; false, and nothing was done, when it is over.
+    #[must_use]
+    pub(super) fn tie(&self, key: u32, tie: Arc<dyn Tie>) -> bool {
+        let mut s = self.state.lock();
+        if s.phase == Phase::Dead {
+            drop(s);
+            return false;
+        }
+        s.more.get_or_insert_default().ties.push((key, tie));
+        true
+    }
+
+    /// Takes a tie off again, if it is still there.
+    pub(super) fn untie(&self, key: u32) {
+        let mut s = self.state.lock();
+        let found = s.more.as_mut().and_then(|more| {
+            let at = more.ties.iter().position(|(k, _)| *k == key)?;
+            Some(more.ties.swap_remove(at))
+        });
+        drop(s);
+        drop(found);
+    }
+
     /// Burial is done.
     pub(crate) fn dead(&self) {
         let mut s = self.state.lock();
+        // Cutting takes no lock along, so that more may be tied meanwhile.
+        while let Some(more) = s.more.as_mut().filter(|more| !more.ties.is_empty()) {
+            let ties = std::mem::take(&mut more.ties);
+            drop(s);
+            for (_, tie) in ties {
+                tie.cut();
+            }
+            s = self.state.lock();
+        }
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
         drop(s);

@@ -24,6 +24,7 @@
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
+mod any_ref;
 mod call;
 mod caught;
 mod cell;
@@ -37,12 +38,14 @@ mod exit;
 mod handle;
 mod incarnation;
 mod life;
+pub mod registry;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
+pub use any_ref::AnyRef;
 pub use call::{Ask, AskTimeout, Call, Tell};
 pub use ctx::Ctx;
 pub use dead_letters::dead_letters;
@@ -54,5 +57,5 @@ pub use start::start;
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::Cell;
-pub(crate) use incarnation::{Link, spawn};
-pub(crate) use life::{Burial, Life, Phase};
+pub(crate) use incarnation::{Link, spawn, spawn_named};
+pub(crate) use life::{Burial, Life, Phase, Tie};

@@ -9,7 +9,7 @@ use super::{
     spec::{Begun, Body},
 };
 use crate::{
-    actor::{Actor, Cell, Link, StopReason, caught, spawn},
+    actor::{Actor, Cell, Link, StopReason, caught, spawn, spawn_named},
     shim::Mutex,
 };
 
@@ -18,6 +18,8 @@ type MakeArgs<A> = Box<dyn FnMut() -> <A as Actor>::Args + Send>;
 pub(super) struct ActorBody<A: Actor> {
     cell: Arc<Cell<A>>,
     args: Mutex<MakeArgs<A>>,
+    /// What it is registered as while it lives.
+    registered: Mutex<Option<Arc<str>>>,
 }
 
 impl<A: Actor> ActorBody<A> {
@@ -25,7 +27,12 @@ impl<A: Actor> ActorBody<A> {
         Self {
             cell,
             args: Mutex::new(args),
+            registered: Mutex::new(None),
         }
+    }
+
+    pub(super) fn register(&self, name: Arc<str>) {
+        *self.registered.lock() = Some(name);
     }
 }
 
@@ -33,7 +40,13 @@ impl<A: Actor> Body for ActorBody<A> {
     fn start(&self, mut link: ChildLink) -> Begun {
         // The arguments are made by user code.
         match caught(|| (*self.args.lock())()) {
-            Ok(args) => spawn(&self.cell, args, link),
+            Ok(args) => {
+                let name = self.registered.lock().clone();
+                match name {
+                    Some(name) => spawn_named(&self.cell, &name, args, link),
+                    None => spawn(&self.cell, args, link),
+                }
+            }
             Err(panic) => link.ended(panic.into()),
         }
         Begun::Starting

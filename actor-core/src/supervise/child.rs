@@ -34,6 +34,7 @@ use crate::actor::{Actor, ActorRef, Cell};
 pub struct Child<A: Actor> {
     spec: ChildSpec,
     cell: Arc<Cell<A>>,
+    body: Arc<ActorBody<A>>,
 }
 
 impl<A: Actor> Child<A> {
@@ -41,11 +42,47 @@ impl<A: Actor> Child<A> {
     pub fn new(id: impl Into<Arc<str>>, args: impl FnMut() -> A::Args + Send + 'static) -> Self {
         let id = id.into();
         let cell = Cell::new(&id, true);
-        let body = ActorBody::new(Arc::clone(&cell), Box::new(args));
+        let body = Arc::new(ActorBody::new(Arc::clone(&cell), Box::new(args)));
         Self {
-            spec: ChildSpec::new(id, Arc::new(body)),
+            spec: ChildSpec::new(id, Arc::clone(&body) as _),
             cell,
+            body,
         }
+    }
+
+    /// Registers the actor under a name of the runtime, from before its `init` runs until it ends
+    /// for good: across restarts, and afresh when it is started again after that. Where
+    /// [`whereis`](crate::actor::registry::whereis) finds it; the last name given counts.
+    ///
+    /// The start fails with [`ExitReason::NameTaken`](crate::actor::ExitReason::NameTaken), and
+    /// `init` doesn't run, when another actor has the name: of two that race for one, one starts.
+    ///
+    /// ```
+    /// use actor_core::{actor::registry, prelude::*};
+    ///
+    /// struct Bank;
+    /// #[actor]
+    /// impl Bank {
+    ///     #[init]
+    ///     fn new() -> Self { Bank }
+    ///     pub fn balance(&self) -> u64 { 7 }
+    /// }
+    ///
+    /// # actor_core::Runtime::new().unwrap().run(async {
+    /// let app = Supervisor::one_for_one("app")
+    ///     .child(Bank::child("bank").register("bank"))
+    ///     .start()
+    ///     .await
+    ///     .unwrap();
+    /// assert_eq!(registry::whereis::<Bank>("bank").unwrap().balance().await, Ok(7));
+    /// app.stop().await;
+    /// assert!(registry::whereis::<Bank>("bank").is_err());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn register(self, name: impl Into<Arc<str>>) -> Self {
+        self.body.register(name.into());
+        self
     }
 
     /// The actor's handle, valid now and across restarts.
