@@ -63,6 +63,10 @@ use proc_macro::TokenStream;
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
 ///
+/// - `singleton`: a runtime has one of it. `Metrics::instance().await` gives its handle and starts
+///   it first if need be, once, however many race, under a supervisor of its own. Its `#[init]`
+///   takes no arguments (a `ctx` is fine). See [`instance`].
+///
 /// # What is generated
 ///
 /// For `impl Bank`: `enum BankMsg` with a variant per message, `struct BankRef`, `impl Actor for
@@ -116,6 +120,7 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
+/// [`instance`]: https://docs.rs/actor-core/latest/actor_core/supervise/fn.instance.html
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::actor(options.into(), item.into()).into()

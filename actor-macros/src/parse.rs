@@ -18,6 +18,8 @@ pub(crate) struct ActorOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) handle: Option<Ident>,
     pub(crate) vis: Option<Visibility>,
+    /// The word `singleton`.
+    pub(crate) singleton: Option<Ident>,
 }
 
 /// The mailbox's kind, as written.
@@ -28,17 +30,37 @@ pub(crate) enum Mailbox {
 }
 
 const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous | unbounded`, \
-                             `name = \"..\"`, `handle = Name` and `vis = pub(crate)`";
+                             `name = \"..\"`, `handle = Name`, `vis = pub(crate)` and `singleton`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
     let mut options = ActorOptions::default();
-    for option in options_of(tokens, ACTOR_OPTIONS, mistakes) {
+    let mut settings = Vec::new();
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(word) if word == "singleton" => {
+                if options.singleton.is_some() {
+                    mistakes.at(
+                        word,
+                        "the option `singleton` is given twice; keep one of them",
+                    );
+                } else {
+                    options.singleton = Some(word);
+                }
+            }
+            _ => settings.push(piece),
+        }
+    }
+    for option in settings_of(settings, ACTOR_OPTIONS, mistakes) {
         match option.name.to_string().as_str() {
             "mailbox" => option.set(&mut options.mailbox, mailbox, mistakes),
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
             "vis" => option.set(&mut options.vis, visibility, mistakes),
+            "singleton" => mistakes.at(
+                &option.name,
+                "`singleton` is a word of its own; write `#[actor(singleton)]`",
+            ),
             other => mistakes.at(
                 &option.name,
                 format!("`#[actor]` has no option `{other}`; {ACTOR_OPTIONS}"),
@@ -164,8 +186,12 @@ impl Given {
 
 /// Cuts a list of options at its commas. What is not `name = value` becomes a mistake.
 fn options_of(tokens: TokenStream, form: &str, mistakes: &mut Mistakes) -> Vec<Given> {
+    settings_of(pieces(tokens), form, mistakes)
+}
+
+fn settings_of(pieces: Vec<TokenStream>, form: &str, mistakes: &mut Mistakes) -> Vec<Given> {
     let mut out = Vec::new();
-    for piece in pieces(tokens) {
+    for piece in pieces {
         let whole = piece.clone();
         let parser = |input: ParseStream<'_>| -> syn::Result<Given> {
             let name = input.parse()?;

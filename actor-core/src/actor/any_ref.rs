@@ -79,7 +79,7 @@ impl<A: Actor> AnyActor for ActorRef<A> {
 }
 
 impl AnyRef {
-    pub(super) fn new<A: Actor>(handle: ActorRef<A>) -> Self {
+    pub(crate) fn new<A: Actor>(handle: ActorRef<A>) -> Self {
         Self(Arc::new(handle))
     }
 

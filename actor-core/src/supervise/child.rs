@@ -88,7 +88,11 @@ impl<A: Actor> Child<A> {
     /// The actor's handle, valid now and across restarts.
     #[must_use]
     pub fn handle(&self) -> A::Handle {
-        ActorRef::new(Arc::clone(&self.cell)).into()
+        self.actor_ref().into()
+    }
+
+    pub(crate) fn actor_ref(&self) -> ActorRef<A> {
+        ActorRef::new(Arc::clone(&self.cell))
     }
 
     /// See [`ChildSpec::restart`].
