@@ -40,6 +40,7 @@
 
 pub mod actor;
 pub mod chan;
+pub mod router;
 pub mod sched;
 mod shim;
 pub mod supervise;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layers from the bottom up; a file may name its own layer and those before it.
-const LAYERS: [&str; 5] = ["sched", "chan", "sync", "actor", "supervise"];
+const LAYERS: [&str; 6] = ["sched", "chan", "sync", "actor", "supervise", "router"];
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -60,5 +60,6 @@ pub use start::start;
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::Cell;
+pub(crate) use delivery::{Delivery, try_tell};
 pub(crate) use incarnation::{Link, spawn, spawn_named};
 pub(crate) use life::{Burial, Life, Phase, Tie};

@@ -95,6 +95,12 @@ impl<A: Actor> Child<A> {
         ActorRef::new(Arc::clone(&self.cell))
     }
 
+    /// Its id in its supervisor, which is the actor's name too.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.spec.id()
+    }
+
     /// See [`ChildSpec::restart`].
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
