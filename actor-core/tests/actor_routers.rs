@@ -511,6 +511,16 @@ async fn a_stopped_pool_has_done_what_waited_and_refuses_more() {
     assert_eq!(pool.resize(3).await, Err(refused));
 }
 
+#[test]
+fn a_thread_that_runs_no_goroutines_can_use_a_pool() {
+    let rt = actor_core::Runtime::new().unwrap();
+    let pool = WorkPool::new("p", 1, 1, |n: u32| async move { n + 1 });
+    let pool = rt.block_on(pool.start()).unwrap();
+    assert_eq!(pool.run_blocking(1), Ok(2));
+    drop(rt);
+    assert_eq!(pool.run_blocking(1), Err(CallError::Stopped));
+}
+
 #[actor_core::test]
 async fn a_killed_pool_tells_those_who_wait_for_results() {
     let pool = gates(1, 8).start().await.unwrap();

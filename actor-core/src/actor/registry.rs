@@ -110,7 +110,8 @@ pub(super) fn claim<A: Actor>(cell: &Arc<Cell<A>>, name: &Arc<str>) -> Result<()
 /// Gives an actor a name in this runtime, by which [`whereis`] finds it. Erlang's `register`.
 ///
 /// The name is the actor's until it ends for good or is [`unregister`]ed: it survives restarts, and
-/// whoever has waited for the actor's end finds it free. An actor may have several names;
+/// whoever has waited for the actor's end finds it free. (With `wait`, that is: what `stop` and
+/// `kill` return is the end of one incarnation, and a supervisor has yet to decide.) An actor may have several names;
 /// registering it again under one that it has changes nothing. A name is a handle: an actor without
 /// a supervisor isn't stopped for want of one while it has a name.
 ///

@@ -24,7 +24,7 @@ use crate::{
     chan::{
         NoReply, Receiver, Reply, SendError, Sender, TrySendError, buffered, discard_with, reply,
     },
-    sched::go,
+    sched::{block_on_thread, go},
     supervise::{ChildError, ChildSpec, StopSignal, Supervisor, SupervisorExit, SupervisorRef},
     sync,
 };
@@ -228,6 +228,15 @@ impl<J: Send + 'static, R: Send + 'static> WorkPoolRef<J, R> {
             // A worker answers, unless it or the whole channel is dropped.
             NoReply::Dropped | NoReply::Stopped => CallError::Stopped,
         })
+    }
+
+    /// As [`run`](WorkPoolRef::run), on a thread, blocking it meanwhile; for threads that run no
+    /// goroutines.
+    ///
+    /// # Errors
+    /// As [`run`](WorkPoolRef::run).
+    pub fn run_blocking(&self, job: J) -> Result<R, CallError> {
+        block_on_thread(self.run(job))
     }
 
     /// Submits a job and waits for room only; its result is dropped.
