@@ -44,6 +44,7 @@ pub mod actor;
 pub mod chan;
 #[cfg(unix)]
 pub mod daemon;
+pub mod router;
 pub mod sched;
 mod shim;
 pub mod supervise;

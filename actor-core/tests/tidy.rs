@@ -4,7 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layers from the bottom up; a file may name its own layer and those before it.
-const LAYERS: [&str; 6] = ["sched", "chan", "sync", "actor", "supervise", "daemon"];
+const LAYERS: [&str; 7] = [
+    "sched",
+    "chan",
+    "sync",
+    "actor",
+    "supervise",
+    "router",
+    "daemon",
+];
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

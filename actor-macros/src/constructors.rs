@@ -1,4 +1,5 @@
-//! Writes the two functions that the actor's type gets: `Bank::start` and `Bank::child`.
+//! Writes the functions that the actor's type gets: `Bank::start` and `Bank::child`, and for a
+//! singleton `Bank::instance`.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -7,7 +8,7 @@ use syn::Ident;
 use crate::expand::Names;
 use crate::model::Model;
 
-/// `Bank::start` and `Bank::child`; neither without a valid `#[init]`, nor where the user has one.
+/// `Bank::start`, `Bank::child` and perhaps `Bank::instance`; none without a valid `#[init]`, nor where the user has one.
 pub(crate) fn constructors(model: &Model, names: &Names) -> Vec<TokenStream> {
     let Some(init) = &model.init else {
         return Vec::new();
@@ -62,6 +63,27 @@ pub(crate) fn constructors(model: &Model, names: &Names) -> Vec<TokenStream> {
             }
         }
     });
+    let singleton = model.options.singleton.is_some() && is_free("instance");
+    let instance = singleton.then(|| {
+        let docs = format!(
+            "The one `{actor}` of this runtime; the first call starts it, under a supervisor."
+        );
+        // With arguments it is a mistake, which is reported already.
+        let body = if args.is_empty() {
+            quote!(::actor_core::supervise::instance::<#self_ty>().await)
+        } else {
+            quote!(::core::unreachable!())
+        };
+        quote! {
+            #[doc = #docs]
+            #[doc = ""]
+            #(#init_docs)*
+            #vis async fn instance(
+            ) -> ::core::result::Result<#handle, ::actor_core::actor::StartError> {
+                #body
+            }
+        }
+    });
     vec![quote! {
         #[allow(
             clippy::too_many_arguments,
@@ -75,6 +97,7 @@ pub(crate) fn constructors(model: &Model, names: &Names) -> Vec<TokenStream> {
         impl #self_ty {
             #start
             #child
+            #instance
         }
     }]
 }

@@ -99,6 +99,10 @@ use proc_macro::TokenStream;
 /// - `protocol`: the [`macro@protocol`] that the messages belong to, those that have no
 ///   `#[provides(..)]` of their own.
 ///
+/// - `singleton`: a runtime has one of it. `Metrics::instance().await` gives its handle and starts
+///   it first if need be, once, however many race, under a supervisor of its own. Its `#[init]`
+///   takes no arguments (a `ctx` is fine). See [`instance`].
+///
 /// # What is generated
 ///
 /// For `impl Bank`: `enum BankMsg` with a variant per message, `struct BankRef`, `impl Actor for
@@ -152,6 +156,7 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
+/// [`instance`]: https://docs.rs/actor-core/latest/actor_core/supervise/fn.instance.html
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::actor(options.into(), item.into()).into()

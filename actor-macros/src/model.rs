@@ -130,7 +130,8 @@ pub(crate) fn model(
         ReplaceSelf(&model.self_ty).visit_signature_mut(&mut method.sig);
         let method = &method;
         let ident = &method.sig.ident;
-        if ACTOR_FUNCTIONS.iter().any(|taken| ident == taken) {
+        let is_instance = model.options.singleton.is_some() && ident == "instance";
+        if is_instance || ACTOR_FUNCTIONS.iter().any(|taken| ident == taken) {
             mistakes.at(
                 ident,
                 format!(
@@ -224,6 +225,17 @@ pub(crate) fn model(
             message.concurrent = beside_others;
             model.messages.push(message);
         }
+    }
+    if model.options.singleton.is_some()
+        && let Some(init) = &model.init
+        && let Some(first) = init.params.args.first()
+    {
+        mistakes.at(
+            &first.ident,
+            "whoever asks first starts a singleton, so nobody could say what its `#[init]` is to \
+             be given: take no arguments here (`ctx: &Ctx<Self>` is fine) and let `#[init]` find \
+             what it needs, or remove `singleton`",
+        );
     }
     if init_seen.is_none() {
         let name = &model.name;

@@ -28,6 +28,8 @@ pub(crate) struct ActorOptions {
     pub(crate) when_unreferenced: Option<&'static str>,
     pub(crate) handler_limit: Option<Millis>,
     pub(crate) wedged_after: Option<Millis>,
+    /// The word `singleton`.
+    pub(crate) singleton: Option<Ident>,
 }
 
 /// The mailbox's kind, as written.
@@ -43,13 +45,29 @@ const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous
                              `overflow = wait | fail | drop_newest | drop_oldest | coalesce`, \
                              `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
                              `vis = pub(crate)`, `when_unreferenced = stop | keep`, \
-                             `handler_limit = seconds(5)`, `wedged_after = seconds(5)` and \
-                             `protocol = Name`";
+                             `handler_limit = seconds(5)`, `wedged_after = seconds(5)`, \
+                             `protocol = Name` and `singleton`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
     let mut options = ActorOptions::default();
-    for option in options_of(tokens, ACTOR_OPTIONS, mistakes) {
+    let mut settings = Vec::new();
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(word) if word == "singleton" => {
+                if options.singleton.is_some() {
+                    mistakes.at(
+                        word,
+                        "the option `singleton` is given twice; keep one of them",
+                    );
+                } else {
+                    options.singleton = Some(word);
+                }
+            }
+            _ => settings.push(piece),
+        }
+    }
+    for option in settings_of(settings, ACTOR_OPTIONS, mistakes) {
         match option.name.to_string().as_str() {
             "mailbox" => option.set(&mut options.mailbox, mailbox, mistakes),
             "overflow" => option.set(&mut options.overflow, overflow, mistakes),
@@ -64,6 +82,10 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             }
             "handler_limit" => option.set(&mut options.handler_limit, time, mistakes),
             "wedged_after" => option.set(&mut options.wedged_after, time_or_never, mistakes),
+            "singleton" => mistakes.at(
+                &option.name,
+                "`singleton` is a word of its own; write `#[actor(singleton)]`",
+            ),
             other => mistakes.at(
                 &option.name,
                 format!("`#[actor]` has no option `{other}`; {ACTOR_OPTIONS}"),
@@ -305,8 +327,12 @@ impl Given {
 
 /// Cuts a list of options at its commas. What is not `name = value` becomes a mistake.
 fn options_of(tokens: TokenStream, form: &str, mistakes: &mut Mistakes) -> Vec<Given> {
+    settings_of(pieces(tokens), form, mistakes)
+}
+
+fn settings_of(pieces: Vec<TokenStream>, form: &str, mistakes: &mut Mistakes) -> Vec<Given> {
     let mut out = Vec::new();
-    for piece in pieces(tokens) {
+    for piece in pieces {
         let whole = piece.clone();
         let parser = |input: ParseStream<'_>| -> syn::Result<Given> {
             let name = input.parse()?;

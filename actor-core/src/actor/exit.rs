@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::ActorId;
+
 /// Why an actor stops; given to its `#[stopped]` hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -78,6 +80,14 @@ pub enum ExitReason {
         /// What is wrong, and what to do about it.
         message: String,
     },
+    /// It was to start under a name that another actor has; its `init` never ran. As OTP's
+    /// `already_started`.
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        holder: ActorId,
+    },
     /// A supervisor could not start one of its children.
     ChildFailed {
         /// The child's id.
@@ -130,6 +140,9 @@ impl fmt::Display for ExitReason {
             }
             Self::InitFailed { message } => write!(f, "init failed: {message}"),
             Self::Misconfigured { message } => write!(f, "misconfigured: {message}"),
+            Self::NameTaken { name, holder } => {
+                write!(f, "the name \"{name}\" is already taken by actor {holder}")
+            }
             Self::ChildFailed { child, reason } => {
                 write!(f, "child \"{child}\" could not start: {reason}")
             }

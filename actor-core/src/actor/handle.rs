@@ -211,15 +211,15 @@ impl<A: Actor> Drop for ActorRef<A> {
     }
 }
 
-impl<A: Actor> fmt::Debug for ActorRef<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cell.fmt(f)
+impl<A: Actor> AsRef<ActorRef<A>> for ActorRef<A> {
+    fn as_ref(&self) -> &ActorRef<A> {
+        self
     }
 }
 
-impl<A: Actor> AsRef<ActorRef<A>> for ActorRef<A> {
-    fn as_ref(&self) -> &Self {
-        self
+impl<A: Actor> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cell.fmt(f)
     }
 }
 

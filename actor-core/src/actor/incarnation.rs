@@ -30,7 +30,7 @@ use std::{
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash,
+    concurrent, crash, registry,
     ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
@@ -60,6 +60,31 @@ impl Link for () {
 /// Starts the next incarnation of the cell's actor. The former one must have ended.
 pub(crate) fn spawn<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
     cell.begin();
+    spawn_begun(cell, args, link);
+}
+
+/// As [`spawn`], under a registered name; whoever comes second to a name ends here, before `init`.
+pub(crate) fn spawn_named<A: Actor, L: Link>(
+    cell: &Arc<Cell<A>>,
+    name: &Arc<str>,
+    args: A::Args,
+    mut link: L,
+) {
+    cell.begin();
+    match registry::claim(cell, name) {
+        Ok(()) => spawn_begun(cell, args, link),
+        Err(refused) => {
+            if let Err(panic) = caught(|| drop(args)) {
+                tracing::error!(actor = cell.name(), ?panic, "an argument's Drop panicked");
+            }
+            let reason = refused.into_exit_reason();
+            cell.ended(reason.clone());
+            link.ended(reason);
+        }
+    }
+}
+
+fn spawn_begun<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
     let goroutine = go_for::<A, _>(future(Arc::clone(cell), args, link));
     cell.life.spawned(goroutine.abort_handle());
 }

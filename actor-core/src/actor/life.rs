@@ -15,10 +15,13 @@
 //! - Wakers are called after unlocking: waking may drop a task that owns a handle of this actor.
 //! - Monitors and links are told in the step that ends the incarnation they belong to (`ties`): an
 //!   owned one in `ended`, another in `dead`, when its queue is settled as well.
+//! - What others hold on its behalf (a name, a place in a group) is let go between the burial and
+//!   `Dead`, so that whoever waits for the end finds it gone. Nothing is added to a dead actor.
 //! - `kill` before the goroutine's handle is known is remembered, and done when it is.
 
 use std::{
     any::Any,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -59,6 +62,12 @@ pub(crate) enum Burial {
     NotYours,
 }
 
+/// What others hold on behalf of an actor for as long as it lives: a name, a place in a group.
+pub(crate) trait Hold: Send + Sync {
+    /// The actor is gone for good. Called once, under no lock.
+    fn let_go(&self);
+}
+
 pub(crate) struct Life {
     state: Mutex<State>,
 }
@@ -79,6 +88,8 @@ struct More {
     last_exit: Option<ExitReason>,
     wakers: Vec<(u32, Waker)>,
     ties: Ties,
+    /// What others hold on behalf of the actor: see [`Hold`].
+    holds: Vec<(u32, Arc<dyn Hold>)>,
     /// How this incarnation is to have ended if its future is dropped.
     doom: Option<ExitReason>,
     stop_cause: Option<String>,
@@ -96,6 +107,7 @@ impl More {
             last_exit,
             wakers: _,
             ties,
+            holds,
             doom,
             stop_cause,
             since,
@@ -108,6 +120,7 @@ impl More {
             && stop_cause.is_none()
             && rare.is_none()
             && ties.is_empty()
+            && holds.is_empty()
     }
 }
 
@@ -194,8 +207,8 @@ impl State {
     }
 }
 
-/// Tells the waiting futures of all lives apart.
-fn next_key() -> u32 {
+/// Tells the waiting futures and holds of all lives apart.
+pub(super) fn next_key() -> u32 {
     // Not the shim's: loom has no statics.
     use std::sync::atomic::{AtomicU32, Ordering};
     static LAST: AtomicU32 = AtomicU32::new(0);
@@ -383,9 +396,41 @@ impl Life {
         }
     }
 
+    /// Somebody holds something on behalf of this life; false, and nothing was done, when it is over.
+    #[must_use]
+    pub(super) fn hold(&self, key: u32, held: Arc<dyn Hold>) -> bool {
+        let mut s = self.state.lock();
+        if s.phase == Phase::Dead {
+            drop(s);
+            return false;
+        }
+        s.more.get_or_insert_default().holds.push((key, held));
+        true
+    }
+
+    /// Takes it off again, if it is still there.
+    pub(super) fn unhold(&self, key: u32) {
+        let mut s = self.state.lock();
+        let found = s.more.as_mut().and_then(|more| {
+            let at = more.holds.iter().position(|(k, _)| *k == key)?;
+            Some(more.holds.swap_remove(at))
+        });
+        drop(s);
+        drop(found);
+    }
+
     /// Burial is done.
     pub(crate) fn dead(&self) {
         let mut s = self.state.lock();
+        // Letting go takes no lock along, so that more may come meanwhile.
+        while let Some(more) = s.more.as_mut().filter(|more| !more.holds.is_empty()) {
+            let holds = std::mem::take(&mut more.holds);
+            drop(s);
+            for (_, held) in holds {
+                held.let_go();
+            }
+            s = self.state.lock();
+        }
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
         let ties = s.take_ties();

@@ -29,6 +29,7 @@
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
+mod any_ref;
 mod batch;
 mod beside;
 mod call;
@@ -40,10 +41,12 @@ mod crash;
 mod ctx;
 mod dead_letters;
 mod definition;
+mod delivery;
 mod entangled;
 mod error;
 mod exit;
 mod forward;
+pub mod groups;
 mod handle;
 mod incarnation;
 mod life;
@@ -53,6 +56,7 @@ mod overflow;
 mod pressure;
 mod protocol;
 mod rare;
+pub mod registry;
 mod reports;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
@@ -64,6 +68,7 @@ mod wedged;
 mod work;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
+pub use any_ref::AnyRef;
 #[doc(hidden)]
 pub use batch::Followers;
 pub use batch::{Batch, BatchItem};
@@ -77,6 +82,7 @@ pub use dead_letters::{
     subscribe_dead_letters,
 };
 pub use definition::{Actor, MailboxKind, Message, ReplyResult, WhenUnreferenced};
+pub use delivery::{Report, Undelivered, UndeliveredReason};
 pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use forward::{Answers, Forward};
@@ -95,5 +101,6 @@ pub use wedged::{WedgedReport, report_wedged_after, wedged_reports};
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::{Cell, next_id};
-pub(crate) use incarnation::{Link, spawn};
-pub(crate) use life::{Burial, Life, Phase};
+pub(crate) use delivery::{Delivery, try_tell};
+pub(crate) use incarnation::{Link, spawn, spawn_named};
+pub(crate) use life::{Burial, Hold, Life, Phase};

@@ -18,6 +18,7 @@
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
 pub(crate) mod alarm;
+pub(crate) mod attached;
 mod blocking_pool;
 mod clock;
 mod context;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use parking_lot::{Condvar, Mutex};
 
+use super::attached::Attached;
 use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) family: String,
     /// The threads in `block_on`.
     pub(crate) roots: Mutex<Vec<Arc<Root>>>,
+    pub(crate) attached: Attached,
     #[cfg(feature = "tokio")]
     pub(crate) driver: super::driver::Driver,
 }
@@ -122,6 +124,7 @@ impl Shared {
             on_deadlock,
             family: std::thread::current().name().unwrap_or_default().to_owned(),
             roots: Mutex::new(Vec::new()),
+            attached: Attached::default(),
             #[cfg(feature = "tokio")]
             driver,
             name,

@@ -9,7 +9,7 @@ use super::{
     spec::{Begun, Body, Until},
 };
 use crate::{
-    actor::{Actor, Cell, ExitReason, Link, StopReason, caught, spawn},
+    actor::{Actor, Cell, ExitReason, Link, StopReason, caught, spawn, spawn_named},
     shim::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +23,8 @@ pub(super) struct ActorBody<A: Actor> {
     args: Mutex<MakeArgs<A>>,
     /// See [`OnRestart::Clear`].
     clears: AtomicBool,
+    /// What it is registered as while it lives.
+    registered: Mutex<Option<Arc<str>>>,
 }
 
 impl<A: Actor> ActorBody<A> {
@@ -31,6 +33,7 @@ impl<A: Actor> ActorBody<A> {
             cell,
             args: Mutex::new(args),
             clears: AtomicBool::new(false),
+            registered: Mutex::new(None),
         }
     }
 
@@ -38,6 +41,10 @@ impl<A: Actor> ActorBody<A> {
         // ORDERING: Relaxed: set while the spec is built, before anybody runs it.
         self.clears
             .store(what == OnRestart::Clear, Ordering::Relaxed);
+    }
+
+    pub(super) fn register(&self, name: Arc<str>) {
+        *self.registered.lock() = Some(name);
     }
 }
 
@@ -49,7 +56,13 @@ impl<A: Actor> Body for ActorBody<A> {
         }
         // The arguments are made by user code.
         match caught(|| (*self.args.lock())()) {
-            Ok(args) => spawn(&self.cell, args, link),
+            Ok(args) => {
+                let name = self.registered.lock().clone();
+                match name {
+                    Some(name) => spawn_named(&self.cell, &name, args, link),
+                    None => spawn(&self.cell, args, link),
+                }
+            }
             Err(panic) => link.ended(panic.into()),
         }
         Begun::Starting

@@ -63,10 +63,55 @@ impl<A: Actor> Child<A> {
         }
     }
 
+    /// Registers the actor under a name of the runtime, from before its `init` runs until it ends
+    /// for good: across restarts, and afresh when it is started again after that. Where
+    /// [`whereis`](crate::actor::registry::whereis) finds it; the last name given counts.
+    ///
+    /// The start fails with [`ExitReason::NameTaken`](crate::actor::ExitReason::NameTaken), and
+    /// `init` doesn't run, when another actor has the name: of two that race for one, one starts.
+    ///
+    /// ```
+    /// use actor_core::{actor::registry, prelude::*};
+    ///
+    /// struct Bank;
+    /// #[actor]
+    /// impl Bank {
+    ///     #[init]
+    ///     fn new() -> Self { Bank }
+    ///     pub fn balance(&self) -> u64 { 7 }
+    /// }
+    ///
+    /// # actor_core::Runtime::new().unwrap().run(async {
+    /// let app = Supervisor::one_for_one("app")
+    ///     .child(Bank::child("bank").register("bank"))
+    ///     .start()
+    ///     .await
+    ///     .unwrap();
+    /// assert_eq!(registry::whereis::<Bank>("bank").unwrap().balance().await, Ok(7));
+    /// app.stop().await;
+    /// assert!(registry::whereis::<Bank>("bank").is_err());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn register(self, name: impl Into<Arc<str>>) -> Self {
+        self.body.register(name.into());
+        self
+    }
+
     /// The actor's handle, valid now and across restarts.
     #[must_use]
     pub fn handle(&self) -> A::Handle {
-        ActorRef::new(Arc::clone(&self.cell)).into()
+        self.actor_ref().into()
+    }
+
+    pub(crate) fn actor_ref(&self) -> ActorRef<A> {
+        ActorRef::new(Arc::clone(&self.cell))
+    }
+
+    /// Its id in its supervisor, which is the actor's name too.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.spec.id()
     }
 
     /// See [`ChildSpec::restart`].

@@ -1,0 +1,328 @@
+//! Groups: who is a member, who is told, and that no message is lost without a word.
+
+use std::time::Duration;
+
+use actor_core::actor::UndeliveredReason;
+use actor_core::actor::groups::{self, Change, Group, GroupError};
+use actor_core::prelude::*;
+use actor_core::sync::WaitGroup;
+
+#[derive(Clone)]
+struct Event(u64);
+
+/// Hears events; holds still at the gate while one is closed.
+struct Ear {
+    heard: Vec<u64>,
+}
+
+#[actor(mailbox = buffered(2))]
+impl Ear {
+    #[init]
+    fn new() -> Self {
+        Ear { heard: Vec::new() }
+    }
+
+    pub fn hear(&mut self, n: u64) {
+        self.heard.push(n);
+    }
+
+    pub fn heard(&self) -> Vec<u64> {
+        self.heard.clone()
+    }
+
+    pub async fn hold(&self, entered: WaitGroup, gate: WaitGroup) {
+        entered.done();
+        gate.wait().await;
+    }
+
+    pub fn crash(&self) {
+        panic!("asked to");
+    }
+}
+
+struct Sum(u64);
+
+#[actor]
+impl Sum {
+    #[init]
+    fn new() -> Self {
+        Sum(0)
+    }
+
+    pub fn add(&mut self, event: Event) -> u64 {
+        self.0 += event.0;
+        self.0
+    }
+
+    pub fn sum(&self) -> u64 {
+        self.0
+    }
+}
+
+fn group() -> Group<Event> {
+    Group::open("events").unwrap()
+}
+
+async fn ear_in(group: &Group<Event>) -> EarRef {
+    let ear = Ear::start().await.unwrap();
+    group.join(&ear, |ear, event| ear.hear(event.0)).unwrap();
+    ear
+}
+
+/// Fills an ear: one message in work, two in the mailbox. Opened by `done`.
+async fn fill(ear: &EarRef) -> WaitGroup {
+    let (entered, gate) = (WaitGroup::new(), WaitGroup::new());
+    entered.add(1);
+    gate.add(1);
+    ear.hold(entered.clone(), gate.clone())
+        .tell()
+        .await
+        .unwrap();
+    entered.wait().await;
+    ear.hear(100).try_tell().unwrap();
+    ear.hear(101).try_tell().unwrap();
+    assert!(ear.hear(102).try_tell().is_err());
+    gate
+}
+
+#[actor_core::test]
+async fn members_of_different_types_get_their_own_kind_of_message() {
+    let group = group();
+    let ear = ear_in(&group).await;
+    let sum = Sum::start().await.unwrap();
+    groups::join("events", &sum, |sum, event: Event| sum.add(event)).unwrap();
+    let ids: Vec<_> = group.members().iter().map(|member| member.id()).collect();
+    assert_eq!(ids, [ear.id(), sum.id()]);
+    for n in 1..=2 {
+        let report = group.publish(Event(n)).await;
+        assert_eq!(report.delivered, 2);
+        assert!(report.is_complete());
+    }
+    assert_eq!(ear.heard().await, Ok(vec![1, 2]));
+    assert_eq!(sum.sum().await, Ok(3));
+}
+
+#[actor_core::test]
+async fn a_member_leaves_when_told_to_and_when_it_has_ended() {
+    let group = group();
+    let (a, b, c) = (
+        ear_in(&group).await,
+        ear_in(&group).await,
+        ear_in(&group).await,
+    );
+    assert!(group.leave(&a));
+    assert!(!group.leave(&a));
+    b.stop().await;
+    drop(c.crash().try_tell());
+    c.wait().await;
+    assert!(group.members().is_empty(), "gone when the wait is over");
+    let report = group.publish(Event(1)).await;
+    assert_eq!((report.delivered, report.is_complete()), (0, true));
+    a.stop().await;
+}
+
+#[actor_core::test]
+async fn a_membership_survives_a_restart() {
+    let group = group();
+    let child = Ear::child("ear");
+    let ear = child.handle();
+    group.join(&ear, |ear, event| ear.hear(event.0)).unwrap();
+    let app = Supervisor::one_for_one("app")
+        .child(child)
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(ear.crash().await, Err(CallError::Panicked));
+    assert_eq!(group.publish(Event(5)).await.delivered, 1);
+    assert_eq!(ear.heard().await, Ok(vec![5]));
+    app.stop().await;
+    assert!(group.members().is_empty());
+}
+
+#[actor_core::test]
+async fn joining_twice_is_one_membership() {
+    let group = group();
+    let ear = ear_in(&group).await;
+    group
+        .join(&ear, |ear, event| ear.hear(event.0 * 10))
+        .unwrap();
+    assert_eq!(group.publish(Event(1)).await.delivered, 1);
+    assert_eq!(ear.heard().await, Ok(vec![10]), "the later function counts");
+    assert!(group.leave(&ear));
+    assert!(group.members().is_empty());
+}
+
+#[actor_core::test]
+async fn a_dead_actor_cannot_join() {
+    let group = group();
+    let ear = Ear::start().await.unwrap();
+    ear.stop().await;
+    let (_, mut changes) = group.monitor();
+    let refused = group.join(&ear, |ear, event| ear.hear(event.0));
+    assert!(matches!(refused, Err(GroupError::Stopped { .. })));
+    assert!(group.members().is_empty());
+    // Whoever watches sees it come and go, if at all.
+    let seen = [changes.try_next(), changes.try_next(), changes.try_next()];
+    assert!(matches!(
+        seen,
+        [None, None, None] | [Some(Change::Joined(_)), Some(Change::Left(_)), None]
+    ));
+}
+
+#[actor_core::test]
+async fn a_full_member_is_reported_and_the_others_have_it() {
+    let group = group();
+    let (full, free) = (ear_in(&group).await, ear_in(&group).await);
+    let gate = fill(&full).await;
+    let report = group.try_publish(Event(1));
+    assert_eq!(report.delivered, 1);
+    assert_eq!(report.undelivered.len(), 1);
+    assert_eq!(report.undelivered[0].actor.id(), full.id());
+    assert_eq!(report.undelivered[0].reason, UndeliveredReason::Full);
+    assert_eq!(free.heard().await, Ok(vec![1]));
+
+    let report = group
+        .publish_within(Event(2), Duration::from_millis(5))
+        .await;
+    assert_eq!(report.delivered, 1);
+    assert_eq!(report.undelivered[0].reason, UndeliveredReason::Full);
+    assert_eq!(free.heard().await, Ok(vec![1, 2]));
+    gate.done();
+    assert_eq!(
+        full.heard().await,
+        Ok(vec![100, 101]),
+        "what was reported is not sent later"
+    );
+}
+
+#[actor_core::test]
+async fn publish_waits_for_a_full_member_when_the_others_have_theirs() {
+    let group = group();
+    let (full, free) = (ear_in(&group).await, ear_in(&group).await);
+    let gate = fill(&full).await;
+    let publishing = go({
+        let group = group.clone();
+        async move { group.publish(Event(7)).await }
+    });
+    while free.heard().await.unwrap().is_empty() {
+        yield_now().await;
+    }
+    assert!(!publishing.is_finished());
+    gate.done();
+    let report = publishing.await.unwrap();
+    assert_eq!((report.delivered, report.is_complete()), (2, true));
+    assert_eq!(full.heard().await, Ok(vec![100, 101, 7]));
+}
+
+#[actor_core::test]
+async fn a_member_that_stops_while_it_is_waited_for_is_reported() {
+    let group = group();
+    let full = ear_in(&group).await;
+    let gate = fill(&full).await;
+    let publishing = go({
+        let group = group.clone();
+        async move { group.publish(Event(7)).await }
+    });
+    // Stopping: it takes no more messages, and is a member until it has ended.
+    let end = full.stop();
+    let report = group.try_publish(Event(8));
+    assert_eq!(report.undelivered[0].reason, UndeliveredReason::Stopped);
+    let report = publishing.await.unwrap();
+    assert_eq!(report.delivered, 0);
+    assert_eq!(report.undelivered[0].reason, UndeliveredReason::Stopped);
+    gate.done();
+    end.await;
+}
+
+#[actor_core::test]
+async fn a_panic_while_a_message_is_made_is_that_members_alone() {
+    let group = group();
+    let bad = Ear::start().await.unwrap();
+    group
+        .join(&bad, |ear, event: Event| {
+            assert!(event.0 != 1, "a bad one");
+            ear.hear(event.0)
+        })
+        .unwrap();
+    let good = ear_in(&group).await;
+    let report = group.publish(Event(1)).await;
+    assert_eq!(report.delivered, 1);
+    assert_eq!(report.undelivered[0].reason, UndeliveredReason::Panicked);
+    assert_eq!(good.heard().await, Ok(vec![1]));
+}
+
+#[actor_core::test]
+async fn a_monitor_gets_the_members_and_then_every_change_in_order() {
+    let group = group();
+    let first = ear_in(&group).await;
+    let (members, mut changes) = group.monitor();
+    assert_eq!(members.len(), 1);
+    assert_eq!(members[0].downcast::<Ear>(), Some(first.clone()));
+    let watching = go(async move {
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            seen.push(match changes.next().await {
+                Change::Joined(who) => (who.id, true),
+                Change::Left(who) => (who.id, false),
+            });
+        }
+        assert!(changes.try_next().is_none());
+        seen
+    });
+    let second = ear_in(&group).await;
+    group.leave(&first);
+    second.stop().await;
+    group.join(&first, |ear, event| ear.hear(event.0)).unwrap();
+    let expected = [
+        (second.id(), true),
+        (first.id(), false),
+        (second.id(), false),
+        (first.id(), true),
+    ];
+    assert_eq!(watching.await.unwrap(), expected);
+}
+
+#[actor_core::test]
+async fn joins_and_ends_that_race_leave_no_dead_member() {
+    let group = group();
+    for _ in 0..200 {
+        let ear = Ear::start().await.unwrap();
+        let ending = go({
+            let ear = ear.clone();
+            async move { ear.kill().await }
+        });
+        let _ = group.join(&ear, |ear, event| ear.hear(event.0));
+        ending.await.unwrap();
+        ear.wait().await;
+        // The join has returned, and the wait for the end has.
+        assert!(group.members().is_empty());
+    }
+}
+
+#[actor_core::test]
+async fn a_topic_has_one_type_of_message_while_it_is_in_use() {
+    let ear = Ear::start().await.unwrap();
+    groups::join("events", &ear, |ear, event: Event| ear.hear(event.0)).unwrap();
+    let error = Group::<u8>::open("events").unwrap_err();
+    let GroupError::WrongType { wanted, found, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(*wanted == "u8" && found.ends_with("::Event"));
+    assert!(error.to_string().contains("\"events\" carries"));
+    ear.stop().await;
+    Group::<u8>::open("events").expect("its last member is gone, and nobody has it open");
+}
+
+#[actor_core::test]
+async fn a_membership_keeps_an_actor_alive_and_leaving_does_not() {
+    let group = group();
+    let ear = ear_in(&group).await;
+    let end = ear.wait();
+    drop(ear);
+    assert_eq!(group.publish(Event(1)).await.delivered, 1);
+    let found = group.members()[0].downcast::<Ear>().unwrap();
+    assert_eq!(found.heard().await, Ok(vec![1]));
+    group.leave(&found);
+    drop(found);
+    end.await;
+}
