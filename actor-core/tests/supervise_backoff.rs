@@ -506,3 +506,14 @@ fn a_goroutine_backs_off_as_an_actor_does() {
         app.stop().await;
     });
 }
+
+#[actor_core::test]
+async fn a_delay_that_is_to_come_is_no_deadlock() {
+    let log = Log::default();
+    let a = kid("a", &log);
+    let app = Supervisor::one_for_one("app").child(a.child.backoff(100 * MS..LONG));
+    let app = app.start().await.unwrap();
+    crash(&a.handle).await;
+    assert_eq!(Probe::life(&a.handle).await, Ok(2));
+    app.stop().await;
+}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actor_core::{
-    actor::{ActorRef, CallError, ExitReason},
+    actor::{ActorRef, CallError, ExitReason, TrySendError},
     sched::yield_now,
     supervise::{Child, ChildError, ChildSpec, ChildState, Restart, Supervisor, SupervisorRef},
 };
@@ -276,6 +276,32 @@ fn a_sibling_that_is_restarted_keeps_its_queue_and_its_handle() {
 }
 
 #[test]
+fn a_sibling_that_makes_way_for_a_restart_refuses_nothing_meanwhile() {
+    run(async {
+        let log = Log::default();
+        let (a, b) = (Args::new("a", &log), Args::new("b", &log));
+        let a = Child::<Probe>::new("a", move || a.clone());
+        let b = Child::<Probe>::new("b", move || b.clone()).stop_within(Duration::from_millis(30));
+        let (a_ref, b_ref) = (a.handle(), b.handle());
+        let app = Supervisor::one_for_all("app").child(a).child(b);
+        let app = app.start().await.unwrap();
+        let never = Gate::new();
+        Probe::hold(&b_ref, &never).tell().await.unwrap();
+        never.entered().await;
+        assert_eq!(Probe::panic(&a_ref).await, Err(CallError::Panicked));
+        // From before it is asked to stop until after it was killed.
+        while log.count("b up") < 2 {
+            match Probe::note(&b_ref, 1).try_tell() {
+                Ok(()) | Err(TrySendError::Full(_)) => {}
+                Err(refused) => panic!("{refused}"),
+            }
+            yield_now().await;
+        }
+        app.stop().await;
+    });
+}
+
+#[test]
 fn one_for_all_begins_anew_when_a_child_cannot_start_again() {
     run(async {
         let log = Log::default();
@@ -443,6 +469,30 @@ fn a_stop_during_a_group_restart_starts_no_further_child() {
         assert_eq!(app.stop().await, ExitReason::Normal);
         assert_eq!(log.count("c init"), 1);
         assert_eq!(log.count("a dropped"), 2);
+    });
+}
+
+#[test]
+fn a_stop_while_siblings_make_way_for_a_restart_starts_none_of_them() {
+    run(async {
+        let log = Log::default();
+        let (a, gate) = (Args::new("a", &log), Gate::new());
+        let b = Args {
+            stop_gate: Some(gate.clone()),
+            ..Args::new("b", &log)
+        };
+        let a = Child::<Probe>::new("a", move || a.clone());
+        let a_ref = a.handle();
+        let app = Supervisor::one_for_all("app")
+            .child(a)
+            .child(Child::<Probe>::new("b", move || b.clone()));
+        let app = app.start().await.unwrap();
+        assert_eq!(Probe::panic(&a_ref).await, Err(CallError::Panicked));
+        gate.entered().await;
+        let stop = app.stop();
+        gate.open();
+        assert_eq!(stop.await, ExitReason::Normal);
+        assert_eq!((log.count("a init"), log.count("b init")), (1, 1));
     });
 }
 

@@ -153,6 +153,21 @@ fn the_end_of_the_runtime_asks_threads_to_stop_and_waits_for_them() {
     assert_eq!(log.take(), ["begun", "ended"]);
 }
 
+#[actor_core::test]
+async fn a_thread_that_blocks_in_foreign_code_is_no_deadlock() {
+    let (tx, rx) = chan::buffered(1);
+    let thread = ChildSpec::thread("worker", move |stop: StopSignal| {
+        // Foreign code, as far as the runtime can see.
+        std::thread::sleep(100 * MS);
+        tx.send_blocking(()).unwrap();
+        stop.requested_blocking();
+    });
+    let app = Supervisor::one_for_one("app").child(thread);
+    let app = app.start().await.unwrap();
+    assert_eq!(rx.recv().await, Some(()));
+    app.stop().await;
+}
+
 // --- children that don't end ---
 
 /// A child that doesn't end before `release` is set, whatever is asked of it. `entered` says that

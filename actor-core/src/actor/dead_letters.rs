@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::ActorId;
-use crate::chan::{self, Receiver, Sender, TryRecvError};
+use crate::chan::{self, Receiver, Sender};
 
 /// Why a message will not be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,10 +152,7 @@ impl DeadLetters {
 
     /// The next dead letter, if there is one now.
     pub fn try_recv(&self) -> Option<DeadLetter> {
-        match self.queue.try_recv() {
-            Ok(letter) => Some(letter),
-            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
-        }
+        self.queue.try_recv().ok()
     }
 
     /// How many were missed because nobody had received earlier ones in time.

@@ -359,7 +359,7 @@ fn loom_closing_a_mailbox_returns_or_keeps_each_message() {
 /// Values and their order, whichever of the two takes each.
 fn drop_oldest_against_a_receiver(mailbox: Mailbox<u32>, queued: u32) {
     let mailbox = Arc::new(mailbox);
-    (0..queued).for_each(|n| mailbox.try_send(n).unwrap());
+    (0..queued).for_each(|n| assert_eq!(mailbox.offer(n, Post::default(), false), Ok(None)));
     let sender = thread::spawn({
         let mailbox = mailbox.clone();
         move || {

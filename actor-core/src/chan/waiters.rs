@@ -311,47 +311,35 @@ impl<T> WaitList<T> {
         if first.is_null() {
             return None;
         }
-        if !self.fields(first, |w| w.group).is_null() {
-            return self.finish_first_claimable(state, exchange);
-        }
-        self.finish(first, state, exchange, |w| w.waker.take())
-    }
-
-    #[inline]
-    fn finish<R>(
-        &mut self,
-        waiter: *const Waiter<T>,
-        state: WaitState,
-        exchange: impl FnOnce(&mut Option<T>) -> R,
-        waker: impl FnOnce(&mut Fields<T>) -> Option<Waker>,
-    ) -> Option<(R, Waker)> {
+        let (waiter, waker) = if self.fields(first, |w| w.group).is_null() {
+            (first, None)
+        } else {
+            self.claim_first()?
+        };
         self.unlink(waiter);
         // `fields` wants a linked waiter; this one was, a moment ago, and is still QUEUED.
-        let (result, waker) = self.fields(waiter, |w| (exchange(&mut w.value), waker(w)));
+        let (result, own) = self.fields(waiter, |w| (exchange(&mut w.value), w.waker.take()));
         // ORDERING: Release pairs with the Acquire in `state()`: the future sees the value. It must
         // be the last access: the waiter may be gone right after it.
         self.state(waiter).store(state as u8, Ordering::Release);
-        waker.map(|waker| (result, waker))
+        own.or(waker).map(|waker| (result, waker))
     }
 
-    /// As `finish_first`, when the first waiter belongs to a `select`.
+    /// The first waiter that may be finished, and the waker of its `select` if it is an arm of one;
+    /// that one is claimed. The list isn't empty.
     #[cold]
-    fn finish_first_claimable<R>(
-        &mut self,
-        state: WaitState,
-        exchange: impl FnOnce(&mut Option<T>) -> R,
-    ) -> Option<(R, Waker)> {
+    fn claim_first(&mut self) -> Option<(*const Waiter<T>, Option<Waker>)> {
         let (mut at, last) = (self.first(), self.last);
         loop {
             let (next, group) = self.fields(at, |w| (w.next, w.group));
             if group.is_null() {
-                return self.finish(at, state, exchange, |w| w.waker.take());
+                return Some((at, None));
             }
             // SAFETY: both live while the waiter is QUEUED, which ends under this lock.
             let (group, arm) = unsafe { (&*group, &(*at).arm) };
             // ORDERING: Relaxed, it was stored under this lock.
             match group.claim(arm.load(Ordering::Relaxed)) {
-                Claim::Won(waker) => return self.finish(at, state, exchange, |_| waker),
+                Claim::Won(waker) => return Some((at, waker)),
                 Claim::Busy => {}
                 Claim::Over => {
                     self.unlink(at);

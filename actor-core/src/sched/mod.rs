@@ -61,10 +61,8 @@ pub use blocking_pool::spawn_blocking;
 pub use clock::Instant;
 pub(crate) use context::current_p;
 pub use cpus::Pinning;
-#[cfg(unix)]
-pub(crate) use deadlock::OurThread;
-pub(crate) use deadlock::lock_cycle_closed;
 pub use deadlock::{Deadlock, DeadlockPolicy, Party};
+pub(crate) use deadlock::{OurThread, lock_cycle_closed};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local::{LocalKey, NotInScope, Scoped};
 pub use lock_thread::lock_thread;

@@ -54,8 +54,10 @@ impl Engine<'_> {
 
     /// The child, which doesn't run, stays down.
     pub(super) fn settle(&mut self, slot: u32) {
-        self.delays.cancel(slot);
         let entry = self.table.at(slot);
+        if matches!(entry.stage, Stage::BackingOff(_) | Stage::Broken(_)) {
+            self.delays.cancel(slot);
+        }
         entry.stage = Stage::Stopped;
         entry.owed = false;
         entry.spec.body.settle();

@@ -132,6 +132,8 @@ impl<'r> Engine<'r> {
 
     /// Stops all children; then waits until their goroutines have let go.
     async fn stop_all(&mut self) {
+        // No restart is to come any more.
+        self.delays = Delays::default();
         let mut slots = self.table.in_order();
         slots.reverse();
         if self.config.strategy == Strategy::Dynamic {

@@ -14,15 +14,18 @@ use std::cell::UnsafeCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::process::exit;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex as ThreadMutex};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use actor_core::chan::{Receiver, Sender, TryRecvError, TrySendError, buffered};
-use actor_core::sync::{Map, Mutex, OnceValue, Pool, SingleFlight, WaitGroup};
-use actor_core::{Handle, Runtime, go, yield_now};
+use actor_core::sync::{Map, Mutex, OnceValue, Pool, RwLock, Semaphore, SingleFlight, WaitGroup};
+use actor_core::{Handle, Runtime, go, select, yield_now};
 
 const OPS: u64 = 24_000_000;
 const HANGS_AFTER: Duration = Duration::from_secs(30);
@@ -89,13 +92,13 @@ type Boxed = std::pin::Pin<Box<dyn Future<Output = Verdict>>>;
 type Part = (&'static str, u64, fn(Setting) -> Boxed);
 
 const PARTS: &[Part] = &[
-    ("rendezvous, 8 to 8, cancels", 10, |s| {
+    ("rendezvous, 8 to 8, cancels", 7, |s| {
         Box::pin(channel(s, Shape::new(0)))
     }),
-    ("buffered 1, 8 to 8, cancels", 10, |s| {
+    ("buffered 1, 8 to 8, cancels", 7, |s| {
         Box::pin(channel(s, Shape::new(1)))
     }),
-    ("buffered 64, 8 to 8, cancels", 10, |s| {
+    ("buffered 64, 8 to 8, cancels", 8, |s| {
         Box::pin(channel(s, Shape::new(64)))
     }),
     ("rendezvous, 100 to 1, cancels", 6, |s| {
@@ -147,15 +150,24 @@ const PARTS: &[Part] = &[
             },
         ))
     }),
-    ("channels closed under their users", 8, |s| {
+    ("channels closed under their users", 7, |s| {
         Box::pin(closes(s))
     }),
-    ("mutex, cancels, held across awaits", 14, |s| {
+    ("mutex, cancels, held across awaits", 8, |s| {
         Box::pin(mutex(s))
+    }),
+    ("rwlock, cancels, held across awaits", 6, |s| {
+        Box::pin(rwlock(s))
+    }),
+    ("semaphore, cancels, big requests", 5, |s| {
+        Box::pin(semaphore(s))
+    }),
+    ("select among four channels, cancels", 8, |s| {
+        Box::pin(selects(s))
     }),
     ("wait groups", 6, |s| Box::pin(wait_groups(s))),
     ("pool", 6, |s| Box::pin(pool(s))),
-    ("single flight, cancels; once values; map", 8, |s| {
+    ("single flight, cancels; once values; map", 4, |s| {
         Box::pin(shared_calls(s))
     }),
 ];
@@ -573,7 +585,8 @@ async fn closes(setting: Setting) -> Verdict {
     Ok(())
 }
 
-/// A number that only the lock protects.
+/// A number that only the lock protects. The atomics around it are relaxed: they must not order what
+/// the lock should.
 struct Unprotected(UnsafeCell<u64>);
 
 // SAFETY: wrong on purpose: it is sound only if the mutex excludes. ThreadSanitizer watches.
@@ -610,8 +623,8 @@ async fn mutex(setting: Setting) -> Verdict {
                     }
                     continue;
                 };
-                if inside.fetch_add(1, SeqCst) != 0 {
-                    shared.fetch_add(1, SeqCst);
+                if inside.fetch_add(1, Relaxed) != 0 {
+                    shared.fetch_add(1, Relaxed);
                 }
                 *guard += 1;
                 // SAFETY: we hold the lock, and nobody touches the number without it.
@@ -619,13 +632,13 @@ async fn mutex(setting: Setting) -> Verdict {
                 if worker.below(32) == 0 {
                     yield_now().await;
                 }
-                locked.fetch_add(1, SeqCst);
-                inside.fetch_sub(1, SeqCst);
+                locked.fetch_add(1, Relaxed);
+                inside.fetch_sub(1, Relaxed);
             }
         });
     }
     group.wait().await;
-    let (locked, shared) = (locked.load(SeqCst), shared.load(SeqCst));
+    let (locked, shared) = (locked.load(Relaxed), shared.load(Relaxed));
     let guard = lock.lock().await;
     // SAFETY: as above.
     let outside = unsafe { *outside.0.get() };
@@ -636,6 +649,167 @@ async fn mutex(setting: Setting) -> Verdict {
         return Err(format!(
             "locked {locked} times, counted {} and {outside}",
             *guard
+        ));
+    }
+    Ok(())
+}
+
+async fn rwlock(setting: Setting) -> Verdict {
+    const WORKERS: usize = 16;
+    let each = setting.ops / WORKERS as u64;
+    let lock = Arc::new(RwLock::new(0_u64));
+    let outside = Arc::new(Unprotected(UnsafeCell::new(0)));
+    let (written, wrong) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    // Readers inside, plus a thousand for a writer.
+    let inside = Arc::new(AtomicUsize::new(0));
+    let group = WaitGroup::new();
+    for number in 0..WORKERS {
+        let (lock, outside, written) = (lock.clone(), outside.clone(), written.clone());
+        let (wrong, inside) = (wrong.clone(), inside.clone());
+        let mut worker = setting.worker(number);
+        group.go(async move {
+            for _ in 0..each {
+                worker.op();
+                let polls = worker.below(3);
+                let yields = worker.below(32) == 0;
+                if worker.below(3) > 0 {
+                    let guard = match worker.below(6) {
+                        0 => lock.try_read(),
+                        1 => cancel_after(lock.read(), polls).await,
+                        _ => Some(lock.read().await),
+                    };
+                    let Some(guard) = guard else { continue };
+                    let others = inside.fetch_add(1, SeqCst);
+                    // SAFETY: we read under the lock; writers have it alone.
+                    let seen = unsafe { *outside.0.get() };
+                    if others >= 1000 || seen != *guard {
+                        wrong.fetch_add(1, SeqCst);
+                    }
+                    if yields {
+                        yield_now().await;
+                    }
+                    inside.fetch_sub(1, SeqCst);
+                } else {
+                    let guard = match worker.below(6) {
+                        0 => lock.try_write(),
+                        1 => cancel_after(lock.write(), polls).await,
+                        _ => Some(lock.write().await),
+                    };
+                    let Some(mut guard) = guard else { continue };
+                    if inside.fetch_add(1000, SeqCst) != 0 {
+                        wrong.fetch_add(1, SeqCst);
+                    }
+                    *guard += 1;
+                    // SAFETY: we hold the lock alone.
+                    unsafe { *outside.0.get() += 1 };
+                    if yields {
+                        yield_now().await;
+                    }
+                    written.fetch_add(1, SeqCst);
+                    inside.fetch_sub(1000, SeqCst);
+                }
+            }
+        });
+    }
+    group.wait().await;
+    let (written, wrong) = (written.load(SeqCst), wrong.load(SeqCst));
+    let counted = *lock.read().await;
+    if wrong > 0 || counted != written {
+        return Err(format!(
+            "{wrong} times a writer was not alone; written {written}, counted {counted}"
+        ));
+    }
+    Ok(())
+}
+
+async fn semaphore(setting: Setting) -> Verdict {
+    const WORKERS: usize = 16;
+    const PERMITS: usize = 5;
+    let each = setting.ops / WORKERS as u64;
+    let permits = Arc::new(Semaphore::new(PERMITS));
+    let (out, wrong) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
+    let group = WaitGroup::new();
+    for number in 0..WORKERS {
+        let (permits, out, wrong) = (permits.clone(), out.clone(), wrong.clone());
+        let mut worker = setting.worker(number);
+        group.go(async move {
+            for _ in 0..each {
+                worker.op();
+                let polls = worker.below(3);
+                let wanted = 1 + worker.below(PERMITS as u64) as usize;
+                let permit = match worker.below(6) {
+                    0 => permits.try_acquire(wanted).ok(),
+                    1 => match cancel_after(permits.acquire(wanted), polls).await {
+                        Some(acquired) => acquired.ok(),
+                        None => None,
+                    },
+                    _ => permits.acquire(wanted).await.ok(),
+                };
+                let Some(permit) = permit else { continue };
+                if out.fetch_add(wanted, SeqCst) + wanted > PERMITS {
+                    wrong.fetch_add(1, SeqCst);
+                }
+                if worker.below(32) == 0 {
+                    yield_now().await;
+                }
+                out.fetch_sub(wanted, SeqCst);
+                drop(permit);
+            }
+        });
+    }
+    group.wait().await;
+    let (wrong, left) = (wrong.load(SeqCst), permits.available());
+    if wrong > 0 || left != PERMITS {
+        return Err(format!(
+            "{wrong} times too many permits were out; {left} of {PERMITS} came back"
+        ));
+    }
+    Ok(())
+}
+
+/// Goroutines that send and receive on four channels by `select!`: what all have sent, less what
+/// stands in the buffers at the end, is what all have received.
+async fn selects(setting: Setting) -> Verdict {
+    const WORKERS: usize = 12;
+    let each = setting.ops / WORKERS as u64;
+    let channels: Vec<_> = [0, 0, 1, 8].map(buffered::<u64>).into_iter().collect();
+    let (sent, received) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let group = WaitGroup::new();
+    for number in 0..WORKERS {
+        let channels = channels.clone();
+        let (sent, received) = (sent.clone(), received.clone());
+        let mut worker = setting.worker(number);
+        group.go(async move {
+            for _ in 0..each {
+                worker.op();
+                let (a, b) = (worker.below(4) as usize, worker.below(4) as usize);
+                let value = 1 + worker.below(1000);
+                let polls = worker.below(3);
+                let mut slot = Some(value);
+                let (tx, rx) = (&channels[a].0, &channels[b].1);
+                let got = cancel_after(
+                    async {
+                        select! {
+                            Some(got) = rx.recv() => got,
+                            _ = tx.send_from(&mut slot) => 0,
+                            _ = yield_now() => 0,
+                        }
+                    },
+                    polls,
+                )
+                .await;
+                // Whatever became of the select: an empty slot was sent.
+                sent.fetch_add(value - slot.unwrap_or(0), SeqCst);
+                received.fetch_add(got.unwrap_or(0), SeqCst);
+            }
+        });
+    }
+    group.wait().await;
+    let left: u64 = (channels.iter()).flat_map(|(_, rx)| rx.try_iter()).sum();
+    let (sent, received) = (sent.load(SeqCst), received.load(SeqCst));
+    if sent != received + left {
+        return Err(format!(
+            "sent {sent}, received {received}, and {left} were left"
         ));
     }
     Ok(())
@@ -682,7 +856,7 @@ async fn wait_groups(setting: Setting) -> Verdict {
 async fn pool(setting: Setting) -> Verdict {
     const WORKERS: usize = 8;
     let each = setting.ops / WORKERS as u64;
-    let pool = Pool::new(|| AtomicU8::new(0));
+    let pool = Pool::new(|| (AtomicU8::new(0), Unprotected(UnsafeCell::new(0))));
     let shared = Arc::new(AtomicU64::new(0));
     let group = WaitGroup::new();
     for number in 0..WORKERS {
@@ -692,9 +866,11 @@ async fn pool(setting: Setting) -> Verdict {
                 worker.op();
                 let objects: Vec<_> = (0..1 + worker.below(3)).map(|_| pool.get()).collect();
                 for object in &objects {
-                    if object.fetch_add(1, SeqCst) != 0 {
-                        shared.fetch_add(1, SeqCst);
+                    if object.0.fetch_add(1, Relaxed) != 0 {
+                        shared.fetch_add(1, Relaxed);
                     }
+                    // SAFETY: the object is ours alone, if the pool is right.
+                    unsafe { *object.1.0.get() += 1 };
                 }
                 match worker.below(64) {
                     0..=3 => yield_now().await,
@@ -702,13 +878,13 @@ async fn pool(setting: Setting) -> Verdict {
                     _ => {}
                 }
                 for object in &objects {
-                    object.fetch_sub(1, SeqCst);
+                    object.0.fetch_sub(1, Relaxed);
                 }
             }
         });
     }
     group.wait().await;
-    match shared.load(SeqCst) {
+    match shared.load(Relaxed) {
         0 => Ok(()),
         n => Err(format!("{n} times an object was in two hands")),
     }

@@ -15,7 +15,7 @@
 //!   within a lane.
 //! - Nothing here runs user code: keys and lanes are decided before the lock is taken ([`Post`]), and
 //!   what is displaced goes out to be dropped after it; a crossing of the high-water mark is told by
-//!   a [`Notice`], after it too.
+//!   a waker of its own kind, after it too.
 //! - A sender that waits has a ticket in its waiter, under which its `Post` is kept here: a message
 //!   that is let in later still knows its lane, key and batch.
 //!
@@ -25,6 +25,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 use super::super::waiters::{WaitList, WaitState, WakeList};
 
@@ -86,7 +87,7 @@ impl Water {
         }
     }
 
-    fn look(&mut self, len: usize, notice: &mut Notice) {
+    fn look(&mut self, len: usize, wakers: &mut WakeList) {
         let crossed = if self.is_high {
             len <= self.low
         } else {
@@ -100,22 +101,22 @@ impl Water {
                 len,
                 number: self.number,
             };
-            notice.0 = Some((Arc::clone(&self.watch), crossing));
+            let watch = Arc::clone(&self.watch);
+            wakers.push(Waker::from(Arc::new(Telling { watch, crossing })));
         }
     }
 }
 
-/// A crossing to be told. As a [`WakeList`]: declared before the lock is taken, so that it is
-/// dropped, which tells it, after.
-#[derive(Default)]
-pub(super) struct Notice(Option<(Watch, Crossing)>);
+/// A crossing to be told, dressed as a waker: so that it goes into the [`WakeList`] and is told after
+/// the lock, like every wake.
+struct Telling {
+    watch: Watch,
+    crossing: Crossing,
+}
 
-impl Drop for Notice {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some((watch, crossing)) = self.0.take() {
-            watch(crossing);
-        }
+impl Wake for Telling {
+    fn wake(self: Arc<Self>) {
+        (self.watch)(self.crossing);
     }
 }
 
@@ -186,6 +187,8 @@ impl<M> Lane<M> {
 
 /// See the file's comment.
 pub(super) struct Lanes<M> {
+    /// Of each lane.
+    capacity: usize,
     normal: Lane<M>,
     urgent: Lane<M>,
     /// Of senders that wait, or may have to, by ticket.
@@ -197,8 +200,9 @@ pub(super) struct Lanes<M> {
 }
 
 impl<M> Lanes<M> {
-    pub(super) fn new(water: Option<Water>) -> Box<Self> {
+    pub(super) fn new(capacity: u32, water: Option<Water>) -> Box<Self> {
         Box::new(Self {
+            capacity: capacity as usize,
             normal: Lane::new(),
             urgent: Lane::new(),
             posts: HashMap::new(),
@@ -206,6 +210,10 @@ impl<M> Lanes<M> {
             run: 0,
             water,
         })
+    }
+
+    pub(super) fn capacity(&self) -> u32 {
+        self.capacity as u32
     }
 
     pub(super) fn len(&self) -> usize {
@@ -224,26 +232,27 @@ impl<M> Lanes<M> {
         }
     }
 
-    fn look_at_the_water(&mut self, notice: &mut Notice) {
+    fn look_at_the_water(&mut self, wakers: &mut WakeList) {
         let len = self.len();
         if let Some(water) = &mut self.water {
-            water.look(len, notice);
+            water.look(len, wakers);
         }
     }
 
     /// Queues a message, in the place of another one with its key if there is one. Without room the
-    /// oldest of its lane has to go if `drop_oldest`; else the message comes back.
+    /// oldest of its lane has to go if `drop_oldest`; else the message comes back. `is_awaited`: the
+    /// receiver sleeps, so that a rendezvous takes one message.
     pub(super) fn push(
         &mut self,
         post: Post,
         message: M,
-        has_room: impl FnOnce(usize) -> bool,
+        is_awaited: bool,
         drop_oldest: bool,
-        notice: &mut Notice,
+        wakers: &mut WakeList,
     ) -> Result<Option<Displaced<M>>, M> {
         match self.lane(post.urgent).replace(post, message) {
             Ok(replaced) => Ok(Some(Displaced::Replaced(replaced))),
-            Err(message) => self.append(post, message, has_room, drop_oldest, notice),
+            Err(message) => self.append(post, message, is_awaited, drop_oldest, wakers),
         }
     }
 
@@ -252,13 +261,15 @@ impl<M> Lanes<M> {
         &mut self,
         post: Post,
         message: M,
-        has_room: impl FnOnce(usize) -> bool,
+        is_awaited: bool,
         drop_oldest: bool,
-        notice: &mut Notice,
+        wakers: &mut WakeList,
     ) -> Result<Option<Displaced<M>>, M> {
+        let capacity = self.capacity;
         let lane = self.lane(post.urgent);
         let mut displaced = None;
-        if !has_room(lane.queue.len()) {
+        let room = lane.queue.len() < capacity || (capacity == 0 && is_awaited);
+        if !room {
             let oldest = if drop_oldest { lane.pop() } else { None };
             let Some(oldest) = oldest else {
                 return Err(message);
@@ -266,7 +277,7 @@ impl<M> Lanes<M> {
             displaced = Some(Displaced::Oldest(oldest));
         }
         lane.push(post, message);
-        self.look_at_the_water(notice);
+        self.look_at_the_water(wakers);
         Ok(displaced)
     }
 
@@ -276,18 +287,14 @@ impl<M> Lanes<M> {
     }
 
     /// The next message; lets senders that wait for its lane in.
-    pub(super) fn take(
-        &mut self,
-        capacity: u32,
-        wakers: &mut WakeList,
-        notice: &mut Notice,
-    ) -> Option<M> {
+    pub(super) fn take(&mut self, wakers: &mut WakeList) -> Option<M> {
         let urgent = self.next_is_urgent();
         self.run = if urgent && self.normal.has_more() {
             self.run + 1
         } else {
             0
         };
+        let capacity = self.capacity;
         let (lane, posts) = if urgent {
             (&mut self.urgent, &mut self.posts)
         } else {
@@ -296,30 +303,24 @@ impl<M> Lanes<M> {
         let message = lane
             .pop()
             .or_else(|| Some(lane.admit_first(posts, wakers)?.1));
-        while lane.queue.len() < capacity as usize {
+        while lane.queue.len() < capacity {
             let Some((post, message)) = lane.admit_first(posts, wakers) else {
                 break;
             };
             lane.push(post, message);
         }
-        self.look_at_the_water(notice);
+        self.look_at_the_water(wakers);
         message
     }
 
     /// The next message, if it is queued and may be handled together with those of `batch`.
-    pub(super) fn take_of(
-        &mut self,
-        batch: u32,
-        capacity: u32,
-        wakers: &mut WakeList,
-        notice: &mut Notice,
-    ) -> Option<M> {
+    pub(super) fn take_of(&mut self, batch: u32, wakers: &mut WakeList) -> Option<M> {
         let urgent = self.next_is_urgent();
         let (post, _) = self.lane(urgent).queue.front()?;
         if post.batch != batch {
             return None;
         }
-        self.take(capacity, wakers, notice)
+        self.take(wakers)
     }
 
     /// Keeps `post` for a message that may have to wait; never 0.

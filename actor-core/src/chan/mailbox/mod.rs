@@ -13,7 +13,8 @@
 //! - `PARKED`: the receiver found nothing, stored its waker and sleeps. Who clears it must wake it.
 //! - `CLOSED`: nothing is accepted any more.
 //! - `KICKED`: `wake_receiver` found it awake; its next attempt to park fails.
-//! - `SPECIAL`: the messages are in `lanes.rs`'s queues, not in the ring. Never changes.
+//! - `SPECIAL`: the messages are in `lanes.rs`'s queues, not in the ring. Never changes. The ring of
+//!   such a mailbox has no room, so that a plain push needs no look at the flag.
 //!
 //! Protocol:
 //! 1. send: lock; room ⇒ write the slot, unlock with `QUEUED` set and `PARKED` cleared, and if it
@@ -44,8 +45,8 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::task::Waker;
 
+use lanes::Lanes;
 pub(crate) use lanes::{Crossing, Displaced, Post, Water};
-use lanes::{Lanes, Notice};
 pub(crate) use receiver::MailboxReceiver;
 pub(crate) use sender::MailboxSend;
 
@@ -84,13 +85,13 @@ struct Shared<M> {
     /// Messages in the ring beyond the batch.
     queued: u32,
     senders: WaitList<M>,
-    /// `CAPACITY_MAX` for unbounded, 0 for rendezvous.
+    /// `CAPACITY_MAX` for unbounded, 0 for rendezvous and `SPECIAL`.
     capacity: u32,
     /// Size of the receiver's batch: room that is not given back yet.
     batch: u8,
     /// The ring grew since the batch was taken: the batch lies in a block of its own.
     detached: bool,
-    /// Instead of all of the above but the capacity, in a `SPECIAL` mailbox.
+    /// Instead of all of the above, in a `SPECIAL` mailbox.
     lanes: Option<Box<Lanes<M>>>,
 }
 
@@ -117,16 +118,16 @@ unsafe impl<M: Send> Sync for Mailbox<M> {}
 
 impl<M> Mailbox<M> {
     pub(crate) fn new(capacity: Capacity) -> Self {
-        Self::made(capacity, 0, None)
+        Self::made(0, capacity_of(capacity), None)
     }
 
     /// A mailbox with an urgent lane, keys, exact dropping of the oldest, and perhaps a high-water
     /// mark. It hands out one message at a time, under the lock.
     pub(crate) fn special(capacity: Capacity, water: Option<Water>) -> Self {
-        Self::made(capacity, SPECIAL, Some(Lanes::new(water)))
+        Self::made(SPECIAL, 0, Some(Lanes::new(capacity_of(capacity), water)))
     }
 
-    fn made(capacity: Capacity, flags: u8, lanes: Option<Box<Lanes<M>>>) -> Self {
+    fn made(flags: u8, capacity: u32, lanes: Option<Box<Lanes<M>>>) -> Self {
         Self {
             word: WordLock::new(flags),
             waking: AtomicBool::new(false),
@@ -139,11 +140,7 @@ impl<M> Mailbox<M> {
                 head: 0,
                 queued: 0,
                 senders: WaitList::new(),
-                capacity: match capacity {
-                    Capacity::Rendezvous => 0,
-                    Capacity::Buffered(messages) => messages.min(CAPACITY_MAX as usize - 1) as u32,
-                    Capacity::Unbounded => CAPACITY_MAX,
-                },
+                capacity,
                 batch: 0,
                 detached: false,
                 lanes,
@@ -177,7 +174,7 @@ impl<M> Mailbox<M> {
             let flags = self.word.lock();
             if flags & SPECIAL != 0 {
                 // SAFETY: locked.
-                let ticket = unsafe { self.lanes(|lanes, _| lanes.ticket(post)) };
+                let ticket = unsafe { self.lanes(|lanes| lanes.ticket(post)) };
                 send.set_ticket(ticket);
             }
             self.word.unlock(flags);
@@ -185,39 +182,47 @@ impl<M> Mailbox<M> {
         send
     }
 
-    /// Sends a message if there is room now.
+    /// Sends a message if there is room now. A `SPECIAL` mailbox always says that it is full, so that
+    /// this stays short: see [`offer`](Self::offer).
     #[inline]
     pub(crate) fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
-        let mut notice = Notice::default();
         let flags = self.word.lock();
         // SAFETY: locked just above.
-        match unsafe { self.push_locked(flags, message, 0, &mut notice) } {
+        match unsafe { self.push_locked(flags, message) } {
             Ok(flags_now) => {
                 // SAFETY: still locked; `flags_now` came from `push_locked`.
                 unsafe { self.unlock_and_wake(flags, flags_now) };
                 Ok(())
             }
-            Err(message) => Err(self.unlock_and_refuse(flags, message)),
+            Err(message) => {
+                self.word.unlock(flags);
+                Err(if flags & CLOSED != 0 {
+                    TrySendError::Closed(message)
+                } else {
+                    TrySendError::Full(message)
+                })
+            }
         }
     }
 
     /// Sends a message as `post` says. Where there is no room, the oldest queued one leaves for it if
     /// `drop_oldest`: of its lane, and without lanes the oldest beyond those that the receiver has
     /// in hand. Returns who had to leave.
+    #[inline(never)] // a plain push is short because this is not a part of it
     pub(crate) fn offer(
         &self,
         message: M,
         post: Post,
         drop_oldest: bool,
     ) -> Result<Option<Displaced<M>>, TrySendError<M>> {
-        let mut notice = Notice::default();
+        let mut wakers = WakeList::new();
         let flags = self.word.lock();
         let pushed = if flags & CLOSED != 0 {
             Err(message)
         } else if flags & SPECIAL != 0 {
-            let push = |lanes: &mut Lanes<M>, capacity: u32| {
-                let has_room = has_room(capacity, flags);
-                lanes.push(post, message, has_room, drop_oldest, &mut notice)
+            let is_awaited = flags & PARKED != 0;
+            let push = |lanes: &mut Lanes<M>| {
+                lanes.push(post, message, is_awaited, drop_oldest, &mut wakers)
             };
             // SAFETY: locked.
             unsafe { self.lanes(push) }
@@ -226,7 +231,7 @@ impl<M> Mailbox<M> {
             unsafe {
                 self.shared(|shared| {
                     let mut displaced = None;
-                    if !has_room(shared.capacity, flags)(shared.used() as usize) {
+                    if !shared.has_room(flags) {
                         if !drop_oldest || shared.queued == 0 {
                             return Err(message);
                         }
@@ -247,6 +252,7 @@ impl<M> Mailbox<M> {
         }
     }
 
+    #[cold]
     fn unlock_and_refuse(&self, flags: u8, message: M) -> TrySendError<M> {
         self.word.unlock(flags);
         if flags & CLOSED != 0 {
@@ -256,40 +262,30 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Runs `f` on the lanes, with the capacity.
+    /// Runs `f` on the lanes.
     ///
     /// # Safety
     /// The caller holds the lock, which had `SPECIAL`.
-    unsafe fn lanes<R>(&self, f: impl FnOnce(&mut Lanes<M>, u32) -> R) -> R {
+    unsafe fn lanes<R>(&self, f: impl FnOnce(&mut Lanes<M>) -> R) -> R {
         let with = |shared: &mut Shared<M>| {
-            let lanes = shared.lanes.as_mut().expect("a SPECIAL mailbox has lanes");
-            f(lanes, shared.capacity)
+            let lanes = shared.lanes.as_mut();
+            f(lanes.expect("a SPECIAL mailbox has lanes"))
         };
         // SAFETY: the caller holds the lock.
         unsafe { self.shared(with) }
     }
 
-    /// Puts a message in; the flags to unlock with, or the message if it may not enter.
+    /// Puts a message into the ring; the flags to unlock with, or the message if it may not enter. In
+    /// a `SPECIAL` mailbox it never may.
     ///
     /// # Safety
     /// The caller holds the lock, which had `flags`.
     #[inline]
-    unsafe fn push_locked(
-        &self,
-        flags: u8,
-        message: M,
-        ticket: u32,
-        notice: &mut Notice,
-    ) -> Result<u8, M> {
-        if flags & SPECIAL != 0 {
-            // SAFETY: the caller holds the lock.
-            return unsafe { self.push_special(flags, message, ticket, notice) };
-        }
+    unsafe fn push_locked(&self, flags: u8, message: M) -> Result<u8, M> {
         // SAFETY: the caller holds the lock.
         let pushed = unsafe {
             self.shared(|shared| {
-                let room = has_room(shared.capacity, flags)(shared.used() as usize);
-                if flags & CLOSED != 0 || !room {
+                if flags & CLOSED != 0 || !shared.has_room(flags) {
                     return Err(message);
                 }
                 shared.push(message);
@@ -299,24 +295,24 @@ impl<M> Mailbox<M> {
         pushed.map(|()| (flags | QUEUED) & !PARKED)
     }
 
-    /// As `push_locked`, by the post of a ticket (0: none); it replaces nothing.
+    /// As `push_locked`, for a `SPECIAL` mailbox, by the post of a ticket (0: none). It replaces
+    /// nothing.
     ///
     /// # Safety
-    /// As there, and the flags have `SPECIAL`.
-    #[cold]
+    /// As there.
     unsafe fn push_special(
         &self,
         flags: u8,
         message: M,
         ticket: u32,
-        notice: &mut Notice,
+        wakers: &mut WakeList,
     ) -> Result<u8, M> {
         if flags & CLOSED != 0 {
             return Err(message);
         }
-        let push = |lanes: &mut Lanes<M>, capacity: u32| {
+        let push = |lanes: &mut Lanes<M>| {
             let post = lanes.post_of(ticket);
-            lanes.append(post, message, has_room(capacity, flags), false, notice)?;
+            lanes.append(post, message, flags & PARKED != 0, false, wakers)?;
             lanes.forget(ticket);
             Ok(())
         };
@@ -438,7 +434,12 @@ impl<M> Mailbox<M> {
     pub(crate) fn capacity(&self) -> Capacity {
         let flags = self.word.lock();
         // SAFETY: locked.
-        let capacity = unsafe { self.shared(|shared| shared.capacity) };
+        let capacity = unsafe {
+            self.shared(|shared| match &shared.lanes {
+                None => shared.capacity,
+                Some(lanes) => lanes.capacity(),
+            })
+        };
         self.word.unlock(flags);
         match capacity {
             CAPACITY_MAX => Capacity::Unbounded,
@@ -465,14 +466,21 @@ impl<M> Mailbox<M> {
     }
 }
 
-/// Whether a queue of so many messages takes one more. A parked receiver of a rendezvous mailbox is
-/// waiting for exactly this message.
-#[inline(always)]
-fn has_room(capacity: u32, flags: u8) -> impl FnOnce(usize) -> bool {
-    move |used| used < capacity as usize || (capacity == 0 && flags & PARKED != 0)
+fn capacity_of(capacity: Capacity) -> u32 {
+    match capacity {
+        Capacity::Rendezvous => 0,
+        Capacity::Buffered(messages) => messages.min(CAPACITY_MAX as usize - 1) as u32,
+        Capacity::Unbounded => CAPACITY_MAX,
+    }
 }
 
 impl<M> Shared<M> {
+    /// A parked receiver of a rendezvous mailbox is waiting for exactly one message.
+    #[inline]
+    fn has_room(&self, flags: u8) -> bool {
+        self.used() < self.capacity || (self.capacity == 0 && flags & (PARKED | SPECIAL) == PARKED)
+    }
+
     #[inline]
     fn used(&self) -> u32 {
         self.queued + u32::from(self.batch)

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use super::super::ring::Slots;
 use super::super::waiters::{WaitState, WakeList};
 use super::super::word_lock::{Backoff, LOCKED};
-use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, Notice, PARKED, QUEUED, SPECIAL, Shared};
+use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, PARKED, QUEUED, SPECIAL, Shared};
 use crate::sched::coop;
 use crate::sched::wait::{self, Wait, WaitKind};
 use crate::shim::atomic::Ordering;
@@ -93,10 +93,9 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 }
             }
             let mut wakers = WakeList::new();
-            let mut notice = Notice::default();
             let flags = word.lock();
             // SAFETY: locked.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers, &mut notice) };
+            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
             if message.is_some() || flags & CLOSED != 0 {
                 word.unlock(now);
                 return Poll::Ready(message);
@@ -121,15 +120,10 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// # Safety
     /// The lock is held, it had `flags`, and nothing of the batch is left.
     #[inline]
-    unsafe fn refill_locked(
-        &mut self,
-        flags: u8,
-        wakers: &mut WakeList,
-        notice: &mut Notice,
-    ) -> (Option<M>, u8) {
+    unsafe fn refill_locked(&mut self, flags: u8, wakers: &mut WakeList) -> (Option<M>, u8) {
         if flags & SPECIAL != 0 {
             // SAFETY: as for this function.
-            return unsafe { self.take_special(flags, wakers, notice, None) };
+            return unsafe { self.take_special(flags, wakers, None) };
         }
         let mailbox = self.mailbox;
         self.mine(|block, next| {
@@ -173,15 +167,14 @@ impl<'a, M> MailboxReceiver<'a, M> {
         &mut self,
         flags: u8,
         wakers: &mut WakeList,
-        notice: &mut Notice,
         batch: Option<u32>,
     ) -> (Option<M>, u8) {
         // SAFETY: the lock is held.
         unsafe {
-            self.mailbox.lanes(|lanes, capacity| {
+            self.mailbox.lanes(|lanes| {
                 let message = match batch {
-                    None => lanes.take(capacity, wakers, notice),
-                    Some(batch) => lanes.take_of(batch, capacity, wakers, notice),
+                    None => lanes.take(wakers),
+                    Some(batch) => lanes.take_of(batch, wakers),
                 };
                 let kept = flags & (CLOSED | KICKED | SPECIAL);
                 let more = lanes.has_more();
@@ -199,12 +192,10 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 return None;
             }
             let mut wakers = WakeList::new();
-            let mut notice = Notice::default();
             let flags = self.mailbox.word.lock();
             if flags & SPECIAL != 0 {
                 // SAFETY: locked.
-                let (message, now) =
-                    unsafe { self.take_special(flags, &mut wakers, &mut notice, Some(batch)) };
+                let (message, now) = unsafe { self.take_special(flags, &mut wakers, Some(batch)) };
                 self.mailbox.word.unlock(now);
                 return message;
             }
@@ -295,10 +286,9 @@ impl<'a, M> MailboxReceiver<'a, M> {
         loop {
             messages.extend(std::iter::from_fn(|| self.take_from_batch()));
             let mut wakers = WakeList::new();
-            let mut notice = Notice::default();
             let flags = self.mailbox.word.lock();
             // SAFETY: locked, and the batch is used up.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers, &mut notice) };
+            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
             if message.is_none() {
                 // SAFETY: locked; nothing queued, no batch: the block is empty.
                 unsafe {

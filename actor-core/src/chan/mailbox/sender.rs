@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::super::SendError;
-use super::super::waiters::{WaitList, WaitState, Waiter, pin_field};
-use super::{CLOSED, Mailbox, Notice, QUEUED, SPECIAL, Shared};
+use super::super::waiters::{WaitList, WaitState, Waiter, WakeList, pin_field};
+use super::{CLOSED, Mailbox, QUEUED, SPECIAL, Shared};
 use crate::sched::coop;
 use crate::sched::wait::{Wait, WaitKind};
 
@@ -62,22 +62,51 @@ impl<M> Future for MailboxSend<'_, M> {
             .as_mut()
             .take_value()
             .expect("a send was polled after it was done");
-        let mut notice = Notice::default();
         let flags = mailbox.word.lock();
         // SAFETY: locked just above.
-        match unsafe { mailbox.push_locked(flags, message, waiter.tag(), &mut notice) } {
+        match unsafe { mailbox.push_locked(flags, message) } {
             Ok(now) => {
                 // SAFETY: still locked.
                 unsafe { mailbox.unlock_and_wake(flags, now) };
                 Poll::Ready(Ok(()))
             }
             // SAFETY: still locked.
-            Err(message) => unsafe { mailbox.wait_for_room(flags, message, waiter, cx) },
+            Err(message) => unsafe { mailbox.push_or_wait(flags, message, waiter, cx) },
         }
     }
 }
 
 impl<M> Mailbox<M> {
+    /// What is left to try when the ring has no room. Unlocks.
+    ///
+    /// # Safety
+    /// As for `wait_for_room`.
+    #[cold]
+    unsafe fn push_or_wait(
+        &self,
+        flags: u8,
+        message: M,
+        waiter: Pin<&mut Waiter<M>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<M>>> {
+        if flags & SPECIAL == 0 {
+            // SAFETY: as promised.
+            return unsafe { self.wait_for_room(flags, message, waiter, cx) };
+        }
+        // Dropped after each of the two unlocks below.
+        let mut wakers = WakeList::new();
+        // SAFETY: still locked.
+        match unsafe { self.push_special(flags, message, waiter.tag(), &mut wakers) } {
+            Ok(now) => {
+                // SAFETY: still locked.
+                unsafe { self.unlock_and_wake(flags, now) };
+                Poll::Ready(Ok(()))
+            }
+            // SAFETY: still locked.
+            Err(message) => unsafe { self.wait_for_room(flags, message, waiter, cx) },
+        }
+    }
+
     /// Links the sender, or gives the message back if the mailbox is closed. Unlocks.
     ///
     /// # Safety
@@ -183,7 +212,7 @@ impl<M> MailboxSend<'_, M> {
         };
         if flags & SPECIAL != 0 {
             // SAFETY: locked.
-            unsafe { self.mailbox.lanes(|lanes, _| lanes.forget(ticket)) };
+            unsafe { self.mailbox.lanes(|lanes| lanes.forget(ticket)) };
         }
         self.mailbox.word.unlock(flags);
         drop(waker);
@@ -196,7 +225,7 @@ impl<M> Mailbox<M> {
     pub(crate) fn tickets(&self) -> usize {
         let flags = self.word.lock();
         // SAFETY: locked.
-        let tickets = unsafe { self.lanes(|lanes, _| lanes.tickets()) };
+        let tickets = unsafe { self.lanes(|lanes| lanes.tickets()) };
         self.word.unlock(flags);
         tickets
     }
