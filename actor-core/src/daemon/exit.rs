@@ -65,10 +65,11 @@ impl DaemonExit {
         }
     }
 
-    /// The tree could not be started.
+    /// The tree could not be started; or it was, and gave up before anybody looked.
     pub(super) fn not_started(error: StartError) -> Self {
-        match innermost(error.reason()) {
-            ExitReason::Misconfigured { .. } => Self::Misconfigured(error),
+        match (error.reason(), innermost(error.reason())) {
+            (reason @ ExitReason::GaveUp { .. }, _) => Self::GaveUp(reason.clone()),
+            (_, ExitReason::Misconfigured { .. }) => Self::Misconfigured(error),
             _ => Self::StartFailed(error),
         }
     }
@@ -116,5 +117,32 @@ impl fmt::Display for DaemonExit {
 impl From<DaemonExit> for ExitCode {
     fn from(exit: DaemonExit) -> Self {
         ExitCode::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_that_gives_up_too_fast_for_its_starter_has_given_up_all_the_same() {
+        let reason = ExitReason::GaveUp {
+            child: "a".to_owned(),
+            reason: Box::new(ExitReason::Killed),
+            restarts_max: 0,
+            window: Duration::from_secs(1),
+        };
+        let error = StartError::new("app", reason.clone());
+        assert_eq!(
+            DaemonExit::not_started(error),
+            DaemonExit::GaveUp(reason.clone())
+        );
+        // Below the root it is a child that could not start.
+        let below = ExitReason::ChildFailed {
+            child: "inner".to_owned(),
+            reason: Box::new(reason),
+        };
+        let error = StartError::new("app", below);
+        assert_eq!(DaemonExit::not_started(error).code(), 69);
     }
 }

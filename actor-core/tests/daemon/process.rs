@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -65,11 +65,13 @@ impl Process {
     /// given once.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        let limit = Instant::now() + LIMIT;
         loop {
             if let Some(at) = self.waiting.iter().position(|line| line.contains(text)) {
                 return self.waiting.remove(at);
             }
-            let Ok(line) = self.lines.recv_timeout(LIMIT) else {
+            let left = limit.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
                 panic!("no {text:?} in {:#?}", self.seen);
             };
             self.seen.push(line.clone());
@@ -97,8 +99,10 @@ impl Process {
     /// Waits for its end; how it ended, and all that it printed.
     #[track_caller]
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
+        let limit = Instant::now() + LIMIT;
         loop {
-            match self.lines.recv_timeout(LIMIT) {
+            let left = limit.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.seen),
