@@ -45,7 +45,7 @@ mod shim;
 pub mod supervise;
 pub mod sync;
 
-pub use actor_macros::{actor, main, select, test};
+pub use actor_macros::{actor, main, protocol, select, test};
 pub use chan::Select;
 pub use sched::{
     AbortHandle, Builder, Deadlock, DeadlockPolicy, Elapsed, Entered, FuncTimer, Handle, Instant,
@@ -59,7 +59,9 @@ pub use sync::Context;
 pub mod prelude {
     pub use crate::actor::{ActorRef, CallError, Ctx, Reply, StopReason};
     pub use crate::supervise::{Child, ChildSpec, Restart, Supervisor};
-    pub use crate::{actor, after, blocking, go, interval, select, sleep, timeout, yield_now};
+    pub use crate::{
+        actor, after, blocking, go, interval, protocol, select, sleep, timeout, yield_now,
+    };
 }
 
 #[cfg(doctest)]

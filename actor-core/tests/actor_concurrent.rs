@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actor_core::actor::{Actor, CallError, ExitReason};
+use actor_core::actor::{Actor, CallError, Down, ExitReason};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
 
@@ -364,4 +364,138 @@ fn an_actor_without_concurrent_handlers_says_so() {
         pub async fn look(&self) {}
     }
     const { assert!(Library::CONCURRENT && !Plain::CONCURRENT) }
+}
+
+/// A state whose concurrent handlers share a lock of ours, and wait on each other through it.
+struct Ledger {
+    sum: actor_core::sync::Mutex<u64>,
+    said: Sender<&'static str>,
+}
+
+#[actor]
+impl Ledger {
+    #[init]
+    fn new(said: Sender<&'static str>) -> Self {
+        Ledger {
+            sum: actor_core::sync::Mutex::new(0),
+            said,
+        }
+    }
+
+    #[concurrent]
+    pub async fn hold(&self, door: Receiver<()>) -> u64 {
+        let mut sum = self.sum.lock().await;
+        self.said.try_send("holds").unwrap();
+        door.recv().await;
+        *sum += 1;
+        *sum
+    }
+
+    #[concurrent]
+    pub async fn add(&self, n: u64) -> u64 {
+        self.said.try_send("adds").unwrap();
+        let mut sum = self.sum.lock().await;
+        *sum += n;
+        *sum
+    }
+
+    #[concurrent]
+    pub async fn rest(&self) {
+        actor_core::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+/// One goroutine both holds the lock and waits for it: that is no deadlock, and is not told as one.
+#[actor_core::test]
+async fn concurrent_handlers_of_one_actor_may_wait_for_a_lock_that_another_one_holds() {
+    let (said, says) = buffered(16);
+    let ledger = Ledger::start(said).await.unwrap();
+    let (open, door) = door();
+    let (holder, adder) = (ledger.clone(), ledger.clone());
+    let held = go(async move { holder.hold(door).await });
+    assert_eq!(says.recv().await, Some("holds"));
+    let added = go(async move { adder.add(5).await });
+    assert_eq!(says.recv().await, Some("adds"));
+    ledger.rest().await.unwrap(); // everybody else sleeps meanwhile
+    open.send(()).await.unwrap();
+    assert_eq!(held.await.unwrap(), Ok(1));
+    assert_eq!(added.await.unwrap(), Ok(6));
+}
+
+/// Each handler has a waker of its own, and none is forgotten.
+#[actor_core::test]
+async fn a_wake_polls_the_handler_that_it_means() {
+    let (library, log) = library().await;
+    let doors: Vec<_> = (0..60).map(|_| door()).collect();
+    let asks: Vec<_> = doors
+        .iter()
+        .enumerate()
+        .map(|(n, (_, door))| {
+            let (library, door) = (library.clone(), door.clone());
+            go(async move { library.read(n as u64, door).await })
+        })
+        .collect();
+    for _ in 0..60 {
+        assert!(log.recv().await.unwrap().starts_with("read"));
+    }
+    // From the last to the first, one at a time.
+    for (n, ((open, _), ask)) in doors.iter().zip(asks).enumerate().rev() {
+        open.send(()).await.unwrap();
+        assert_eq!(log.recv().await, Some(format!("done {n}")));
+        assert_eq!(ask.await.unwrap(), Ok(0));
+    }
+}
+
+/// Watches somebody, and says what it is told of.
+struct Watching {
+    log: Sender<String>,
+}
+
+#[actor]
+impl Watching {
+    #[init]
+    fn new(log: Sender<String>) -> Self {
+        Watching { log }
+    }
+
+    pub fn watch(&mut self, other: LibraryRef, ctx: &Ctx<Self>) {
+        ctx.monitor(&other);
+    }
+
+    #[concurrent(max = 1)]
+    pub async fn read(&self, n: u64, door: Receiver<()>) {
+        self.log.try_send(format!("read {n}")).unwrap();
+        door.recv().await;
+    }
+
+    #[down]
+    fn gone(&mut self, down: Down) {
+        self.log.try_send(format!("down {}", down.name)).unwrap();
+    }
+}
+
+#[actor_core::test]
+async fn a_down_is_exclusive_and_comes_before_a_message_that_was_not_begun() {
+    let (log_to, log) = buffered(64);
+    let watching = Watching::start(log_to).await.unwrap();
+    let (library, _lines) = library().await;
+    watching.watch(library.clone()).await.unwrap();
+    let (open, door_1) = door();
+    watching.read(1, door_1).tell().await.unwrap();
+    expect(&log, &["read 1"]).await;
+    // Taken, but its method is full.
+    let (open_2, door_2) = door();
+    watching.read(2, door_2).tell().await.unwrap();
+    while watching.mailbox_len() > 0 {
+        yield_now().await;
+    }
+    library.kill().await;
+    for _ in 0..50 {
+        yield_now().await;
+    }
+    assert!(log.is_empty(), "the reader has the state");
+    open.send(()).await.unwrap();
+    expect(&log, &["down Library", "read 2"]).await;
+    drop(open_2);
+    watching.stop().await;
 }

@@ -159,5 +159,6 @@ async fn handles_of_all_kinds_compare_hash_and_print_by_the_actor_they_mean() {
     let app = Supervisor::one_for_one("tree").start().await.unwrap();
     let printed = format!("{app:?}");
     assert!(printed.contains("tree"), "{printed}");
+    assert_eq!(HashSet::from([app.clone(), app.clone()]).len(), 1);
     app.stop().await;
 }

@@ -4,7 +4,7 @@
 //! A message carries a token, whose `Drop` tells what became of it unless its handler or its sender
 //! has said so before. At the end no token is left without a fate, none had two (a second one panics),
 //! and the library's dead letters are exactly those that the tokens count.
-#![allow(missing_debug_implementations, unreachable_pub)]
+#![allow(missing_debug_implementations, missing_docs, private_interfaces, unreachable_pub)]
 
 use std::cell::Cell;
 use std::future::Future;
@@ -26,7 +26,7 @@ const DEAD: u8 = 3;
 /// Dropped while its sender was polled or dropped: the sender's result says what that was.
 const DROPPED_BY_SENDER: u8 = 4;
 
-struct Ledger(Vec<AtomicU8>);
+pub struct Ledger(Vec<AtomicU8>);
 
 impl Ledger {
     fn settle(&self, id: usize, fate: u8) {
@@ -47,7 +47,7 @@ thread_local! {
     static SENDING: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-struct Token {
+pub struct Token {
     id: usize,
     ledger: Arc<Ledger>,
     settled: bool,
@@ -111,7 +111,7 @@ fn sending<F: IntoFuture>(id: usize, future: F) -> Sending<F::IntoFuture> {
 }
 
 /// Small, fast, and the same numbers for the same seed.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
@@ -123,7 +123,7 @@ impl Dice {
 }
 
 #[derive(Clone, Copy)]
-enum Deed {
+pub enum Deed {
     Return,
     Yield,
     Panic,
@@ -156,6 +156,8 @@ const POLICIES: [Overflow; 4] = [
 /// An actor with some options, how to send one message to it, and how to disturb it.
 macro_rules! target {
     ($module:ident, $key:ident, [$($mark:tt)*], $($option:tt)*) => {
+        // The test's own types are private to it.
+        #[allow(private_interfaces)]
         mod $module {
             use super::*;
 

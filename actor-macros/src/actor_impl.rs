@@ -11,7 +11,7 @@ use syn::spanned::Spanned;
 
 use crate::attrs;
 use crate::expand::{Names, answer_types, infallible};
-use crate::model::{Message, Model};
+use crate::model::{Message, Model, Stopped};
 use crate::queueing;
 use crate::signature::Params;
 use crate::types::Answer;
@@ -49,10 +49,11 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         }
     });
     let concurrent = concurrent(model, msg);
-    let shared = needs_sync(model);
     let init = init(model);
     let arms = model.messages.iter().map(|message| arm(message, msg));
     let stopped = stopped(model);
+    let hooks = hooks(model);
+    let limits = limits(model, msg);
     let ticks = ticks(model);
     vec![quote! {
         #[automatically_derived]
@@ -64,6 +65,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #mailbox
             #queueing
             #unreferenced
+            #limits
             #init
 
             async fn handle(
@@ -78,12 +80,10 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
 
             #concurrent
             #stopped
+            #hooks
             #ticks
         }
     }]
-    .into_iter()
-    .chain(shared)
-    .collect()
 }
 
 /// How many handlers of one method run at once unless it says: as many as a mailbox holds.
@@ -110,6 +110,18 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
         }
     });
     let arms = messages.iter().map(|message| arm(message, msg));
+    // At the attribute, where it is said that the state can't be shared.
+    let span = messages[0].concurrent.as_ref().map(|c| c.span)?;
+    let start = quote_spanned! {span=>
+        ::std::boxed::Box::new(move |__actor_msg| {
+            ::std::boxed::Box::pin(async move {
+                match __actor_msg {
+                    #(#arms)*
+                    _ => {}
+                }
+            })
+        })
+    };
     Some(quote! {
         const CONCURRENT: bool = true;
 
@@ -128,28 +140,8 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
             &'__actor self,
             __actor_ctx: &'__actor ::actor_core::actor::Ctx<Self>,
         ) -> ::actor_core::actor::Concurrently<'__actor, #msg> {
-            ::std::boxed::Box::new(move |__actor_msg| {
-                ::std::boxed::Box::pin(async move {
-                    match __actor_msg {
-                        #(#arms)*
-                        _ => {}
-                    }
-                })
-            })
+            #start
         }
-    })
-}
-
-/// Says it at the attribute if the state can't be shared.
-fn needs_sync(model: &Model) -> Option<TokenStream> {
-    let concurrent = model.messages.iter().find_map(|m| m.concurrent.as_ref())?;
-    let self_ty = &model.self_ty;
-    let check = quote_spanned! {concurrent.span=> __actor_state_is_shared::<#self_ty>};
-    Some(quote! {
-        const _: () = {
-            fn __actor_state_is_shared<T: ::core::marker::Sync>() {}
-            let _ = #check;
-        };
     })
 }
 
@@ -256,6 +248,95 @@ fn stopped(model: &Model) -> Option<TokenStream> {
             #call;
         }
     })
+}
+
+/// `down`, `exit` and `restarting`.
+fn hooks(model: &Model) -> TokenStream {
+    let [down, exit, restarting] = &model.hooks;
+    let told = |hook: &Stopped, receiver| {
+        call_with(&hook.ident, receiver, &hook.params, hook.is_async, |_| {
+            quote!(__actor_told)
+        })
+    };
+    let ctx = quote!(__actor_ctx: &::actor_core::actor::Ctx<Self>);
+    let down = down.as_ref().map(|hook| {
+        let call = told(hook, Some(quote!(self)));
+        quote! {
+            async fn down(&mut self, __actor_told: ::actor_core::actor::Down, #ctx) {
+                #call;
+            }
+        }
+    });
+    let exit = exit.as_ref().map(|hook| {
+        let call = told(hook, Some(quote!(self)));
+        quote! {
+            const TRAPS_EXITS: bool = true;
+
+            async fn exit(&mut self, __actor_told: ::actor_core::actor::Exited, #ctx) {
+                #call;
+            }
+        }
+    });
+    let restarting = restarting.as_ref().map(|hook| {
+        let call = told(hook, None);
+        quote! {
+            async fn restarting(__actor_told: ::actor_core::actor::ExitReason, #ctx) {
+                #call;
+            }
+        }
+    });
+    quote!(#down #exit #restarting)
+}
+
+/// How long a handler may take, when it is reported, and how long the actor lives.
+fn limits(model: &Model, msg: &Ident) -> TokenStream {
+    let duration = |millis: u64| quote!(::core::time::Duration::from_millis(#millis));
+    let wedged = model.options.wedged_after.as_ref().map(|after| {
+        let after = duration(after.0);
+        quote! {
+            const WEDGED_AFTER: ::core::option::Option<::core::time::Duration> =
+                ::core::option::Option::Some(#after);
+        }
+    });
+    let all = model.options.handler_limit.as_ref().map(|limit| {
+        let limit = duration(limit.0);
+        quote! {
+            const HANDLER_LIMIT: ::core::option::Option<::core::time::Duration> =
+                ::core::option::Option::Some(#limit);
+        }
+    });
+    let arms: Vec<_> = model
+        .messages
+        .iter()
+        .filter_map(|message| {
+            let limit = duration(message.limit_ms?);
+            let cfgs = attrs::cfgs(&message.attrs);
+            let variant = &message.variant;
+            Some(quote! {
+                #(#cfgs)*
+                #msg::#variant { .. } => ::core::option::Option::Some(#limit),
+            })
+        })
+        .collect();
+    let each = (!arms.is_empty()).then(|| {
+        quote! {
+            #[allow(unreachable_patterns)]
+            fn limit(
+                __actor_msg: &#msg,
+            ) -> ::core::option::Option<::core::time::Duration> {
+                match __actor_msg {
+                    #(#arms)*
+                    _ => Self::HANDLER_LIMIT,
+                }
+            }
+        }
+    });
+    let limited = (all.is_some() || each.is_some()).then(|| {
+        quote!(
+            const LIMITED: bool = true;
+        )
+    });
+    quote!(#wedged #all #limited #each)
 }
 
 fn ticks(model: &Model) -> Option<TokenStream> {

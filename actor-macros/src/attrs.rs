@@ -5,18 +5,33 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItemFn, ItemImpl, Meta, Token, parse_quote};
 
-/// The helper attributes, which only mean something inside `#[actor]`.
-const HELPERS: [&str; 5] = ["init", "stopped", "every", "high_water", "concurrent"];
+/// The helper attributes that give a method its role. Like the others, they only mean something
+/// inside `#[actor]`.
+const HELPERS: [&str; 8] = [
+    "init",
+    "stopped",
+    "every",
+    "down",
+    "exit",
+    "restarting",
+    "high_water",
+    "concurrent",
+];
 
-/// Those of them that say more about a message, whatever else the method is.
+/// Those that say how a message is queued, whatever else the method is.
 const MODIFIERS: [&str; 3] = ["priority", "coalesce", "batch"];
+
+/// Helper attributes that say something about a method beside its role.
+const MARKS: [&str; 1] = ["provides"];
+/// How long a message may take.
+const LIMIT: &str = "limit";
 
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
     method.attrs.iter().find(|attr| attr.path().is_ident(name))
 }
 
-/// All helper attributes of a method.
+/// The helper attributes of a method that give it a role.
 pub(crate) fn helpers(method: &ImplItemFn) -> Vec<&Attribute> {
     method.attrs.iter().filter(|attr| is_helper(attr)).collect()
 }
@@ -30,9 +45,12 @@ pub(crate) fn modifiers(method: &ImplItemFn) -> impl Iterator<Item = &Attribute>
 pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     for entry in &mut item.items {
         if let syn::ImplItem::Fn(method) = entry {
-            method
-                .attrs
-                .retain(|attr| !is_helper(attr) && !is_modifier(attr));
+            method.attrs.retain(|attr| {
+                !is_helper(attr)
+                    && !is_modifier(attr)
+                    && !is_mark(attr)
+                    && !attr.path().is_ident(LIMIT)
+            });
         }
     }
     item
@@ -80,6 +98,11 @@ pub(crate) fn has_docs(attrs: &[Attribute]) -> bool {
 
 fn is_modifier(attr: &Attribute) -> bool {
     MODIFIERS.iter().any(|name| attr.path().is_ident(name))
+}
+
+/// Whether it is a helper attribute beside the role.
+pub(crate) fn is_mark(attr: &Attribute) -> bool {
+    MARKS.iter().any(|name| attr.path().is_ident(name))
 }
 
 fn is_helper(attr: &Attribute) -> bool {

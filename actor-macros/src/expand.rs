@@ -16,7 +16,7 @@ use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::{self, Model};
 use crate::types::Answer;
-use crate::{actor_impl, constructors, handle, message_enum, parse};
+use crate::{actor_impl, constructors, handle, message_enum, parse, protocol};
 
 /// `#[actor]`.
 pub(crate) fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -48,7 +48,7 @@ pub(crate) fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// The keyword and name of an item, to point at.
-fn first_line(item: &TokenStream) -> TokenStream {
+pub(crate) fn first_line(item: &TokenStream) -> TokenStream {
     let is_body = |token: &proc_macro2::TokenTree| match token {
         proc_macro2::TokenTree::Group(group) => group.delimiter() == proc_macro2::Delimiter::Brace,
         _ => false,
@@ -66,6 +66,7 @@ fn generate(model: &Model) -> TokenStream {
         handle::handle(model, &names),
         actor_impl::actor_impl(model, &names),
         constructors::constructors(model, &names),
+        protocol::impls(model, &names),
     ];
     let cfgs = &model.cfgs;
     items

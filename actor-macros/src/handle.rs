@@ -147,6 +147,16 @@ fn forwards(model: &Model, names: &Names) -> TokenStream {
                 self.0.stop_now()
             }
 
+            /// Asks the actor to stop after what is queued, and says why: its exit reason will be
+            /// `ShutdownWith` this cause, which is orderly.
+            #[must_use = "the request is made; await it to know when the actor has stopped"]
+            #vis fn stop_with(
+                &self,
+                cause: impl ::core::convert::Into<::std::string::String>,
+            ) -> #exit {
+                self.0.stop_with(cause)
+            }
+
             /// Ends the actor at the await it waits in, without its `#[stopped]`; ready when its
             /// state is dropped.
             #[must_use = "the kill is done; await it to know when the state is dropped"]
@@ -158,6 +168,11 @@ fn forwards(model: &Model, names: &Names) -> TokenStream {
             #[must_use]
             #vis fn downgrade(&self) -> ::actor_core::actor::WeakRef<#self_ty> {
                 self.0.downgrade()
+            }
+
+            /// Watches the incarnation that lives now: ready when it has ended.
+            #vis fn monitor(&self) -> ::actor_core::actor::Monitor {
+                self.0.monitor()
             }
 
             /// Waits until the actor has ended for good and says how.

@@ -1,4 +1,4 @@
-//! The methods that the library calls by itself: `#[init]`, `#[stopped]` and `#[every]`.
+//! The methods that the library calls by itself: `#[init]`, `#[stopped]`, `#[every]` and the rest.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
@@ -66,6 +66,71 @@ pub(crate) fn stopped(
             &extra.ty,
             "`#[stopped]` is told why the actor stops and nothing else; write \
              `fn close(self, why: StopReason)`, with `ctx: &Ctx<Self>` if needed",
+        );
+        return None;
+    }
+    silent.then(|| Stopped {
+        ident: method.sig.ident.clone(),
+        is_async: method.sig.asyncness.is_some(),
+        params,
+    })
+}
+
+/// A hook that is told one thing, and may do without it.
+pub(crate) struct HookKind {
+    pub(crate) name: &'static str,
+    role: &'static str,
+    receiver: Receiver,
+    /// How it is written, with what it is told.
+    form: &'static str,
+}
+
+/// The order of `Model::hooks`.
+pub(crate) const HOOKS: [HookKind; 3] = [
+    HookKind {
+        name: "down",
+        role: "#[down]",
+        receiver: Receiver::Borrowed,
+        form: "fn gone(&mut self, down: Down)",
+    },
+    HookKind {
+        name: "exit",
+        role: "#[exit]",
+        receiver: Receiver::Borrowed,
+        form: "fn left(&mut self, exited: Exited)",
+    },
+    HookKind {
+        name: "restarting",
+        role: "#[restarting]",
+        receiver: Receiver::None,
+        form: "async fn recover(why: ExitReason)",
+    },
+];
+
+/// The place of this attribute's hook in `HOOKS`.
+pub(crate) fn hook_at(attr: &Attribute) -> Option<usize> {
+    HOOKS.iter().position(|h| attr.path().is_ident(h.name))
+}
+
+/// Reads one of `HOOKS`.
+pub(crate) fn hook(
+    kind: &HookKind,
+    method: &ImplItemFn,
+    attr: &Attribute,
+    mistakes: &mut Mistakes,
+) -> Option<Stopped> {
+    plain_hook(attr, method, mistakes);
+    let params = signature::check(&method.sig, kind.receiver, kind.role, mistakes);
+    let silent = signature::check_silent(&method.sig, kind.role, mistakes);
+    let params = params?;
+    if let Some(extra) = params.args.get(1) {
+        mistakes.at(
+            &extra.ty,
+            format!(
+                "`{}` is told one thing and nothing else; write `{}`, with `ctx: &Ctx<Self>` if \
+                 needed",
+                kind.role, kind.form
+            ),
         );
         return None;
     }
@@ -152,7 +217,7 @@ pub(crate) fn once(attr: &Attribute, seen: &mut Option<Span>, mistakes: &mut Mis
     false
 }
 
-/// `#[init]` and `#[stopped]` take no options and always exist.
+/// Hooks take no options and always exist.
 fn plain_hook(attr: &Attribute, method: &ImplItemFn, mistakes: &mut Mistakes) {
     if attr.meta.require_path_only().is_err() {
         let name = attr

@@ -1,5 +1,5 @@
 //! The attributes of `actor-core`: `#[actor]` turns an `impl` block into an actor, `#[main]` and
-//! `#[test]` run an `async fn` as the first goroutine of a runtime; and `select!`. Use them through
+//! `#[test]` run an `async fn` as the first goroutine of a runtime; `#[protocol]`; and `select!`. Use them through
 //! `actor-core`, which re-exports them; the code they write names `::actor_core` only.
 //!
 //! ```text
@@ -29,6 +29,7 @@ mod messages;
 mod mistakes;
 mod model;
 mod parse;
+mod protocol;
 mod queueing;
 mod select;
 mod signature;
@@ -48,12 +49,17 @@ use proc_macro::TokenStream;
 /// | attribute | on | meaning |
 /// |---|---|---|
 /// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
+/// | `#[restarting]` | one `fn recover(why: ExitReason)` | runs before `#[init]` at every start but the first, in the new goroutine; the old state is gone |
+/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait |
+/// | `#[exit]` | one `fn left(&mut self, exited: Exited)` | a linked actor has ended; with it the actor traps exits instead of ending too |
+/// | `#[limit(millis = 500)]` | a message | the time its handler may take: then it is cancelled, its asker told, and the incarnation ends with `TimedOut` |
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
 /// | `#[high_water]` | `fn crowded(change: &Pressure)` | told when the mailbox reaches `high_water`, and when it has fallen to `low_water` |
 /// | `#[priority]` | a message | overtakes messages without it; at most 16 in a row while one of those waits |
 /// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
 /// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
+/// | `#[provides(Storage)]` | a message | it belongs to that [`macro@protocol`] (or to several) |
 /// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)` | runs beside other concurrent handlers, at most `max` (64) of this one |
 ///
 /// Concurrent handlers take turns at their awaits, on the actor's one goroutine: while one waits,
@@ -67,7 +73,7 @@ use proc_macro::TokenStream;
 /// that is dropped tells the caller `CallError::NoReply`. A `Reply` inside of another type is an
 /// argument like any other.
 ///
-/// Each may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
+/// Each method may be sync or async and may take `ctx: &Ctx<Self>` anywhere among its arguments. A sync
 /// method is called at once, without a future of its own.
 ///
 /// # Options
@@ -81,11 +87,17 @@ use proc_macro::TokenStream;
 ///   and down to how many (by default half). Told to `#[high_water]`, or else to `tracing`.
 /// - `name`: the actor's name in reports; by default the type's name.
 /// - `handle`: the handle's name; by default the type's name and `Ref`.
+/// - `handler_limit`: `millis(n)`, `seconds(n)` or `minutes(n)`; what `#[limit]` is for one message, for
+///   all of them, ticks, `#[down]` and `#[exit]`. None by default.
+/// - `wedged_after`: a handler that waits longer is reported once; `seconds(0)` is never. By default
+///   it is the library's setting.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
-///
 /// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does
 ///   when its last handle is dropped.
+///
+/// - `protocol`: the [`macro@protocol`] that the messages belong to, those that have no
+///   `#[provides(..)]` of their own.
 ///
 /// # What is generated
 ///
@@ -143,6 +155,82 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::actor(options.into(), item.into()).into()
+}
+
+/// Turns a trait of messages into a protocol: calls that any actor with those messages answers.
+///
+/// Who needs something names the protocol and not the actor that has it. So two modules may need
+/// each other's actors without naming each other, and a test may hand in a mock.
+///
+/// ```
+/// use actor_core::prelude::*;
+/// use actor_core::actor::ProtocolCall;
+///
+/// #[protocol]
+/// pub trait Storage {
+///     /// What is stored under a key.
+///     fn get(&self, key: String) -> Option<u64>;
+///     async fn put(&mut self, key: String, value: u64) -> Result<(), String>;
+/// }
+///
+/// struct Memory(std::collections::HashMap<String, u64>);
+///
+/// #[actor(protocol = Storage)]
+/// impl Memory {
+///     #[init]
+///     fn new() -> Self { Memory(Default::default()) }
+///     pub fn get(&mut self, key: String) -> Option<u64> { self.0.get(&key).copied() }
+///     pub fn put(&mut self, key: String, value: u64) -> Result<(), String> {
+///         self.0.insert(key, value);
+///         Ok(())
+///     }
+/// }
+///
+/// /// A mock is an impl of the calls.
+/// struct Broken;
+/// impl Storage for Broken {
+///     fn get(&self, _: String) -> ProtocolCall<'_, Option<u64>> {
+///         ProtocolCall::answer(Ok(None))
+///     }
+///     fn put(&self, key: String, _: u64) -> ProtocolCall<'_, (), String> {
+///         ProtocolCall::answer(Err(CallError::Failed(format!("{key} is read-only"))))
+///     }
+/// }
+///
+/// async fn count(storage: &StorageRef, key: &str) -> Result<u64, CallError<String>> {
+///     let n = storage.get(key.into()).await.unwrap().unwrap_or(0) + 1;
+///     storage.put(key.into(), n).await?;
+///     Ok(n)
+/// }
+///
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// let memory: StorageRef = Memory::start().await.unwrap().into();
+/// assert_eq!(count(&memory, "a").await, Ok(1));
+/// assert_eq!(count(&memory, "a").await, Ok(2));
+/// assert!(count(&StorageRef::new(Broken), "a").await.is_err());
+/// # });
+/// ```
+///
+/// # What it makes
+///
+/// The trait keeps its name, methods and docs, and its methods become calls: they take `&self` and
+/// return a [`ProtocolCall`], which is awaited, told, given a timeout and so on as a [`Call`] is, at
+/// the cost of two allocations. Whether the actor's own method takes `&self` or `&mut self`, is async,
+/// needs its context, or answers later, is its own matter.
+///
+/// Beside it stands a handle, `StorageRef` (`#[protocol(handle = Name)]` gives it another name): made
+/// from any actor's handle that has the protocol, or any mock, by `StorageRef::new(..)` or `.into()`.
+/// It keeps the actor alive as its own handles do, is equal to others that mean the same actor, and
+/// `actor()` gives the actor's id, name and stop.
+///
+/// An actor has a protocol by `#[actor(protocol = Storage)]`, if all its messages belong to it, or by
+/// `#[provides(Storage)]` on each that does.
+///
+/// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
+/// [`ProtocolCall`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.ProtocolCall.html
+#[proc_macro_attribute]
+pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
+    protocol::protocol(options.into(), item.into()).into()
 }
 
 /// Runs an `async fn main` as the first goroutine of a new runtime, as Go runs `main`.

@@ -8,12 +8,13 @@ use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::{Concurrent, Message, is_message};
 use crate::parse;
+use crate::protocol;
 use crate::queueing::queueing;
 use crate::signature::{self, Receiver};
 use crate::types::{Answer, peel};
 
 /// Names that the handle has for itself. A message of the same name would hide it.
-pub(crate) const HANDLE_METHODS: [&str; 15] = [
+pub(crate) const HANDLE_METHODS: [&str; 17] = [
     "actor_ref",
     "as_ref",
     "clone",
@@ -25,9 +26,11 @@ pub(crate) const HANDLE_METHODS: [&str; 15] = [
     "is_stopped",
     "kill",
     "mailbox_len",
+    "monitor",
     "name",
     "stop",
     "stop_now",
+    "stop_with",
     "wait",
 ];
 
@@ -41,6 +44,15 @@ pub(crate) fn message(
     let method = seen.as_ref().unwrap_or(method);
     let params = signature::check(&method.sig, Receiver::Borrowed, "a message", mistakes);
     let answers = signature::check_reply(&method.sig, mistakes);
+    let mut limits = method.attrs.iter().filter(|a| a.path().is_ident("limit"));
+    let limit_ms = match limits.next() {
+        Some(attr) => Some(parse::limit(attr, mistakes)?),
+        None => None,
+    };
+    if let Some(second) = limits.next() {
+        mistakes.at(second, "this attribute is given twice; keep one of them");
+        return None;
+    }
     let name = method.sig.ident.unraw().to_string();
     if HANDLE_METHODS.contains(&name.as_str()) {
         mistakes.at(
@@ -65,6 +77,7 @@ pub(crate) fn message(
         Some(reply) => Answer::of_type(&reply.answer),
         None => Answer::of(&method.sig.output),
     };
+    let provides = protocol::provided(&method.attrs, mistakes);
     Some(Message {
         ident: method.sig.ident.clone(),
         variant: Ident::new(&camel_case(&name), method.sig.ident.span()),
@@ -75,6 +88,8 @@ pub(crate) fn message(
         answer: answers.then_some(answer)?,
         queueing,
         concurrent: None,
+        provides,
+        limit_ms,
     })
 }
 
@@ -98,7 +113,7 @@ pub(crate) fn concurrent(
         && is_mutable(receiver)
     {
         mistakes.at(
-            receiver,
+            receiver.self_token,
             "a concurrent handler shares the state with others that run at the same time; take \
              `&self`, and keep what it changes behind a lock or in another actor",
         );
@@ -113,7 +128,7 @@ pub(crate) fn concurrent(
         valid = false;
     }
     valid.then(|| Concurrent {
-        span: attr.span(),
+        span: attr.path().span(),
         max: max.ok().flatten(),
     })
 }
@@ -124,7 +139,8 @@ fn is_mutable(receiver: &syn::Receiver) -> bool {
             peel(ty),
             Type::Reference(reference) if reference.mutability.is_some()
         ),
-        _ => receiver.mutability.is_some(),
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! From an impl block to what `expand.rs` needs, with every mistake found on the way.
 //!
 //! - A method with a mistake is left out of the model; the rest of the block is still generated.
-//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]`;
+//! - Roles: a helper attribute decides first (`#[init]`, `#[stopped]`, `#[every]` ..;
 //!   `#[concurrent]` is for messages), then a `pub`
 //!   method with `self` is a message; everything else is the user's own. An `#[every]` method that
 //!   is `pub` is both: a tick, and a message that anyone may send in between.
@@ -9,10 +9,10 @@
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Expr, Ident, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
+use syn::{Attribute, Expr, Ident, ImplItem, ImplItemFn, ItemImpl, Path, Type, Visibility};
 
 use crate::attrs;
-use crate::hooks::{high_water, init, once, stopped, tick};
+use crate::hooks::{HOOKS, high_water, hook, hook_at, init, once, stopped, tick};
 use crate::messages::{concurrent, is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
@@ -33,6 +33,8 @@ pub(crate) struct Model {
     pub(crate) init: Option<Init>,
     pub(crate) messages: Vec<Message>,
     pub(crate) stopped: Option<Stopped>,
+    /// In the order of `HOOKS`.
+    pub(crate) hooks: [Option<Stopped>; HOOKS.len()],
     pub(crate) ticks: Vec<Tick>,
     pub(crate) high_water: Option<HighWater>,
     /// Functions that the macro would add and the user has, which is a mistake.
@@ -60,6 +62,9 @@ pub(crate) struct Message {
     pub(crate) answer: Answer,
     pub(crate) queueing: Queueing,
     pub(crate) concurrent: Option<Concurrent>,
+    /// The protocols that it is said to belong to.
+    pub(crate) provides: Vec<Path>,
+    pub(crate) limit_ms: Option<u64>,
 }
 
 /// `#[concurrent]` on a message.
@@ -69,7 +74,7 @@ pub(crate) struct Concurrent {
     pub(crate) max: Option<Expr>,
 }
 
-/// The `#[stopped]` method.
+/// The `#[stopped]` method, or another that is told one thing.
 pub(crate) struct Stopped {
     pub(crate) ident: Ident,
     pub(crate) is_async: bool,
@@ -107,6 +112,7 @@ pub(crate) fn model(
         init: None,
         messages: Vec::new(),
         stopped: None,
+        hooks: Default::default(),
         ticks: Vec::new(),
         high_water: None,
         taken: Vec::new(),
@@ -114,6 +120,7 @@ pub(crate) fn model(
     let mut init_seen: Option<Span> = None;
     let mut stopped_seen: Option<Span> = None;
     let mut high_water_seen: Option<Span> = None;
+    let mut hooks_seen = [None; HOOKS.len()];
     for entry in &item.items {
         let ImplItem::Fn(original) = entry else {
             continue;
@@ -138,7 +145,31 @@ pub(crate) fn model(
         if !is_message(method) {
             only_on_messages(method, mistakes);
         }
+        let limit = attrs::helper(method, "limit");
+        let has_role = |method| {
+            let roles = attrs::helpers(method);
+            roles.iter().any(|attr| !attr.path().is_ident("concurrent"))
+        };
+        if let Some(limit) = limit
+            && (!is_message(method) || has_role(method))
+        {
+            mistakes.at(
+                limit,
+                "`#[limit]` is the time that one message may take: it goes on a `pub` method that is \
+                 a message; `#[actor(handler_limit = seconds(5))]` is for everything that the actor \
+                 handles",
+            );
+        }
         let mut beside_others = None;
+        if let Some(mark) = method.attrs.iter().find(|attr| attrs::is_mark(attr))
+            && !is_message(method)
+        {
+            mistakes.at(
+                mark,
+                "only a message can belong to a protocol; make the method `pub`, with `&mut self` \
+                 or `&self`, or remove this",
+            );
+        }
         match attrs::helpers(method).as_slice() {
             [] => {}
             [attr] if attr.path().is_ident("high_water") => {
@@ -162,6 +193,13 @@ pub(crate) fn model(
                 }
                 continue;
             }
+            [attr] if hook_at(attr).is_some() => {
+                let at = hook_at(attr).expect("just seen");
+                if once(attr, &mut hooks_seen[at], mistakes) {
+                    model.hooks[at] = hook(&HOOKS[at], method, attr, mistakes);
+                }
+                continue;
+            }
             [attr] => {
                 let period_ms = parse::period(attr, mistakes);
                 model.ticks.extend(tick(method, attr, period_ms, mistakes));
@@ -172,8 +210,8 @@ pub(crate) fn model(
             [_, second, ..] => {
                 mistakes.at(
                     second,
-                    "a method has one role: keep one of `#[init]`, `#[stopped]`, `#[every]`, \
-                     `#[high_water]` and `#[concurrent]`",
+                    "a method has one role: keep one of `#[init]`, `#[restarting]`, `#[stopped]`, \
+                     `#[every]`, `#[down]`, `#[exit]`, `#[high_water]` and `#[concurrent]`",
                 );
                 init_seen = init_seen.or(attrs::helper(method, "init").map(|attr| attr.span()));
                 continue;

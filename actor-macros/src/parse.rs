@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Token, Visibility};
+use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, Visibility};
 
 use crate::mistakes::Mistakes;
 
@@ -22,8 +22,12 @@ pub(crate) struct ActorOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) handle: Option<Ident>,
     pub(crate) vis: Option<Visibility>,
+    /// The protocol of all messages that name none.
+    pub(crate) protocol: Option<Path>,
     /// The variant of `WhenUnreferenced`.
     pub(crate) when_unreferenced: Option<&'static str>,
+    pub(crate) handler_limit: Option<Millis>,
+    pub(crate) wedged_after: Option<Millis>,
 }
 
 /// The mailbox's kind, as written.
@@ -38,7 +42,9 @@ const OVERFLOWS: [&str; 5] = ["wait", "fail", "drop_newest", "drop_oldest", "coa
 const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous | unbounded`, \
                              `overflow = wait | fail | drop_newest | drop_oldest | coalesce`, \
                              `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
-                             `vis = pub(crate)` and `when_unreferenced = stop | keep`";
+                             `vis = pub(crate)`, `when_unreferenced = stop | keep`, \
+                             `handler_limit = seconds(5)`, `wedged_after = seconds(5)` and \
+                             `protocol = Name`";
 
 /// Reads `#[actor(..)]`'s options.
 pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ActorOptions {
@@ -52,9 +58,12 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             "name" => option.set(&mut options.name, name, mistakes),
             "handle" => option.set(&mut options.handle, handle, mistakes),
             "vis" => option.set(&mut options.vis, visibility, mistakes),
+            "protocol" => option.set(&mut options.protocol, protocol, mistakes),
             "when_unreferenced" => {
                 option.set(&mut options.when_unreferenced, when_unreferenced, mistakes);
             }
+            "handler_limit" => option.set(&mut options.handler_limit, time, mistakes),
+            "wedged_after" => option.set(&mut options.wedged_after, time_or_never, mistakes),
             other => mistakes.at(
                 &option.name,
                 format!("`#[actor]` has no option `{other}`; {ACTOR_OPTIONS}"),
@@ -64,55 +73,86 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
     options
 }
 
+/// How a time in an attribute of its own is spoken of.
+struct TimeWords {
+    missing: &'static str,
+    form: &'static str,
+    twice: &'static str,
+    zero: &'static str,
+    long: &'static str,
+}
+
 /// Reads `#[every(..)]`'s period, in milliseconds.
 pub(crate) fn period(attr: &syn::Attribute, mistakes: &mut Mistakes) -> Option<u64> {
-    const FORM: &str = "write `#[every(seconds = 60)]`; the units are `millis`, `seconds` and \
-                        `minutes`";
+    let words = TimeWords {
+        missing: "`#[every]` does not say how often",
+        form: "write `#[every(seconds = 60)]`; the units are `millis`, `seconds` and `minutes`",
+        twice: "a tick has one period; write the sum in one unit, such as `#[every(seconds = 90)]`",
+        zero: "a period of zero would tick without end and leave no time for messages; give one of \
+               at least a millisecond",
+        long: "this period is longer than the clock can count",
+    };
+    named_time(attr, &words, mistakes)
+}
+
+/// Reads `#[limit(..)]`'s time, in milliseconds.
+pub(crate) fn limit(attr: &syn::Attribute, mistakes: &mut Mistakes) -> Option<u64> {
+    let words = TimeWords {
+        missing: "`#[limit]` does not say how long the message may take",
+        form: "write `#[limit(millis = 500)]`; the units are `millis`, `seconds` and `minutes`",
+        twice: "a message has one limit; write the sum in one unit, such as `#[limit(seconds = 90)]`",
+        zero: ZERO_LIMIT,
+        long: "this limit is longer than the clock can count",
+    };
+    named_time(attr, &words, mistakes)
+}
+
+fn millis_per_unit(unit: &Ident) -> Option<u64> {
+    match unit.to_string().as_str() {
+        "millis" => Some(1),
+        "seconds" => Some(1_000),
+        "minutes" => Some(60_000),
+        _ => None,
+    }
+}
+
+/// `(seconds = 60)`.
+fn named_time(attr: &syn::Attribute, words: &TimeWords, mistakes: &mut Mistakes) -> Option<u64> {
+    let form = words.form;
     let tokens = match &attr.meta {
         syn::Meta::List(list) => list.tokens.clone(),
         _ => TokenStream::new(),
     };
     if tokens.is_empty() {
-        mistakes.at(attr, format!("`#[every]` does not say how often; {FORM}"));
+        mistakes.at(attr, format!("{}; {form}", words.missing));
         return None;
     }
-    let given = options_of(tokens, FORM, mistakes);
+    let given = options_of(tokens, form, mistakes);
     if let Some(second) = given.get(1) {
-        mistakes.at(
-            &second.name,
-            "a tick has one period; write the sum in one unit, such as `#[every(seconds = 90)]`",
-        );
+        mistakes.at(&second.name, words.twice);
         return None;
     }
     let option = given.into_iter().next()?;
-    let millis_per_unit = match option.name.to_string().as_str() {
-        "millis" => 1,
-        "seconds" => 1_000,
-        "minutes" => 60_000,
-        other => {
-            mistakes.at(
-                &option.name,
-                format!("`{other}` is not a unit of time here; {FORM}"),
-            );
-            return None;
-        }
+    let Some(millis_per_unit) = millis_per_unit(&option.name) else {
+        let other = &option.name;
+        mistakes.at(
+            other,
+            format!("`{other}` is not a unit of time here; {form}"),
+        );
+        return None;
     };
     let mut number: Option<LitInt> = None;
     let value = option.value.clone();
     option.set(&mut number, whole_number, mistakes);
     match number?.base10_parse::<u64>() {
         Ok(0) => {
-            mistakes.at(
-                value,
-                "a period of zero would tick without end and leave no time for messages; give one \
-                 of at least a millisecond",
-            );
+            mistakes.at(value, words.zero);
             None
         }
         Ok(n) => match n.checked_mul(millis_per_unit) {
             Some(millis) => Some(millis),
             None => {
-                mistakes.at(value, "this period is longer than the clock can count");
+                mistakes.at(value, words.long);
                 None
             }
         },
@@ -161,6 +201,24 @@ fn handlers_max(input: ParseStream<'_>) -> syn::Result<Expr> {
         ));
     }
     Ok(max)
+}
+
+/// Reads `#[protocol(..)]`'s option, the handle's name.
+pub(crate) fn protocol_handle(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Ident> {
+    const FORM: &str = "the only option is `handle = Name`, the name of the handle";
+    let mut name = None;
+    for option in options_of(tokens, FORM, mistakes) {
+        if option.name == "handle" {
+            option.set(&mut name, handle, mistakes);
+        } else {
+            let name = &option.name;
+            mistakes.at(
+                name,
+                format!("`#[protocol]` has no option `{name}`; {FORM}"),
+            );
+        }
+    }
+    name
 }
 
 /// Reads the `procs = n` of `#[main]` and `#[test]`.
@@ -336,6 +394,51 @@ fn mark(input: ParseStream<'_>) -> syn::Result<Expr> {
     Ok(mark)
 }
 
+/// A time in an option.
+pub(crate) struct Millis(pub(crate) u64);
+
+const ZERO_LIMIT: &str = "a limit of zero would end every handler that waits; give one of at least \
+                          a millisecond, or leave it out";
+
+fn time(input: ParseStream<'_>) -> syn::Result<Millis> {
+    let span = input.span();
+    let time = time_or_never(input)?;
+    if time.0 == 0 {
+        return Err(syn::Error::new(span, ZERO_LIMIT));
+    }
+    Ok(time)
+}
+
+/// `seconds(5)`; 0 is "never".
+fn time_or_never(input: ParseStream<'_>) -> syn::Result<Millis> {
+    const FORM: &str = "write a time as `seconds(5)`; the units are `millis`, `seconds` and \
+                        `minutes`";
+    let unit: Ident = input
+        .parse()
+        .map_err(|error| syn::Error::new(error.span(), FORM))?;
+    let Some(millis_per_unit) = millis_per_unit(&unit) else {
+        return Err(syn::Error::new(unit.span(), FORM));
+    };
+    if input.is_empty() {
+        return Err(syn::Error::new(unit.span(), FORM));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    let number: LitInt = content
+        .parse()
+        .map_err(|error| syn::Error::new(error.span(), FORM))?;
+    if !content.is_empty() {
+        return Err(content.error(FORM));
+    }
+    match number.base10_parse::<u64>()?.checked_mul(millis_per_unit) {
+        Some(millis) => Ok(Millis(millis)),
+        None => Err(syn::Error::new(
+            number.span(),
+            "this time is longer than the clock can count",
+        )),
+    }
+}
+
 fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
     let error = |span: Span| {
         syn::Error::new(
@@ -367,6 +470,15 @@ fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
         )),
         vis => Ok(vis),
     }
+}
+
+fn protocol(input: ParseStream<'_>) -> syn::Result<Path> {
+    input.parse().map_err(|error: syn::Error| {
+        syn::Error::new(
+            error.span(),
+            "a protocol is named by its trait; write `protocol = Storage`",
+        )
+    })
 }
 
 fn when_unreferenced(input: ParseStream<'_>) -> syn::Result<&'static str> {

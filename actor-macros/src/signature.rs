@@ -239,6 +239,10 @@ fn check_receiver(sig: &Signature, wanted: Receiver, role: &str, mistakes: &mut 
     mistakes.at(
         receiver,
         match wanted {
+            Receiver::None if role == "#[restarting]" => {
+                "`#[restarting]` runs between two lives: the old state is gone and the new one isn't \
+                 made yet; leave `self` out and take `why: ExitReason`"
+            }
             Receiver::None => {
                 "`#[init]` runs before there is a `self`: it makes the state; take what it needs \
                  as arguments and return `Self`"
@@ -379,9 +383,14 @@ fn spoken(role: &str) -> String {
     }
 }
 
-fn mentions(tokens: impl quote::ToTokens, word: &str) -> bool {
+/// Whether a word stands anywhere in these tokens.
+pub(crate) fn mentions(tokens: impl quote::ToTokens, word: &str) -> bool {
     tokens
         .into_token_stream()
         .into_iter()
-        .any(|token| matches!(token, proc_macro2::TokenTree::Ident(ident) if ident == word))
+        .any(|token| match token {
+            proc_macro2::TokenTree::Ident(ident) => ident == word,
+            proc_macro2::TokenTree::Group(group) => mentions(group.stream(), word),
+            _ => false,
+        })
 }

@@ -175,11 +175,11 @@ impl<A: Actor> Ctx<A> {
     /// to this actor. Its answer goes to nobody, or where [`Call::answering`] says: so a handler that
     /// took its [`Reply`](super::Reply) lets another one answer.
     ///
-    /// The future is cancelled when this incarnation ends, however it ends; neither it nor its
-    /// message reaches the next one. It does not keep the actor alive: an actor that stops handles
-    /// what has arrived and no more. If the future or `then` panics, the incarnation ends as if a
-    /// handler had panicked. To get the panic as a value, pipe a goroutine's handle:
-    /// `ctx.pipe(go(work), |me, outcome| me.done(outcome))`.
+    /// The future is cancelled when this incarnation ends, however it ends (it is dropped soon after,
+    /// the next one may have begun by then); neither it nor its message reaches the next one. It does
+    /// not keep the actor alive: an actor that stops handles what has arrived and no more. If the
+    /// future or `then` panics, the incarnation ends as if a handler had panicked. To get the panic as
+    /// a value, pipe a goroutine's handle: `ctx.pipe(go(work), |me, outcome| me.done(outcome))`.
     ///
     /// Dropping what this returns changes nothing; [`Attachment::detach`] cancels the future.
     ///

@@ -94,6 +94,10 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self
     }
 
+    pub(super) fn message_name(&self) -> &'static str {
+        self.msg.name()
+    }
+
     /// The message alone, which nobody waits for.
     pub(super) fn into_msg(self) -> A::Msg {
         self.msg

@@ -14,46 +14,75 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::ExitReason;
+use super::{ExitReason, crash};
 
-/// The text of a caught panic.
-pub(crate) struct Panic {
+/// A caught panic: its text, and where it was if a hook noted that. Boxed: it is rare, and part of
+/// results that live in every actor's future.
+pub(crate) struct Panic(Box<Noted>);
+
+struct Noted {
     message: String,
+    location: Option<String>,
+    backtrace: Option<String>,
+}
+
+/// What `panic!` was given, if it was text.
+pub(super) fn text(payload: &dyn Any) -> Option<&str> {
+    (payload.downcast_ref::<&'static str>().copied())
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 impl Panic {
     #[cold]
-    fn new(payload: Box<dyn Any + Send>) -> Self {
-        let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
-            (*text).to_owned()
-        } else if let Some(text) = payload.downcast_ref::<String>() {
-            text.clone()
-        } else {
-            "(a panic payload that is not text)".to_owned()
+    pub(super) fn new(payload: Box<dyn Any + Send>) -> Self {
+        let payload = match payload.downcast::<Self>() {
+            // Caught before, and resumed.
+            Ok(known) => return *known,
+            Err(payload) => payload,
         };
+        let text = text(&*payload);
+        let (location, backtrace) = crash::captured(text);
+        let message = text
+            .unwrap_or("(a panic payload that is not text)")
+            .to_owned();
         // A payload is user data too, and may panic in its own Drop; that one's payload is leaked.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
         }
-        Self { message }
+        Self(Box::new(Noted {
+            message,
+            location,
+            backtrace,
+        }))
+    }
+
+    pub(super) fn reason(&self) -> ExitReason {
+        ExitReason::Panicked {
+            message: self.0.message.clone(),
+        }
+    }
+
+    /// Location and backtrace.
+    pub(super) fn into_place(self) -> (Option<String>, Option<String>) {
+        (self.0.location, self.0.backtrace)
     }
 
     /// Goes on panicking, here. The panic was reported where it began.
     pub(super) fn resume(self) -> ! {
-        std::panic::resume_unwind(Box::new(self.message))
+        std::panic::resume_unwind(Box::new(self))
     }
 }
 
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl From<Panic> for ExitReason {
     fn from(panic: Panic) -> Self {
         ExitReason::Panicked {
-            message: panic.message,
+            message: panic.0.message,
         }
     }
 }

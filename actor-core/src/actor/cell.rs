@@ -19,7 +19,10 @@ use std::{
 
 use super::{
     Actor, ActorId, DeadLetterReason, ExitReason, Life, Phase, StopReason, WhenUnreferenced,
-    control::Control, life::Burial, overflow,
+    control::Control,
+    life::Burial,
+    overflow,
+    ties::{Peer, Signal},
 };
 use crate::{
     chan::Mailbox,
@@ -142,6 +145,18 @@ impl<A: Actor> Cell<A> {
         self.discard_queue();
     }
 
+    /// Asks the incarnation that lives to stop after the queue, with this cause.
+    pub(super) fn request_stop_with(&self, cause: String) {
+        if self.life.set_stop_cause(cause) {
+            self.request_stop(StopReason::Requested, false);
+        }
+    }
+
+    /// The next signal in the control lane.
+    pub(super) fn next_signal(&self) -> Option<Signal> {
+        self.life.next_signal()
+    }
+
     /// Makes ready for the next incarnation.
     pub(super) fn begin(&self) {
         self.control.clear();
@@ -186,6 +201,33 @@ impl<A: Actor> Cell<A> {
         for msg in self.mailbox.drain() {
             self.dead_letter(msg, DeadLetterReason::Stopped);
         }
+    }
+}
+
+impl<A: Actor> Peer for Cell<A> {
+    fn id(&self) -> ActorId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        Cell::name(self)
+    }
+
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    fn traps(&self) -> bool {
+        A::TRAPS_EXITS
+    }
+
+    fn mailbox_len(&self) -> usize {
+        self.mailbox.len()
+    }
+
+    fn signalled(&self) {
+        self.control.signal();
+        self.mailbox.wake_receiver();
     }
 }
 

@@ -3,8 +3,8 @@
 //! *phase*, and nobody else has it meanwhile.
 //!
 //! ```text
-//!   queue:   c c c  X  c c  X
-//!            └─┬─┘  │  └┬┘  │         c concurrent, X exclusive (`&mut self`, a tick, the stop)
+//!   queue:   c c c  X  c c  X         c concurrent
+//!            └─┬─┘  │  └┬┘  │         X exclusive (`&mut self`, a tick, a signal, the stop)
 //!   phase 1 ───┘    │   │   └─ alone
 //!           alone ──┘   └─ phase 2
 //! ```
@@ -24,12 +24,13 @@
 //!   serving future, which borrows it.
 //! - A held message was not begun. If the incarnation ends first, the next one begins with it.
 //! - A handler that panics ends the incarnation. Its asker is told so, the others' askers `Stopped`.
+//!   So does one that runs into its time limit, which counts from its start.
 //! - Each handler has a waker of its own, so that a wake costs one poll, not one per handler. (For
 //!   deadlock reports that is a waker in unknown hands: an actor in a phase is never reported.)
 
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
@@ -37,7 +38,10 @@ use std::{
 
 use super::{
     Actor, Ctx, caught,
+    caught::Panic,
     incarnation::{Inbox, Next, NextOf},
+    ticker::Ticks,
+    work::{self, Beside, Cut, LimitTimer},
 };
 use crate::{
     chan::{NoReply, discard_with},
@@ -63,70 +67,78 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 pub type Concurrently<'a, M> = Box<dyn Fn(M) -> Running<'a> + Send + 'a>;
 
 /// The phase that begins with `msg`.
-pub(super) fn phase<'s, 'b, A: Actor>(
+pub(super) fn phase<'s, 'b, A: Actor, T: Ticks>(
     state: &'s A,
     msg: Option<A::Msg>,
     ctx: &'s Ctx<A>,
-    inbox: &'s mut Inbox<'b, A::Msg>,
-) -> Box<Phase<'s, 'b, A>> {
+    inbox: &'s mut Inbox<'b, A::Msg, T>,
+) -> Box<Phase<'s, 'b, A, T>> {
     Box::new(Phase {
         start: state.concurrently(ctx),
         handlers: Vec::new(),
         spare: Vec::new(),
         held: msg,
         waits: false,
+        timer: None,
+        last_key: 0,
         ctx,
         inbox,
     })
 }
 
 /// See the file's comment.
-pub(super) struct Phase<'s, 'b, A: Actor> {
+pub(super) struct Phase<'s, 'b, A: Actor, T: Ticks> {
     start: Concurrently<'s, A::Msg>,
     handlers: Vec<Handler<'s>>,
     /// Bells of handlers that are done.
     spare: Vec<Arc<Bell>>,
     held: Option<A::Msg>,
-    /// A tick or the stop is next: nothing more is taken.
+    /// A tick, a signal or the stop is next: nothing more is taken.
     waits: bool,
+    /// Made when a handler with a time limit waits.
+    timer: Option<LimitTimer>,
+    /// Of the handler that was started last.
+    last_key: u64,
     ctx: &'s Ctx<A>,
-    inbox: &'s mut Inbox<'b, A::Msg>,
+    inbox: &'s mut Inbox<'b, A::Msg, T>,
 }
 
 // Nothing in it is pinned: the handlers are in boxes, a message is moved.
-impl<A: Actor> Unpin for Phase<'_, '_, A> {}
+impl<A: Actor, T: Ticks> Unpin for Phase<'_, '_, A, T> {}
 
 struct Handler<'s> {
     which: usize,
+    work: Beside,
     future: Running<'s>,
     bell: Arc<Bell>,
     waker: Waker,
 }
 
-impl<A: Actor> Future for Phase<'_, '_, A> {
-    type Output = ();
+impl<A: Actor, T: Ticks> Future for Phase<'_, '_, A, T> {
+    type Output = Result<(), Box<Cut>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.poll_woken(cx);
         while this.start_held(cx) || this.take_next(cx) {}
         if this.handlers.is_empty() {
             this.keep_back();
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
+        }
+        if A::LIMITED {
+            return this.poll_limits(cx).map(Err);
         }
         Poll::Pending
     }
 }
 
-impl<A: Actor> Phase<'_, '_, A> {
+impl<A: Actor, T: Ticks> Phase<'_, '_, A, T> {
     fn poll_woken(&mut self, cx: &mut Context<'_>) {
         let mut at = 0;
         while at < self.handlers.len() {
             let handler = &mut self.handlers[at];
             if handler.bell.was_rung(cx.waker()) && self.poll_one(at).is_ready() {
-                let done = self.handlers.swap_remove(at);
-                self.spare.push(done.bell);
-                drop(done.future);
+                self.leave(at);
             } else {
                 at += 1;
             }
@@ -135,15 +147,63 @@ impl<A: Actor> Phase<'_, '_, A> {
 
     /// A panic of the handler goes on after everybody else was told.
     fn poll_one(&mut self, at: usize) -> Poll<()> {
-        let Handler { future, waker, .. } = &mut self.handlers[at];
+        let Handler {
+            future,
+            waker,
+            work,
+            ..
+        } = &mut self.handlers[at];
         let mut cx = Context::from_waker(waker);
+        work.resume();
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
-            Ok(polled) => polled,
+            Ok(Poll::Pending) => {
+                work.pause(self.ctx);
+                Poll::Pending
+            }
+            Ok(Poll::Ready(())) => Poll::Ready(()),
             Err(payload) => {
+                let panic = Panic::new(payload);
                 self.end();
-                resume_unwind(payload)
+                panic.resume()
             }
         }
+    }
+
+    /// A handler is done. Its work ends with its `Drop`.
+    fn leave(&mut self, at: usize) {
+        let Handler {
+            future, bell, work, ..
+        } = self.handlers.swap_remove(at);
+        drop(future);
+        work.end(self.ctx.cell());
+        self.spare.push(bell);
+    }
+
+    /// Ends the phase and the incarnation if a handler has run into its time limit.
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Box<Cut>> {
+        let limited = |(at, handler): (usize, &Handler<'_>)| Some((handler.work.deadline()?, at));
+        let first = self.handlers.iter().enumerate().filter_map(limited).min();
+        let Some((deadline, at)) = first else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(LimitTimer::new);
+        if timer.poll(Some(deadline), cx).is_pending() {
+            return Poll::Pending;
+        }
+        let late = self.handlers.swap_remove(at);
+        let cut = late.work.timed_out();
+        discard_with(NoReply::TimedOut, || {
+            if let Err(panic) = caught(|| drop(late)) {
+                let actor = self.ctx.name();
+                tracing::error!(
+                    actor,
+                    ?panic,
+                    "a Drop panicked in a handler that was cancelled"
+                );
+            }
+        });
+        self.end();
+        Poll::Ready(cut)
     }
 
     /// Holds the next message. False if there is none, or something else has to wait for the end.
@@ -161,12 +221,10 @@ impl<A: Actor> Phase<'_, '_, A> {
         match next {
             Next::Message | Next::Concurrent => self.held = msg,
             // Found again by whoever looks after the phase.
-            Next::Stop => self.waits = true,
+            Next::Stop | Next::Signals => self.waits = true,
             Next::Tick(index) => {
                 self.waits = true;
-                if let Some(ticker) = &mut self.inbox.ticker {
-                    ticker.put_back(index);
-                }
+                self.inbox.ticks.put_back(index);
             }
         }
         self.held.is_some()
@@ -178,30 +236,35 @@ impl<A: Actor> Phase<'_, '_, A> {
             return false;
         };
         let running = self.handlers.iter().filter(|h| h.which == handler).count();
-        // Asked to leave what is queued: this one is, still.
-        let stops = self.ctx.cell().control.stop_now();
-        if stops || running >= max.max(1) {
+        // Asked to leave what is queued, or to look at a signal first: this one is queued, still.
+        let called = self.ctx.cell().control.calls();
+        if called || running >= max.max(1) {
             return false;
         }
         let msg = self.held.take().expect("looked at above");
         let bell = self.spare.pop().unwrap_or_else(Bell::new);
         bell.ring_for(cx.waker());
+        self.last_key += 1;
+        let work = Beside::begin::<A>(&msg, self.last_key);
         self.handlers.push(Handler {
             which: handler,
+            work,
             future: (self.start)(msg),
             waker: Waker::from(Arc::clone(&bell)),
             bell,
         });
         let at = self.handlers.len() - 1;
         if self.handlers[at].bell.was_rung(cx.waker()) && self.poll_one(at).is_ready() {
-            let done = self.handlers.swap_remove(at);
-            self.spare.push(done.bell);
+            self.leave(at);
         }
         true
     }
 
     /// Drops the handlers, whose askers are told that the actor stopped.
     fn end(&mut self) {
+        if !self.handlers.is_empty() {
+            work::end_all_beside(self.ctx.cell());
+        }
         discard_with(NoReply::Stopped, || {
             for handler in self.handlers.drain(..) {
                 if let Err(panic) = caught(|| drop(handler)) {
@@ -219,7 +282,7 @@ impl<A: Actor> Phase<'_, '_, A> {
     }
 }
 
-impl<A: Actor> Drop for Phase<'_, '_, A> {
+impl<A: Actor, T: Ticks> Drop for Phase<'_, '_, A, T> {
     fn drop(&mut self) {
         self.end();
     }

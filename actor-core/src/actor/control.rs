@@ -7,10 +7,13 @@
 //!   bit 3  GONE        the last handle of an unsupervised actor was dropped
 //!   bit 4  BESIDE      something came from beside the mailbox: see `rare`
 //!   bit 5  SKIP        the last message came from there: the mailbox is next
+//!   bit 6  SIGNAL      a `Down` or an exit signal is queued (`ties`)
+//!   bit 7  WAITING     its handler waits (`work`); the actor's own note to itself
 //! ```
 //! Protocol: set bits here, then close the mailbox (which ends `serve` once it is empty), then,
-//! for NOW, `Mailbox::wake_receiver`. The loop looks at the word before it polls the mailbox and
-//! again after it registered its waker, so one of the two sides always sees the other.
+//! for NOW, `Mailbox::wake_receiver`; for SIGNAL, queue it, set the bit, `wake_receiver`. The loop
+//! looks at the word before it polls the mailbox and again after it registered its waker, so one of
+//! the two sides always sees the other.
 //! A restart clears the word: a request belongs to the incarnation that it found.
 
 use super::StopReason;
@@ -22,6 +25,8 @@ const SUPERVISOR: u32 = 1 << 2;
 const GONE: u32 = 1 << 3;
 const BESIDE: u32 = 1 << 4;
 const SKIP: u32 = 1 << 5;
+const SIGNAL: u32 = 1 << 6;
+const WAITING: u32 = 1 << 7;
 
 #[derive(Debug)]
 pub(crate) struct Control(AtomicU32);
@@ -42,6 +47,47 @@ impl Control {
         self.0.fetch_or(why | now, Ordering::Release);
     }
 
+    /// Must the actor stop, or look at a signal, before any message, wherever that comes from?
+    pub(crate) fn calls(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `request` and `signal`.
+        self.0.load(Ordering::Acquire) & (NOW | SIGNAL) != 0
+    }
+
+    /// A signal was queued.
+    pub(crate) fn signal(&self) {
+        // ORDERING: Release pairs with the Acquire in `calls` and `is_marked`.
+        self.0.fetch_or(SIGNAL, Ordering::Release);
+    }
+
+    /// Is a signal queued?
+    pub(crate) fn is_signalled(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `signal`.
+        self.0.load(Ordering::Acquire) & SIGNAL != 0
+    }
+
+    /// The signals queued so far are about to be taken.
+    pub(crate) fn clear_signal(&self) {
+        // ORDERING: Acquire pairs with the Release in `signal`; the queue has a lock of its own.
+        self.0.fetch_and(!SIGNAL, Ordering::Acquire);
+    }
+
+    /// Does its handler wait?
+    #[inline]
+    pub(crate) fn is_waiting(&self) -> bool {
+        // ORDERING: Relaxed: written by the same goroutine.
+        self.0.load(Ordering::Relaxed) & WAITING != 0
+    }
+
+    /// For the actor's own goroutine.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        // ORDERING: Relaxed: as in `is_waiting`.
+        if waiting {
+            self.0.fetch_or(WAITING, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!WAITING, Ordering::Relaxed);
+        }
+    }
+
     /// Must the actor stop before the next message?
     #[inline]
     pub(crate) fn stop_now(&self) -> bool {
@@ -52,8 +98,8 @@ impl Control {
     /// Is there anything to look at before the next message? The one load on a message's path.
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `request` and `mark`.
-        self.0.load(Ordering::Acquire) & (NOW | BESIDE) != 0
+        // ORDERING: Acquire pairs with the Release in `request`, `signal` and `mark`.
+        self.0.load(Ordering::Acquire) & (NOW | SIGNAL | BESIDE) != 0
     }
 
     /// Is there something beside, and is it its turn? If it is the mailbox's, it is not next time.

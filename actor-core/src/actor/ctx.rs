@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Actor, ActorId, ActorRef, Cell, StopReason, WeakRef};
+use super::{Actor, ActorId, ActorRef, Cell, StopReason, WeakRef, ties::Peer};
 
 /// The actor's view of itself, given to `init`, every handler that asks for it, and the stop hook.
 ///
@@ -30,6 +30,10 @@ impl<A: Actor> Ctx<A> {
         Arc::clone(&self.cell)
     }
 
+    pub(super) fn peer(&self) -> Arc<dyn Peer> {
+        Arc::clone(&self.cell) as Arc<dyn Peer>
+    }
+
     /// A weak handle to this actor: one that it may keep in its state and yet stop when nobody else
     /// has a handle.
     #[must_use]
@@ -40,7 +44,8 @@ impl<A: Actor> Ctx<A> {
     /// A handle to this actor, for others to call it.
     ///
     /// An actor that keeps its own handle in its state keeps itself alive: without a supervisor it
-    /// stops when the last handle is gone (keep [`weak`](Ctx::weak) instead). An ask to itself never gets an answer.
+    /// stops when the last handle is gone (keep [`weak`](Ctx::weak) instead). An ask to itself never
+    /// gets an answer.
     #[must_use]
     pub fn handle(&self) -> A::Handle {
         ActorRef::new(Arc::clone(&self.cell)).into()
@@ -68,6 +73,19 @@ impl<A: Actor> Ctx<A> {
     /// runs. The exit reason is `Normal`, so a permanent child is started again.
     pub fn stop(&self) {
         self.cell.request_stop(StopReason::Requested, false);
+    }
+
+    /// As [`stop`](Ctx::stop), with the exit reason
+    /// [`ShutdownWith`](super::ExitReason::ShutdownWith) this cause. See
+    /// [`ActorRef::stop_with`].
+    pub fn stop_with(&self, cause: impl Into<String>) {
+        self.cell.request_stop_with(cause.into());
+    }
+
+    /// The cause that [`stop_with`](ActorRef::stop_with) gave, for the stop hook to look at.
+    #[must_use]
+    pub fn stop_cause(&self) -> Option<String> {
+        self.cell.life.stop_cause()
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::{ActorRef, Concurrency, Concurrently, Ctx, HighWater, Overflow, Pressure, StopReason};
+use super::{
+    ActorRef, Concurrency, Concurrently, Ctx, Down, ExitReason, Exited, HighWater, Overflow,
+    Pressure, StopReason,
+};
 use crate::chan::Capacity;
 
 /// The type of an actor's messages: usually an enum with one variant per method.
@@ -193,6 +196,31 @@ pub trait Actor: Sized + Send + 'static {
     /// Whether it has concurrent handlers: then [`concurrency`](Actor::concurrency) is asked for each
     /// message.
     const CONCURRENT: bool = false;
+    /// The end of a linked actor comes to [`exit`](Actor::exit) instead of ending this one: Erlang's
+    /// `trap_exit`. `#[exit]` sets it.
+    const TRAPS_EXITS: bool = false;
+    /// Whether any handler has a time limit. `handler_limit` and `#[limit]` set it.
+    const LIMITED: bool = false;
+    /// How long the handling of a message, a tick, a `Down` or an exit may take if nothing else is
+    /// said; only if [`LIMITED`](Actor::LIMITED).
+    const HANDLER_LIMIT: Option<Duration> = None;
+    /// A handler that waits for longer than this is reported; zero is never. `None`: as
+    /// [`report_wedged_after`](super::report_wedged_after) says.
+    const WEDGED_AFTER: Option<Duration> = None;
+
+    /// How long this message's handler may take; only if [`LIMITED`](Actor::LIMITED).
+    ///
+    /// When the time is over the handler's future is dropped at the await it waits in, its asker
+    /// gets [`CallError::TimedOut`](super::CallError::TimedOut), and the incarnation ends with
+    /// [`ExitReason::TimedOut`](super::ExitReason::TimedOut), without the stop hook, since the state
+    /// may be half changed. A handler that doesn't await can't be cancelled and isn't.
+    ///
+    /// A batch has the limit of its first message. A concurrent handler's time counts from its
+    /// start; the handlers beside it are dropped with it, and their askers get `Stopped`.
+    fn limit(msg: &Self::Msg) -> Option<Duration> {
+        let _ = msg;
+        Self::HANDLER_LIMIT
+    }
 
     /// Makes the state; runs inside the goroutine at every (re)start.
     ///
@@ -202,6 +230,18 @@ pub trait Actor: Sized + Send + 'static {
         args: Self::Args,
         ctx: &Ctx<Self>,
     ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
+
+    /// Runs before [`init`](Actor::init) at every start but the first, and is told how the former
+    /// incarnation ended. `#[restarting]` writes it.
+    ///
+    /// It runs in the new goroutine, under the supervisor's start deadline. There is no `self`: the
+    /// old state was dropped before anyone was told of its end (after a panic it may have been
+    /// broken), and the new one isn't made yet. Unlike Akka's `preRestart`, which is given the
+    /// broken instance. A panic in it is a start that failed, as in `init`.
+    fn restarting(why: ExitReason, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (why, ctx);
+        async {}
+    }
 
     /// Handles one message. The next one is taken when this future is done.
     fn handle(&mut self, msg: Self::Msg, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send;
@@ -236,6 +276,53 @@ pub trait Actor: Sized + Send + 'static {
     fn stopped(self, why: StopReason, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
         let _ = (why, ctx);
         async move { drop(self) }
+    }
+
+    /// An actor that [`Ctx::monitor`] watches has ended. Between messages, before those that wait.
+    /// By default it is logged as a warning, since nobody looks at it.
+    ///
+    /// ```
+    /// use actor_core::{actor::Down, prelude::*};
+    ///
+    /// struct Job;
+    /// #[actor]
+    /// impl Job {
+    ///     #[init]
+    ///     fn new() -> Self { Job }
+    /// }
+    ///
+    /// /// Counts the jobs that have ended.
+    /// struct Foreman(u32);
+    /// #[actor]
+    /// impl Foreman {
+    ///     #[init]
+    ///     fn new() -> Self { Foreman(0) }
+    ///     pub fn oversee(&mut self, job: JobRef, ctx: &Ctx<Self>) { ctx.monitor(&job); }
+    ///     pub fn ended(&self) -> u32 { self.0 }
+    ///     #[down]
+    ///     fn gone(&mut self, down: Down) {
+    ///         println!("{down}");
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// # actor_core::Runtime::new().unwrap().block_on(async {
+    /// let (foreman, job) = (Foreman::start().await.unwrap(), Job::start().await.unwrap());
+    /// foreman.oversee(job.clone()).await.unwrap();
+    /// job.stop().await;
+    /// while foreman.ended().await != Ok(1) {}
+    /// # });
+    /// ```
+    fn down(&mut self, down: Down, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        tracing::warn!(actor = ctx.name(), %down, "a Down came and there is no #[down] method");
+        async {}
+    }
+
+    /// A linked actor has ended; only if [`TRAPS_EXITS`](Actor::TRAPS_EXITS). Between messages,
+    /// before those that wait.
+    fn exit(&mut self, exited: Exited, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (exited, ctx);
+        async {}
     }
 
     /// The periods of `#[every]`; asked once per incarnation. By hand: `const { &[..] }`.

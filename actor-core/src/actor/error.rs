@@ -69,6 +69,9 @@ pub enum CallError<E = Infallible> {
     /// No answer within the time given to `timeout`. The message is taken back if it was still
     /// waiting for room in the mailbox; otherwise it will be, or was, handled.
     Timeout,
+    /// The handler ran into its own time limit and was cancelled. Part of its work may have
+    /// happened.
+    TimedOut,
     /// The handler dropped its reply slot without answering.
     NoReply,
     /// Waiting for the answer would have closed a cycle of actors that wait for each other: A asks
@@ -108,6 +111,7 @@ impl<E> CallError<E> {
             Self::Stopped => CallError::Stopped,
             Self::Panicked => CallError::Panicked,
             Self::Timeout => CallError::Timeout,
+            Self::TimedOut => CallError::TimedOut,
             Self::NoReply => CallError::NoReply,
             Self::Deadlock { cycle } => CallError::Deadlock { cycle },
             Self::Overloaded => CallError::Overloaded,
@@ -125,6 +129,7 @@ impl<E> From<NoReply> for CallError<E> {
             NoReply::Stopped => Self::Stopped,
             NoReply::Overloaded => Self::Overloaded,
             NoReply::Replaced => Self::Replaced,
+            NoReply::TimedOut => Self::TimedOut,
         }
     }
 }
@@ -136,6 +141,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Stopped => f.write_str("the actor is stopped"),
             Self::Panicked => f.write_str("the actor panicked on this message"),
             Self::Timeout => f.write_str("no reply from the actor in time"),
+            Self::TimedOut => f.write_str("the handler ran into its time limit"),
             Self::NoReply => f.write_str("the actor dropped this message's reply unanswered"),
             Self::Deadlock { cycle } => cycle.fmt(f),
             Self::Overloaded => {

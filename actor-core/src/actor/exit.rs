@@ -35,8 +35,22 @@ pub enum ExitReason {
     Normal,
     /// Its supervisor stopped it.
     Shutdown,
+    /// It stopped in order, and `stop_with` said why: Erlang's `{shutdown, Term}`.
+    ShutdownWith {
+        /// What the one who stopped it gave as the cause.
+        cause: String,
+    },
     /// It was killed: its future was dropped where it was.
     Killed,
+    /// It did not live when it was monitored or linked: Erlang's `noproc`. Nothing ends so.
+    NoProc,
+    /// It was linked with an actor that ended.
+    Linked {
+        /// The name of the first one of the chain that ended.
+        actor: String,
+        /// How that one ended.
+        reason: Box<ExitReason>,
+    },
     /// A supervised goroutine returned an error.
     Failed {
         /// The error's text.
@@ -46,6 +60,13 @@ pub enum ExitReason {
     Panicked {
         /// The panic's text.
         message: String,
+    },
+    /// A handler took longer than its limit.
+    TimedOut {
+        /// The message's name, or the hook.
+        message: String,
+        /// The limit.
+        limit: Duration,
     },
     /// Its `init` returned an error, or took too long.
     InitFailed {
@@ -79,11 +100,15 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// True for [`Normal`](ExitReason::Normal) and [`Shutdown`](ExitReason::Shutdown): the ends
-    /// after which a transient child stays down.
+    /// True for [`Normal`](ExitReason::Normal), [`Shutdown`](ExitReason::Shutdown) and
+    /// [`ShutdownWith`](ExitReason::ShutdownWith), and for an end by a link with one that ended so: the ends after which a transient child stays down.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
-        matches!(self, Self::Normal | Self::Shutdown)
+        match self {
+            Self::Normal | Self::Shutdown | Self::ShutdownWith { .. } => true,
+            Self::Linked { reason, .. } => reason.is_orderly(),
+            _ => false,
+        }
     }
 }
 
@@ -92,9 +117,17 @@ impl fmt::Display for ExitReason {
         match self {
             Self::Normal => f.write_str("finished"),
             Self::Shutdown => f.write_str("stopped by its supervisor"),
+            Self::ShutdownWith { cause } => write!(f, "stopped: {cause}"),
             Self::Killed => f.write_str("killed"),
+            Self::NoProc => f.write_str("was not alive"),
+            Self::Linked { actor, reason } => {
+                write!(f, "ended with the linked actor \"{actor}\": {reason}")
+            }
             Self::Failed { message } => write!(f, "failed: {message}"),
             Self::Panicked { message } => write!(f, "panicked: {message}"),
+            Self::TimedOut { message, limit } => {
+                write!(f, "took longer than {limit:?} in {message}")
+            }
             Self::InitFailed { message } => write!(f, "init failed: {message}"),
             Self::Misconfigured { message } => write!(f, "misconfigured: {message}"),
             Self::ChildFailed { child, reason } => {

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Actor, Cell, ExitReason, Phase, StopReason, WeakRef};
+use super::{Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, ties::Peer};
 
 /// The identity of an actor: unique in the process, kept across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +67,10 @@ impl<A: Actor> ActorRef<A> {
         &self.cell
     }
 
+    pub(super) fn peer(&self) -> Arc<dyn Peer> {
+        Arc::clone(&self.cell) as Arc<dyn Peer>
+    }
+
     /// The actor's id.
     #[must_use]
     pub fn id(&self) -> ActorId {
@@ -100,17 +104,37 @@ impl<A: Actor> ActorRef<A> {
     /// actor's own handler never ends; use [`Ctx::stop`](super::Ctx::stop) there.
     #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
     pub fn stop(&self) -> Exit<A> {
-        self.stop_with(false)
+        self.ask_to_stop(false)
     }
 
     /// As [`stop`](ActorRef::stop), but after the message in work: the queued ones are not handled,
     /// their askers get `CallError::Stopped`.
     #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
     pub fn stop_now(&self) -> Exit<A> {
-        self.stop_with(true)
+        self.ask_to_stop(true)
     }
 
-    fn stop_with(&self, now: bool) -> Exit<A> {
+    /// As [`stop`](ActorRef::stop), and the exit reason will be
+    /// [`ShutdownWith`](ExitReason::ShutdownWith) this cause: orderly, so a transient child stays
+    /// down, and seen by monitors and links. Erlang's `{shutdown, Term}`.
+    ///
+    /// The first cause stays, and a supervisor that stops it meanwhile decides about the reason.
+    ///
+    /// ```
+    /// # use actor_core::actor::{Actor, ActorRef};
+    /// async fn replace<A: Actor>(old: &ActorRef<A>) {
+    ///     let reason = old.stop_with("a newer version took over").await;
+    ///     assert!(reason.is_orderly());
+    /// }
+    /// ```
+    #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
+    pub fn stop_with(&self, cause: impl Into<String>) -> Exit<A> {
+        let exit = self.exit_of_this_incarnation();
+        self.cell.request_stop_with(cause.into());
+        exit
+    }
+
+    fn ask_to_stop(&self, now: bool) -> Exit<A> {
         let exit = self.exit_of_this_incarnation();
         self.cell.request_stop(StopReason::Requested, now);
         exit
@@ -146,6 +170,25 @@ impl<A: Actor> ActorRef<A> {
         }
     }
 
+    /// Watches the incarnation that lives now: the future is ready with a [`Down`](super::Down) when
+    /// it has ended and its state is dropped. Erlang's `monitor/2`; an actor that wants to go on
+    /// with its messages meanwhile uses [`Ctx::monitor`](super::Ctx::monitor).
+    ///
+    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. If no incarnation lives it is ready at
+    /// once, with [`NoProc`](ExitReason::NoProc): after the end, between two incarnations, and
+    /// before the first start.
+    ///
+    /// ```
+    /// # use actor_core::actor::{Actor, ActorRef};
+    /// async fn log_end<A: Actor>(actor: &ActorRef<A>) {
+    ///     let down = actor.monitor().await;
+    ///     println!("{} is gone: {}", down.name, down.reason);
+    /// }
+    /// ```
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.peer())
+    }
+
     fn exit_of_this_incarnation(&self) -> Exit<A> {
         let incarnation = Some(self.cell.life.look(|s| s.incarnation()));
         Exit {
@@ -171,6 +214,12 @@ impl<A: Actor> Drop for ActorRef<A> {
 impl<A: Actor> fmt::Debug for ActorRef<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cell.fmt(f)
+    }
+}
+
+impl<A: Actor> AsRef<ActorRef<A>> for ActorRef<A> {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Protocol:
 //! 1. `spawn` makes the cell ready and starts the goroutine with the arguments and an `ExitGuard`.
-//! 2. `init` makes the state; `Life::running` and the link tell whoever waits for the start.
-//! 3. Serve: before each message look at the control word and the ticker, then take a message;
-//!    the handler's future is inline, nothing is boxed.
+//! 2. `restarting` (not in the first life), then `init` makes the state; `Life::running` and the
+//!    link tell whoever waits for the start.
+//! 3. Serve: before each message look at the control word (stop, then signals, then what comes from
+//!    beside in its turn) and the ticker, then take a message; the handler's future is inline,
+//!    nothing is boxed, but concurrent handlers (`concurrent`).
 //! 4. The mailbox is closed and empty, or the control word says now: `stopped` gets the state by
 //!    value. After a panic there is no hook: the state is just dropped.
 //! 5. The guard tells the cell, then the link (the supervisor), how it ended.
@@ -26,8 +28,12 @@ use std::{
 };
 
 use super::{
-    Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught, caught::Panic, concurrent,
-    ticker::Ticker,
+    Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
+    caught::Panic,
+    concurrent, crash,
+    ticker::{Ticker, Ticks},
+    ties::Signal,
+    work::{self, Cut, Limited, Served},
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
@@ -40,6 +46,10 @@ pub(crate) trait Link: Send + Sync + 'static {
     fn started(&self);
     /// It is over, and its state is dropped. Called once.
     fn ended(&mut self, reason: ExitReason);
+    /// The names of the supervisors above it.
+    fn path(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Link for () {
@@ -72,19 +82,23 @@ pub(super) fn future<A: Actor, L: Link>(
     let live = async move {
         // Captured in this order: a goroutine that is killed before its first poll drops the
         // arguments first. Later the state is a local of this block, and dropped before captures.
-        let (up, made) = judged(Box::pin(init(args, guard.ctx())).await);
+        let (up, made) = judged(Box::pin(init(args, &guard)).await);
         if !up {
             guard.tell(made.err().unwrap_or(ExitReason::Normal));
             return;
         }
         let mut state = unwrapped(made);
         guard.started();
-        let (served, panic) = judged(Caught::new(serve(&mut state, guard.ctx())).await);
-        let reason = if served {
-            drop(panic);
-            Box::pin(stop(state, guard.ctx())).await
+        let (served, cut) = judged(if A::LIMITED || !A::ticks().is_empty() {
+            Box::pin(serve_by_the_clock(&mut state, guard.ctx())).await
         } else {
-            drop_after(panic, state, guard.ctx())
+            Served::new(guard.ctx(), serve(&mut state, guard.ctx(), ())).await
+        });
+        let reason = if served {
+            drop(cut);
+            Box::pin(stop(state, &guard)).await
+        } else {
+            drop_after(cut, state, &guard)
         };
         guard.tell(reason);
     };
@@ -100,29 +114,56 @@ fn unwrapped<A>(made: Result<A, ExitReason>) -> A {
     made.unwrap_or_else(|reason| unreachable!("judged before: {reason}"))
 }
 
-async fn init<A: Actor>(args: A::Args, ctx: &Ctx<A>) -> Result<A, ExitReason> {
-    match Caught::new(async move { A::init(args, ctx).await }).await {
+async fn init<A: Actor, L: Link>(args: A::Args, guard: &ExitGuard<A, L>) -> Result<A, ExitReason> {
+    let ctx = guard.ctx();
+    let make = async move {
+        if let Some(why) = ctx.cell().life.former_exit() {
+            A::restarting(why, ctx).await;
+        }
+        A::init(args, ctx).await
+    };
+    match Caught::new(make).await {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(error)) => Err(init_failed(error)),
-        Err(panic) => Err(panic.into()),
+        Err(panic) => Err(guard.panicked("#[init]", panic)),
     }
 }
 
-async fn stop<A: Actor>(state: A, ctx: &Ctx<A>) -> ExitReason {
+async fn stop<A: Actor, L: Link>(state: A, guard: &ExitGuard<A, L>) -> ExitReason {
+    let ctx = guard.ctx();
     let why = ctx.cell().control.why();
     match Caught::new(async move { A::stopped(state, why, ctx).await }).await {
         Ok(()) if why == StopReason::Supervisor => ExitReason::Shutdown,
-        Ok(()) => ExitReason::Normal,
-        Err(panic) => panic.into(),
+        Ok(()) => match ctx.stop_cause() {
+            Some(cause) => ExitReason::ShutdownWith { cause },
+            None => ExitReason::Normal,
+        },
+        Err(panic) => guard.panicked("#[stopped]", panic),
     }
 }
 
 #[cold]
-fn drop_after<A: Actor>(panic: Result<(), Panic>, state: A, ctx: &Ctx<A>) -> ExitReason {
+fn drop_after<A: Actor, L: Link>(
+    cut: Result<(), Box<Cut>>,
+    state: A,
+    guard: &ExitGuard<A, L>,
+) -> ExitReason {
+    let reason = match cut.map_err(|cut| *cut) {
+        Ok(()) => ExitReason::Normal,
+        Err(Cut::Panicked { handler, panic }) => guard.panicked(handler, panic),
+        Err(Cut::TimedOut { handler, limit }) => {
+            let reason = ExitReason::TimedOut {
+                message: handler.to_owned(),
+                limit,
+            };
+            guard.crashed(handler, reason, None)
+        }
+    };
     if let Err(second) = caught(|| drop(state)) {
-        tracing::error!(actor = ctx.name(), panic = ?second, "the state's Drop panicked too");
+        let actor = guard.ctx().name();
+        tracing::error!(actor, panic = ?second, "the state's Drop panicked too");
     }
-    panic.err().map_or(ExitReason::Normal, ExitReason::from)
+    reason
 }
 
 struct ExitGuard<A: Actor, L: Link> {
@@ -141,6 +182,22 @@ impl<A: Actor, L: Link> ExitGuard<A, L> {
         self.link.started();
     }
 
+    fn panicked(&self, handler: &'static str, panic: Panic) -> ExitReason {
+        self.crashed(handler, panic.reason(), Some(panic))
+    }
+
+    fn crashed(
+        &self,
+        handler: &'static str,
+        reason: ExitReason,
+        panic: Option<Panic>,
+    ) -> ExitReason {
+        // A panic of a `tracing` subscriber is not to take the actor's end with it.
+        let report = || crash::report(self.ctx(), self.link.path(), handler, reason.clone(), panic);
+        drop(caught(report));
+        reason
+    }
+
     fn tell(&mut self, reason: ExitReason) {
         let Some(ctx) = self.ctx.take() else { return };
         if reason.is_orderly() {
@@ -156,7 +213,10 @@ impl<A: Actor, L: Link> ExitGuard<A, L> {
 impl<A: Actor, L: Link> Drop for ExitGuard<A, L> {
     fn drop(&mut self) {
         // Still untold: the goroutine is dropped before its end, which is what a kill is.
-        self.tell(ExitReason::Killed);
+        if let Some(ctx) = &self.ctx {
+            let reason = ctx.cell().life.doom();
+            self.tell(reason);
+        }
     }
 }
 
@@ -175,19 +235,31 @@ pub(super) enum Next {
     /// A message whose handler runs beside others.
     Concurrent,
     Tick(usize),
+    Signals,
     Stop,
+}
+
+/// Serves an actor that has ticks or time limits: apart, so that those without don't pay for them.
+async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(), Box<Cut>> {
+    let serve = serve(state, ctx, Ticker::new(A::ticks()));
+    if A::LIMITED {
+        Limited::new(ctx, serve).await
+    } else {
+        Served::new(ctx, serve).await
+    }
 }
 
 // Not an `async fn`: that stores its arguments twice.
 #[allow(clippy::manual_async_fn)]
-fn serve<'a, A: Actor>(
+fn serve<'a, A: Actor, T: Ticks + 'a>(
     state: &'a mut A,
     ctx: &'a Ctx<A>,
-) -> impl Future<Output = ()> + Send + use<'a, A> {
+    ticks: T,
+) -> impl Future<Output = Result<(), Box<Cut>>> + Send + use<'a, A, T> {
     async move {
         let mut inbox = Inbox {
             mailbox: ctx.cell().mailbox.receiver(),
-            ticker: Ticker::new(A::ticks()),
+            ticks,
         };
         loop {
             let (next, msg) = NextOf {
@@ -196,13 +268,24 @@ fn serve<'a, A: Actor>(
             }
             .await;
             match next {
-                Next::Message => state.handle(inbox.joined::<A>(present(msg)), ctx).await,
-                Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await,
+                Next::Message => {
+                    let msg = inbox.joined::<A>(present(msg));
+                    state.handle(work::begin::<A>(msg), ctx).await;
+                    work::end(ctx.cell());
+                }
+                Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,
                 Next::Tick(index) => {
                     drop(msg);
+                    work::begin_hook::<A>("#[every]");
                     state.tick(index, ctx).await;
+                    work::end(ctx.cell());
                 }
-                Next::Stop => return,
+                Next::Signals => {
+                    drop(msg);
+                    // Boxed: rare, and larger than an idle actor is to be.
+                    Box::pin(signals(state, ctx)).await;
+                }
+                Next::Stop => return Ok(()),
             }
         }
     }
@@ -213,12 +296,34 @@ fn present<M>(msg: Option<M>) -> M {
     msg.expect("`Next::Message` has a message")
 }
 
-pub(super) struct Inbox<'a, M> {
-    mailbox: MailboxReceiver<'a, M>,
-    pub(super) ticker: Option<Box<Ticker>>,
+/// Handles what has come in the control lane, in its order.
+async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
+    let cell = ctx.cell();
+    // Before they are taken: one that comes later sets it again.
+    cell.control.clear_signal();
+    while !cell.control.stop_now()
+        && let Some(signal) = cell.next_signal()
+    {
+        match signal {
+            Signal::Down(down) => {
+                work::begin_hook::<A>("#[down]");
+                state.down(down, ctx).await;
+            }
+            Signal::Exited(exited) => {
+                work::begin_hook::<A>("#[exit]");
+                state.exit(exited, ctx).await;
+            }
+        }
+        work::end(cell);
+    }
 }
 
-impl<M> Inbox<'_, M> {
+pub(super) struct Inbox<'a, M, T> {
+    mailbox: MailboxReceiver<'a, M>,
+    pub(super) ticks: T,
+}
+
+impl<M, T> Inbox<'_, M, T> {
     /// The message, with those that follow it in the mailbox if it is of a batch.
     #[inline]
     fn joined<A: Actor<Msg = M>>(&mut self, first: M) -> M
@@ -253,12 +358,12 @@ impl<M> Inbox<'_, M> {
 }
 
 /// What the actor does next.
-pub(super) struct NextOf<'a, 'b, A: Actor> {
+pub(super) struct NextOf<'a, 'b, A: Actor, T> {
     pub(super) ctx: &'a Ctx<A>,
-    pub(super) inbox: &'a mut Inbox<'b, A::Msg>,
+    pub(super) inbox: &'a mut Inbox<'b, A::Msg, T>,
 }
 
-impl<A: Actor> Future for NextOf<'_, '_, A> {
+impl<A: Actor, T: Ticks> Future for NextOf<'_, '_, A, T> {
     type Output = (Next, Option<A::Msg>);
 
     #[inline]
@@ -267,7 +372,7 @@ impl<A: Actor> Future for NextOf<'_, '_, A> {
     }
 }
 
-impl<A: Actor> NextOf<'_, '_, A> {
+impl<A: Actor, T: Ticks> NextOf<'_, '_, A, T> {
     #[inline]
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Next, Option<A::Msg>)> {
         if self.ctx.cell().control.is_marked()
@@ -276,9 +381,7 @@ impl<A: Actor> NextOf<'_, '_, A> {
             return Poll::Ready(next);
         }
         let inbox = &mut *self.inbox;
-        if let Some(ticker) = &mut inbox.ticker
-            && let Poll::Ready(index) = ticker.poll_tick(cx)
-        {
+        if let Poll::Ready(index) = inbox.ticks.poll_tick(cx) {
             return Poll::Ready((Next::Tick(index), None));
         }
         match inbox.mailbox.poll_recv(cx) {
@@ -303,12 +406,15 @@ fn taken<A: Actor>(msg: A::Msg) -> (Next, Option<A::Msg>) {
     (next, Some(msg))
 }
 
-/// What comes before the mailbox: a stop, or a message from beside whose turn it is.
+/// What comes before the mailbox: a stop, signals, or a message from beside whose turn it is.
 #[cold]
 fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
     let cell = ctx.cell();
     if cell.control.stop_now() {
         return Some((Next::Stop, None));
+    }
+    if cell.control.is_signalled() {
+        return Some((Next::Signals, None));
     }
     if !cell.control.beside_is_next() {
         return None;

@@ -13,21 +13,28 @@
 //!   `release` decide that under the lock, and `dead` is set by that caller afterwards, so whoever
 //!   waits for `Dead` finds the queue settled as well.
 //! - Wakers are called after unlocking: waking may drop a task that owns a handle of this actor.
+//! - Monitors and links are told in the step that ends the incarnation they belong to (`ties`): an
+//!   owned one in `ended`, another in `dead`, when its queue is settled as well.
 //! - `kill` before the goroutine's handle is known is remembered, and done when it is.
 
 use std::{
     any::Any,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use super::ExitReason;
+use super::{
+    ExitReason, crash,
+    ties::{Signal, Ties},
+    work::Work,
+};
 use crate::{
     sched::{
-        AbortHandle,
+        AbortHandle, Instant,
         record::RecordRef,
         wait::{self, Wait, WaitKind},
     },
-    shim::Mutex,
+    shim::{Mutex, MutexGuard},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +78,53 @@ pub(crate) struct State {
 struct More {
     last_exit: Option<ExitReason>,
     wakers: Vec<(u32, Waker)>,
+    ties: Ties,
+    /// How this incarnation is to have ended if its future is dropped.
+    doom: Option<ExitReason>,
+    stop_cause: Option<String>,
+    /// When it began: always known of a restart, of a first life if crash reports are to say it.
+    since: Option<Instant>,
+    work: Work,
     /// A `Rare<A>`: see `rare.rs`.
     rare: Option<Box<dyn Any + Send>>,
+}
+
+impl More {
+    /// Nothing in it that a running actor needs.
+    fn is_idle(&self) -> bool {
+        let Self {
+            last_exit,
+            wakers: _,
+            ties,
+            doom,
+            stop_cause,
+            since,
+            work: _,
+            rare,
+        } = self;
+        since.is_none()
+            && last_exit.is_none()
+            && doom.is_none()
+            && stop_cause.is_none()
+            && rare.is_none()
+            && ties.is_empty()
+    }
+}
+
+/// What is left to do, after unlocking, to end an incarnation where it is.
+#[must_use]
+pub(crate) enum Killed {
+    /// Nothing: it has ended, or ends when it is spawned.
+    NotNow,
+    Abort(AbortHandle),
+}
+
+impl Killed {
+    pub(super) fn carry_out(self) {
+        if let Self::Abort(abort) = self {
+            abort.abort();
+        }
+    }
 }
 
 impl State {
@@ -101,6 +153,37 @@ impl State {
             None => self.phase == Phase::Dead,
         };
         over.then(|| self.last_exit())
+    }
+
+    pub(super) fn ties(&mut self) -> &mut Ties {
+        &mut self.more.get_or_insert_default().ties
+    }
+
+    pub(super) fn ties_if_any(&mut self) -> Option<&mut Ties> {
+        self.more.as_mut().map(|more| &mut more.ties)
+    }
+
+    pub(super) fn work_if_any(&mut self) -> Option<&mut Work> {
+        self.more.as_mut().map(|more| &mut more.work)
+    }
+
+    fn take_ties(&mut self) -> Ties {
+        self.ties_if_any().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Ends the incarnation that lives, with this reason unless another came first.
+    pub(super) fn kill_as(&mut self, reason: ExitReason) -> Killed {
+        if !self.is_alive() {
+            return Killed::NotNow;
+        }
+        self.more.get_or_insert_default().doom.get_or_insert(reason);
+        match &self.abort {
+            Some(abort) => Killed::Abort(abort.clone()),
+            None => {
+                self.kill_pending = true;
+                Killed::NotNow
+            }
+        }
     }
 
     fn take_wakers(&mut self) -> Vec<(u32, Waker)> {
@@ -161,6 +244,60 @@ impl Life {
         }
     }
 
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Looks at the ties, if there are any.
+    pub(super) fn with_ties<R>(&self, f: impl FnOnce(&mut Ties) -> R) -> Option<R> {
+        self.state.lock().ties_if_any().map(f)
+    }
+
+    pub(super) fn with_work<R>(&self, f: impl FnOnce(&mut Work) -> R) -> R {
+        f(&mut self.state.lock().more.get_or_insert_default().work)
+    }
+
+    /// The handler that waits, or an empty name.
+    pub(super) fn waiting_handler(&self) -> &'static str {
+        self.with_work(|work| work.now.map_or("", |now| now.handler))
+    }
+
+    /// How long this incarnation has lived, if that is known.
+    pub(super) fn uptime(&self) -> Option<Duration> {
+        let since = self.look(|s| s.more.as_ref().and_then(|more| more.since));
+        since.map(Instant::elapsed)
+    }
+
+    pub(super) fn next_signal(&self) -> Option<Signal> {
+        self.with_ties(Ties::next_signal).flatten()
+    }
+
+    /// False if nobody lives who could stop. The first cause stays.
+    pub(super) fn set_stop_cause(&self, cause: String) -> bool {
+        let mut s = self.state.lock();
+        let alive = s.is_alive();
+        if alive {
+            let more = s.more.get_or_insert_default();
+            more.stop_cause.get_or_insert(cause);
+        }
+        alive
+    }
+
+    pub(super) fn stop_cause(&self) -> Option<String> {
+        self.look(|s| s.more.as_ref().and_then(|more| more.stop_cause.clone()))
+    }
+
+    /// How the former incarnation ended, for one that is not the first.
+    pub(super) fn former_exit(&self) -> Option<ExitReason> {
+        self.look(|s| (s.incarnation > 1).then(|| s.last_exit()))
+    }
+
+    /// How this incarnation ends if its future is dropped.
+    pub(super) fn doom(&self) -> ExitReason {
+        let doom = self.look(|s| s.more.as_ref().and_then(|more| more.doom.clone()));
+        doom.unwrap_or(ExitReason::Killed)
+    }
+
     /// A new incarnation is about to be spawned.
     pub(crate) fn begin(&self) {
         let mut s = self.state.lock();
@@ -168,6 +305,13 @@ impl Life {
         s.phase = Phase::Starting;
         s.incarnation = s.incarnation.wrapping_add(1);
         s.kill_pending = false;
+        if let Some(more) = &mut s.more {
+            more.doom = None;
+            more.stop_cause = None;
+        }
+        if s.more.is_some() || crash::is_enabled() {
+            s.more.get_or_insert_default().since = Some(Instant::now());
+        }
     }
 
     /// It was spawned: this is how to kill it.
@@ -189,9 +333,7 @@ impl Life {
         }
         let wakers = s.take_wakers();
         // Only the wait for the start made it, as a rule: an idle actor is to be small.
-        let more = s
-            .more
-            .take_if(|more| more.last_exit.is_none() && more.rare.is_none());
+        let more = s.more.take_if(|more| more.is_idle());
         drop(s);
         drop(more);
         wake_all(wakers);
@@ -200,17 +342,22 @@ impl Life {
     /// This incarnation has ended and its state is dropped.
     pub(crate) fn ended(&self, reason: ExitReason) -> Burial {
         let mut s = self.state.lock();
-        s.more.get_or_insert_default().last_exit = Some(reason);
+        let more = s.more.get_or_insert_default();
+        more.last_exit = Some(reason.clone());
+        // Its waker would keep the goroutine's memory.
+        let work = std::mem::take(&mut more.work);
         let abort = s.abort.take();
         if !s.owned {
             drop(s);
-            drop(abort);
+            drop((abort, work));
             return Burial::Yours;
         }
         s.phase = Phase::Down;
         let wakers = s.take_wakers();
+        let ties = s.take_ties();
         drop(s);
-        drop(abort);
+        drop((abort, work));
+        ties.end(&reason);
         wake_all(wakers);
         Burial::NotYours
     }
@@ -241,20 +388,16 @@ impl Life {
         let mut s = self.state.lock();
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
+        let ties = s.take_ties();
+        let reason = s.last_exit();
         drop(s);
+        ties.end(&reason);
         wake_all(wakers);
     }
 
     pub(crate) fn kill(&self) {
-        let mut s = self.state.lock();
-        let abort = s.abort.clone();
-        if abort.is_none() && s.is_alive() {
-            s.kill_pending = true;
-        }
-        drop(s);
-        if let Some(abort) = abort {
-            abort.abort();
-        }
+        let killed = self.state.lock().kill_as(ExitReason::Killed);
+        killed.carry_out();
     }
 
     /// The record of the goroutine that runs it, if it has one.

@@ -17,10 +17,15 @@
 //! - The cell outlives incarnations; a handle points at the cell, so it survives a restart (`cell`).
 //! - Control (stop, kill) never waits behind messages: it is a word looked at before each message,
 //!   and `Mailbox::wake_receiver` wakes an actor that sleeps (`control`, `incarnation`).
+//! - Signals of monitors and links come in the same lane, ahead of messages (`ties`).
 //! - "Ended" is told strictly after the state is dropped, whether by return, panic or kill
 //!   (`incarnation`).
 //! - An accepted message is handled once, or answered with an error and counted as a dead letter:
 //!   when the actor is gone for good, or an overflow policy drops it (`overflow`, `dead_letters`).
+//! - What works beside an actor belongs to one incarnation: it is cancelled with it, and nothing of
+//!   it reaches the next one (`beside`, `rare`).
+//! - Concurrent handlers borrow the state shared and are gone before anybody has it exclusively
+//!   (`concurrent`).
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
 
@@ -31,6 +36,7 @@ mod caught;
 mod cell;
 mod concurrent;
 mod control;
+mod crash;
 mod ctx;
 mod dead_letters;
 mod definition;
@@ -41,14 +47,21 @@ mod forward;
 mod handle;
 mod incarnation;
 mod life;
+mod link;
+mod monitor;
 mod overflow;
 mod pressure;
+mod protocol;
 mod rare;
+mod reports;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;
 mod ticker;
+mod ties;
 mod weak;
+mod wedged;
+mod work;
 
 pub use crate::chan::{Reply, SendError, TrySendError};
 #[doc(hidden)]
@@ -57,6 +70,7 @@ pub use batch::{Batch, BatchItem};
 pub use beside::Attachment;
 pub use call::{Ask, AskTimeout, Call, Tell};
 pub use concurrent::{Concurrency, Concurrently, Running};
+pub use crash::{CrashReport, capture_panics, crash_reports};
 pub use ctx::Ctx;
 pub use dead_letters::{
     DeadLetter, DeadLetterReason, DeadLetters, dead_letters, dead_letters_of,
@@ -67,12 +81,17 @@ pub use error::{CallError, StartError};
 pub use exit::{ExitReason, StopReason};
 pub use forward::{Answers, Forward};
 pub use handle::{ActorId, ActorRef, Exit};
+pub use link::{Exited, NoProc};
+pub use monitor::{Down, Monitor, MonitorId};
 pub use overflow::Overflow;
 #[doc(hidden)]
 pub use overflow::coalesce_key_of;
 pub use pressure::{HighWater, Pressure};
+pub use protocol::{AnyActor, BoxFuture, ErasedMessage, ProtocolCall};
+pub use reports::Reports;
 pub use start::start;
 pub use weak::WeakRef;
+pub use wedged::{WedgedReport, report_wedged_after, wedged_reports};
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::{Cell, next_id};

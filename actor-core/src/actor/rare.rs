@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Cell, DeadLetterReason, beside::Lane, beside::Next};
+use super::{Actor, Cell, DeadLetterReason, beside::Lane, beside::Next, work};
 
 /// See the file's comment.
 pub(super) struct Rare<A: Actor> {
@@ -86,7 +86,10 @@ impl<A: Actor> Cell<A> {
                 self.control.mark_and_skip();
                 Some(msg)
             }
-            Next::Panicked(panic) => panic.resume(),
+            Next::Panicked(panic) => {
+                work::blame_beside();
+                panic.resume()
+            }
             Next::Nothing => None,
         }
     }

@@ -25,6 +25,38 @@ pub(super) struct Ticker {
     waker: Option<Waker>,
 }
 
+/// What may have a tick for the actor; `()` never has, and takes no room.
+pub(super) trait Ticks: Send {
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize>;
+
+    /// A tick that was taken and not run is due at once.
+    fn put_back(&mut self, index: usize);
+}
+
+impl Ticks for () {
+    #[inline]
+    fn poll_tick(&mut self, _: &mut Context<'_>) -> Poll<usize> {
+        Poll::Pending
+    }
+
+    fn put_back(&mut self, _: usize) {}
+}
+
+impl Ticks for Option<Box<Ticker>> {
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        match self {
+            Some(ticker) => ticker.poll_tick(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn put_back(&mut self, index: usize) {
+        if let Some(ticker) = self {
+            ticker.put_back(index);
+        }
+    }
+}
+
 impl Ticker {
     /// `None` when there is nothing to tick; boxed because most actors have none.
     pub(super) fn new(periods: &'static [Duration]) -> Option<Box<Self>> {
@@ -42,15 +74,14 @@ impl Ticker {
         }))
     }
 
-    /// A tick that was taken and not run is due at once.
-    pub(super) fn put_back(&mut self, index: usize) {
+    fn put_back(&mut self, index: usize) {
         let now = Instant::now();
         self.due[index] = now;
         self.sleep.as_mut().reset(now);
     }
 
     /// The index of a period that has passed.
-    pub(super) fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let waker = match &self.waker {
             Some(known) if wait::same(known, cx.waker()) => known,
             _ => self.waker.insert(wait::store(cx.waker())),

@@ -57,6 +57,8 @@ pub(crate) enum NoReply {
     Overloaded = 3,
     /// The message was discarded because a newer one took its place.
     Replaced = 4,
+    /// It was dropped because its handler took too long.
+    TimedOut = 5,
 }
 
 thread_local! {
@@ -469,7 +471,8 @@ fn reason_of(state: u8) -> NoReply {
         1 => NoReply::Panicked,
         2 => NoReply::Stopped,
         3 => NoReply::Overloaded,
-        _ => NoReply::Replaced,
+        4 => NoReply::Replaced,
+        _ => NoReply::TimedOut,
     }
 }
 

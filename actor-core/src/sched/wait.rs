@@ -181,6 +181,17 @@ impl Wait {
     }
 }
 
+impl fmt::Display for Wait {
+    /// For people: what it is, and the object's address where there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().words())?;
+        match self.kind().object() {
+            Some(object) => write!(f, ", {object} at {:#x}", self.object()),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Debug for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Wait({} {:#x})", self.kind().words(), self.object())
@@ -224,6 +235,12 @@ impl WaitWord {
     pub(crate) fn may_close_a_cycle(&self) -> bool {
         self.get().may_close_a_cycle()
     }
+}
+
+/// What the goroutine, or thread in `block_on`, that `waker` wakes has noted last, if anything.
+pub(crate) fn noted(waker: &Waker) -> Option<Wait> {
+    let word = task::wait_word(waker).or_else(|| thread_park::wait_word(waker))?;
+    Some(word.get()).filter(|wait| wait.0 != 0)
 }
 
 /// The waiting of `waker`'s goroutine is taken back: unless it is noted anew, nothing is known.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    hash::{Hash, Hasher},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -274,6 +275,12 @@ impl PartialEq for SupervisorRef {
 }
 
 impl Eq for SupervisorRef {}
+
+impl Hash for SupervisorRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.shared).hash(state);
+    }
+}
 
 /// The end of a supervisor: of one incarnation after `stop` and `kill`, for good after `wait`.
 /// When it is ready its children have ended. May be dropped at any time.

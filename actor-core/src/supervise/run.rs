@@ -131,6 +131,16 @@ impl Run {
         }
     }
 
+    /// Its name after those of the supervisors above it.
+    fn path(&self) -> String {
+        // Taken out of the lock: the run above may end where it is let go.
+        let above = self.end.lock().parent.as_ref().and_then(ChildLink::run);
+        match above {
+            Some(above) => format!("{}/{}", above.path(), self.shared.name),
+            None => self.shared.name.to_string(),
+        }
+    }
+
     /// How the engine ended; told when the children are gone as well.
     pub(super) fn ends_with(&self, reason: ExitReason) {
         self.end.lock().reason = reason;
@@ -195,6 +205,10 @@ impl ChildLink {
         Arc::clone(&self.0)
     }
 
+    fn run(&self) -> Option<Arc<Run>> {
+        self.0.run.lock().clone()
+    }
+
     fn tell_end(&self, reason: ExitReason) {
         let run = self.0.run.lock().take();
         if let Some(run) = run {
@@ -210,8 +224,7 @@ impl ChildLink {
 
 impl Link for ChildLink {
     fn started(&self) {
-        let run = self.0.run.lock().clone();
-        if let Some(run) = run {
+        if let Some(run) = self.run() {
             run.shared.tell(Command::Started {
                 slot: self.0.slot,
                 serial: self.0.serial,
@@ -221,6 +234,10 @@ impl Link for ChildLink {
 
     fn ended(&mut self, reason: ExitReason) {
         self.tell_end(reason);
+    }
+
+    fn path(&self) -> Option<String> {
+        self.run().map(|run| run.path())
     }
 }
 

@@ -1,0 +1,266 @@
+//! The watcher of handlers that wait too long: one thread per process, asleep unless a handler waits.
+//!
+//! An incarnation is entered at its first handler that waits, and stays entered. The thread looks at
+//! all entries every quarter of the shortest threshold (at most once a second), reports each wait
+//! that is too long once, and drops the entries of incarnations that have ended. When no handler
+//! waits it parks. It is a thread and no goroutine so that it keeps no runtime awake (a deadlock is
+//! still found), and can report when every goroutine of one is stuck.
+//!
+//! Parking: `IDLE` is set, then everything is looked at once more under the actors' locks; who
+//! begins to wait writes under such a lock, then looks at `IDLE`. One of the two sees the other.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        // Not the shim's: loom has no statics.
+        Mutex,
+        OnceLock,
+        PoisonError,
+        Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use super::{
+    Actor, ActorId, Ctx,
+    reports::{Reports, Topic},
+    ties::Peer,
+    work::Wedged,
+};
+use crate::sched::{Instant, OurThread};
+
+/// A handler that has waited for longer than its actor's threshold, and still does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WedgedReport {
+    /// The actor's name.
+    pub actor: String,
+    /// Its id.
+    pub id: ActorId,
+    /// Which of its lives.
+    pub incarnation: u64,
+    /// The name of the message in work, or the hook, such as `#[every]`.
+    pub handler: &'static str,
+    /// How long it has been waiting, at the least.
+    pub waiting: Duration,
+    /// What it waits for: "chan receive", "mutex lock" .. or "something unknown", as it always is for
+    /// a concurrent handler.
+    pub waits_for: String,
+    /// Messages that wait behind it.
+    pub mailbox_len: usize,
+}
+
+impl fmt::Display for WedgedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "actor {}#{} has been in {} for {:?}, waiting for: {}; {} messages wait behind it",
+            self.actor, self.id, self.handler, self.waiting, self.waits_for, self.mailbox_len
+        )
+    }
+}
+
+static WEDGED: Topic<WedgedReport> = Topic::new();
+
+/// Subscribes to the reports about handlers of this process that wait too long; see
+/// [`report_wedged_after`]. Each is a `tracing` event at warn level as well.
+///
+/// ```
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// let wedged = actor_core::actor::wedged_reports();
+/// assert!(wedged.try_next().is_none());
+/// # });
+/// ```
+#[must_use = "the subscription ends when it is dropped"]
+pub fn wedged_reports() -> Reports<WedgedReport> {
+    WEDGED.subscribe()
+}
+
+/// In nanoseconds; 0 is never.
+static AFTER: AtomicU64 = AtomicU64::new(5_000_000_000);
+
+/// Sets how long a handler may wait before it is reported, once, for actors that don't say it
+/// themselves ([`Actor::WEDGED_AFTER`]). The default is 5 s; zero is never.
+///
+/// What is measured is the time since the handler first had to wait. One that computes and never
+/// awaits is not seen here.
+///
+/// ```
+/// actor_core::actor::report_wedged_after(std::time::Duration::from_secs(30));
+/// ```
+pub fn report_wedged_after(after: Duration) {
+    let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+    // ORDERING: Relaxed: the watcher sees it at its next look.
+    AFTER.store(nanos, Ordering::Relaxed);
+    if let Some(watcher) = WATCHER.get() {
+        watcher.unpark();
+    }
+}
+
+struct Entry {
+    actor: Weak<dyn Peer>,
+    incarnation: u32,
+    after: Option<Duration>,
+}
+
+static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+static WATCHER: OnceLock<Thread> = OnceLock::new();
+static IDLE: AtomicBool = AtomicBool::new(false);
+
+fn entries() -> std::sync::MutexGuard<'static, Vec<Entry>> {
+    // Nothing that can panic runs under it.
+    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Enters the incarnation whose context this is.
+#[cold]
+pub(super) fn watch<A: Actor>(ctx: &Ctx<A>) {
+    if A::WEDGED_AFTER == Some(Duration::ZERO) {
+        return;
+    }
+    entries().push(Entry {
+        actor: Arc::downgrade(&ctx.peer()),
+        incarnation: ctx.cell().life.look(|s| s.incarnation()),
+        after: A::WEDGED_AFTER,
+    });
+    WATCHER.get_or_init(|| {
+        let named = thread::Builder::new().name("actor-wedged".to_owned());
+        match named.spawn(live) {
+            Ok(thread) => thread.thread().clone(),
+            Err(error) => {
+                tracing::error!(%error, "no thread for the reports about wedged handlers");
+                thread::current()
+            }
+        }
+    });
+}
+
+/// A handler began to wait.
+#[inline]
+pub(super) fn somebody_waits() {
+    // ORDERING: SeqCst, see the file's comment.
+    if IDLE.load(Ordering::SeqCst) {
+        wake();
+    }
+}
+
+#[cold]
+fn wake() {
+    if IDLE.swap(false, Ordering::SeqCst)
+        && let Some(watcher) = WATCHER.get()
+    {
+        watcher.unpark();
+    }
+}
+
+fn default_after() -> Duration {
+    // ORDERING: Relaxed: see `report_wedged_after`.
+    Duration::from_nanos(AFTER.load(Ordering::Relaxed))
+}
+
+/// The longest and the shortest pause between two looks.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(5));
+
+fn live() {
+    // It ends no wait, so it doesn't stand in the way of a deadlock report.
+    let _ours = OurThread::new();
+    loop {
+        let mut look = Look::take();
+        if look.waiting == 0 {
+            IDLE.store(true, Ordering::SeqCst);
+            look = Look::take();
+            if look.waiting == 0 {
+                thread::park();
+            }
+            IDLE.store(false, Ordering::SeqCst);
+        }
+        let shortest = look.shortest.unwrap_or(PAUSES.0) / 4;
+        thread::park_timeout(shortest.clamp(PAUSES.1, PAUSES.0));
+    }
+}
+
+/// What one look at all entries found.
+#[derive(Default)]
+struct Look {
+    /// Handlers that wait and have not been reported.
+    waiting: usize,
+    /// The shortest threshold of all entries.
+    shortest: Option<Duration>,
+}
+
+impl Look {
+    fn take() -> Self {
+        let (mut look, now, default) = (Self::default(), Instant::now(), default_after());
+        let mut reports = Vec::new();
+        // Dropped after unlocking: one may be the last to own its actor.
+        let mut seen = Vec::new();
+        entries().retain(|entry| {
+            let Some(actor) = entry.actor.upgrade() else {
+                return false;
+            };
+            let after = entry.after.unwrap_or(default);
+            let found = look.at(&*actor, entry.incarnation, after, now);
+            seen.push(actor);
+            match found {
+                Ok(found) => {
+                    reports.extend(found);
+                    true
+                }
+                Err(Ended) => false,
+            }
+        });
+        drop(seen);
+        for report in reports {
+            tracing::warn!(
+                actor = report.actor,
+                id = %report.id,
+                handler = report.handler,
+                waiting = ?report.waiting,
+                waits_for = report.waits_for,
+                mailbox_len = report.mailbox_len,
+                "a handler is wedged"
+            );
+            WEDGED.publish(report);
+        }
+        look
+    }
+
+    fn at(
+        &mut self,
+        actor: &dyn Peer,
+        incarnation: u32,
+        after: Duration,
+        now: Instant,
+    ) -> Result<Vec<WedgedReport>, Ended> {
+        let mut state = actor.life().lock();
+        if !state.is_alive() || state.incarnation() != incarnation {
+            return Err(Ended);
+        }
+        if after.is_zero() {
+            return Ok(Vec::new());
+        }
+        self.shortest = Some(self.shortest.map_or(after, |shortest| shortest.min(after)));
+        let Some(work) = state.work_if_any() else {
+            return Ok(Vec::new());
+        };
+        let (wedged, later) = work.wedged(after, now);
+        drop(state);
+        self.waiting += later;
+        let report = |wedged: Wedged| WedgedReport {
+            actor: actor.name().to_owned(),
+            id: actor.id(),
+            incarnation: u64::from(incarnation),
+            handler: wedged.handler,
+            waiting: now - wedged.since,
+            waits_for: wedged.waits_for,
+            mailbox_len: actor.mailbox_len(),
+        };
+        Ok(wedged.into_iter().map(report).collect())
+    }
+}
+
+/// The incarnation is over.
+struct Ended;

@@ -1,0 +1,414 @@
+//! What an actor works on: known to crash reports, time limits and the watcher of wedged handlers.
+//!
+//! ```text
+//!            begin: name → thread-local
+//!   (no work) ──────────────► running ──── Pending ───► waiting: name, time, waker → `Life`, boxed
+//!        ▲                     │  ▲                       │          control word: WAITING
+//!        └──────── end ────────┘  └─────── next poll ─────┘ name → thread-local
+//! ```
+//! - A message that is handled in one poll costs two stores to a thread-local. Only a handler that
+//!   waits is written down where others can see it, once, at its first `Pending`.
+//! - The thread-local is saved and restored around each poll, and read where a panic is caught.
+//! - `WAITING` is set and cleared by the actor's own goroutine only.
+//! - A limit ([`Limited`]) has one timer per incarnation, reused, which is set while a limited handler
+//!   waits. When it fires, the handler's future is dropped where it is. A handler that can finish in
+//!   that very poll finishes.
+//! - Concurrent handlers are written down one by one ([`Beside`]), and `WAITING` is not for them; the
+//!   timer of their limits is in their phase (`concurrent`).
+
+use std::{
+    cell::Cell as LocalCell,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, wedged};
+use crate::{
+    chan::{NoReply, discard_with},
+    sched::{
+        Instant, Sleep, sleep_until,
+        wait::{self, Wait},
+    },
+};
+
+thread_local! {
+    /// The message or hook that the actor polled by this thread works on; empty for none.
+    static HANDLER: LocalCell<&'static str> = const { LocalCell::new("") };
+    /// Its limit; touched for actors with limits only.
+    static LIMIT: LocalCell<Option<(Instant, Instant)>> = const { LocalCell::new(None) };
+}
+
+/// The handlers that wait.
+#[derive(Default)]
+pub(super) struct Work {
+    /// The one that has the state for itself.
+    pub(super) now: Option<Waiting>,
+    /// Those that share it, by their keys.
+    beside: Vec<(u64, Waiting)>,
+    /// The goroutine's, to look up what it waits for. Stays for the next time.
+    waker: Option<Waker>,
+    /// The watcher knows this incarnation.
+    watched: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) handler: &'static str,
+    pub(super) since: Instant,
+    deadline: Option<Instant>,
+    /// Noted here if a limit's timer was polled after it.
+    wait: Option<Wait>,
+    pub(super) reported: bool,
+}
+
+/// A handler that has waited for too long.
+pub(super) struct Wedged {
+    pub(super) handler: &'static str,
+    pub(super) since: Instant,
+    /// In words.
+    pub(super) waits_for: String,
+}
+
+impl Work {
+    /// The handlers that have waited for `after` and were not reported before, and how many may
+    /// have to be reported later.
+    pub(super) fn wedged(&mut self, after: Duration, now: Instant) -> (Vec<Wedged>, usize) {
+        let noted = self.waker.as_ref().and_then(wait::noted);
+        let alone = self.now.iter_mut().map(|waiting| (waiting, noted));
+        // The goroutine's note is not about them.
+        let beside = self.beside.iter_mut().map(|(_, waiting)| (waiting, None));
+        let (mut found, mut later) = (Vec::new(), 0);
+        for (waiting, noted) in alone.chain(beside).filter(|(w, _)| !w.reported) {
+            if now - waiting.since < after {
+                later += 1;
+                continue;
+            }
+            waiting.reported = true;
+            let wait = waiting.wait.or(noted);
+            found.push(Wedged {
+                handler: waiting.handler,
+                since: waiting.since,
+                waits_for: wait
+                    .map_or_else(|| "something unknown".to_owned(), |wait| wait.to_string()),
+            });
+        }
+        (found, later)
+    }
+}
+
+/// The next message goes to its handler. By value, so that it is not kept in the serving future.
+#[inline]
+pub(super) fn begin<A: Actor>(msg: A::Msg) -> A::Msg {
+    HANDLER.set(msg.name());
+    if A::LIMITED {
+        LIMIT.set(times(A::limit(&msg)));
+    }
+    msg
+}
+
+/// A hook is about to run between messages.
+pub(super) fn begin_hook<A: Actor>(name: &'static str) {
+    HANDLER.set(name);
+    if A::LIMITED {
+        LIMIT.set(times(A::HANDLER_LIMIT));
+    }
+}
+
+/// The panic that comes next is one of work beside the actor.
+#[cold]
+pub(super) fn blame_beside() {
+    HANDLER.set("(pipe or stream)");
+}
+
+/// The begin of what begins now, and its deadline.
+fn times(limit: Option<Duration>) -> Option<(Instant, Instant)> {
+    limit.map(|limit| {
+        let now = Instant::now();
+        (now, now + limit)
+    })
+}
+
+/// The handler or hook is done.
+#[inline]
+pub(super) fn end<A: Actor>(cell: &Cell<A>) {
+    HANDLER.set("");
+    if cell.control.is_waiting() {
+        end_waiting(cell);
+    }
+}
+
+fn end_waiting<A: Actor>(cell: &Cell<A>) {
+    cell.control.set_waiting(false);
+    cell.life.with_work(|work| work.now = None);
+}
+
+/// It returned `Pending` for the first time.
+fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>) {
+    let cell = ctx.cell();
+    let limit = if A::LIMITED { LIMIT.take() } else { None };
+    let now = Instant::now();
+    let (since, deadline) = match limit {
+        Some((since, deadline)) => (since, Some(deadline)),
+        None => (now, None),
+    };
+    let mut fresh = None;
+    let unknown_to_watcher = cell.life.with_work(|work| {
+        work.now = Some(Waiting {
+            handler,
+            since,
+            deadline,
+            wait: None,
+            reported: false,
+        });
+        if !work
+            .waker
+            .as_ref()
+            .is_some_and(|kept| wait::same(kept, cx.waker()))
+        {
+            fresh = work.waker.replace(wait::store(cx.waker()));
+        }
+        !std::mem::replace(&mut work.watched, true)
+    });
+    drop(fresh);
+    cell.control.set_waiting(true);
+    if unknown_to_watcher {
+        wedged::watch(ctx);
+    }
+    wedged::somebody_waits();
+}
+
+/// The work of one concurrent handler. It has the thread-local only while it is polled, and a place
+/// of its own in `Work`, since others of its actor wait at the same time.
+pub(super) struct Beside {
+    handler: &'static str,
+    key: u64,
+    /// Its begin and its deadline.
+    limit: Option<(Instant, Instant)>,
+    is_noted: bool,
+}
+
+impl Beside {
+    /// Its message goes to its handler. `key` tells it from others of the same actor.
+    pub(super) fn begin<A: Actor>(msg: &A::Msg, key: u64) -> Self {
+        let handler = msg.name();
+        HANDLER.set(handler);
+        let limit = if A::LIMITED {
+            times(A::limit(msg))
+        } else {
+            None
+        };
+        Self {
+            handler,
+            key,
+            limit,
+            is_noted: false,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|(_, deadline)| deadline)
+    }
+
+    /// Before each poll. If that panics, the handler's name stays for who catches it.
+    pub(super) fn resume(&self) {
+        HANDLER.set(self.handler);
+    }
+
+    /// It returned `Pending`.
+    pub(super) fn pause<A: Actor>(&mut self, ctx: &Ctx<A>) {
+        HANDLER.set("");
+        if std::mem::replace(&mut self.is_noted, true) {
+            return;
+        }
+        let waiting = Waiting {
+            handler: self.handler,
+            since: self.limit.map_or_else(Instant::now, |(since, _)| since),
+            deadline: None,
+            wait: None,
+            reported: false,
+        };
+        let is_watched = ctx.cell().life.with_work(|work| {
+            work.beside.push((self.key, waiting));
+            std::mem::replace(&mut work.watched, true)
+        });
+        if !is_watched {
+            wedged::watch(ctx);
+        }
+        wedged::somebody_waits();
+    }
+
+    /// It is done.
+    pub(super) fn end<A: Actor>(&self, cell: &Cell<A>) {
+        HANDLER.set("");
+        if self.is_noted {
+            let noted = |work: &mut Work| work.beside.retain(|(key, _)| *key != self.key);
+            cell.life.with_work(noted);
+        }
+    }
+
+    /// Its deadline has passed.
+    pub(super) fn timed_out(&self) -> Box<Cut> {
+        let (since, deadline) = self.limit.expect("only what has a limit runs into it");
+        Box::new(Cut::TimedOut {
+            handler: self.handler,
+            limit: deadline - since,
+        })
+    }
+}
+
+/// No concurrent handler is left: the incarnation ends.
+pub(super) fn end_all_beside<A: Actor>(cell: &Cell<A>) {
+    cell.life.with_work(|work| work.beside.clear());
+}
+
+/// Why serving ended early.
+pub(super) enum Cut {
+    Panicked {
+        handler: &'static str,
+        panic: Panic,
+    },
+    TimedOut {
+        handler: &'static str,
+        limit: Duration,
+    },
+}
+
+pin_project_lite::pin_project! {
+    /// The serving future: catches its panics, and knows what it works on.
+    pub(super) struct Served<'a, A: Actor, F> {
+        ctx: &'a Ctx<A>,
+        #[pin]
+        serve: F,
+    }
+}
+
+impl<'a, A: Actor, F> Served<'a, A, F> {
+    pub(super) fn new(ctx: &'a Ctx<A>, serve: F) -> Self {
+        Self { ctx, serve }
+    }
+}
+
+impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Served<'_, A, F> {
+    type Output = Result<(), Box<Cut>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let cell = this.ctx.cell();
+        let resumed = if cell.control.is_waiting() {
+            cell.life.waiting_handler()
+        } else {
+            ""
+        };
+        let outer = HANDLER.replace(resumed);
+        let polled = catch_unwind(AssertUnwindSafe(|| this.serve.poll(cx)));
+        let handler = HANDLER.replace(outer);
+        match polled {
+            Ok(Poll::Pending) => {
+                if !handler.is_empty() && !cell.control.is_waiting() {
+                    begin_waiting(this.ctx, handler, cx);
+                }
+                Poll::Pending
+            }
+            Ok(Poll::Ready(done)) => Poll::Ready(done),
+            Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
+                handler: if handler.is_empty() {
+                    "(between messages)"
+                } else {
+                    handler
+                },
+                panic: Panic::new(payload),
+            }))),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// As `Served`, with a time limit for each handler. Boxed as a whole by who uses it.
+    pub(super) struct Limited<'a, A: Actor, F> {
+        #[pin]
+        served: Option<Served<'a, A, F>>,
+        ctx: &'a Ctx<A>,
+        timer: LimitTimer,
+    }
+}
+
+impl<'a, A: Actor, F> Limited<'a, A, F> {
+    pub(super) fn new(ctx: &'a Ctx<A>, serve: F) -> Self {
+        Self {
+            served: Some(Served::new(ctx, serve)),
+            ctx,
+            timer: LimitTimer::new(),
+        }
+    }
+}
+
+/// The timer of limits, set anew for each deadline that is waited for.
+pub(super) struct LimitTimer {
+    sleep: Pin<Box<Sleep>>,
+    set_to: Instant,
+}
+
+impl LimitTimer {
+    pub(super) fn new() -> Self {
+        Self {
+            sleep: Box::pin(sleep_until(Instant::FOREVER)),
+            set_to: Instant::FOREVER,
+        }
+    }
+
+    /// Ready when this time has come; `None` turns it off.
+    pub(super) fn poll(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let set_to = deadline.unwrap_or(Instant::FOREVER);
+        if set_to != self.set_to {
+            self.sleep.as_mut().reset(set_to);
+            self.set_to = set_to;
+        }
+        if deadline.is_none() {
+            return Poll::Pending;
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}
+
+impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Limited<'_, A, F> {
+    type Output = Result<(), Box<Cut>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(served) = this.served.as_mut().as_pin_mut()
+            && let Poll::Ready(done) = served.poll(cx)
+        {
+            return Poll::Ready(done);
+        }
+        let life = &this.ctx.cell().life;
+        let noted = wait::noted(cx.waker());
+        let waiting = life.with_work(|work| {
+            let now = work.now.as_mut()?;
+            now.wait = noted;
+            Some((now.handler, now.since, now.deadline?))
+        });
+        let deadline = waiting.map(|(_, _, deadline)| deadline);
+        let passed = this.timer.poll(deadline, cx).is_ready();
+        let (true, Some((handler, since, deadline))) = (passed, waiting) else {
+            return Poll::Pending;
+        };
+        let ctx = *this.ctx;
+        discard_with(NoReply::TimedOut, || {
+            if let Err(panic) = caught(|| this.served.set(None)) {
+                let actor = ctx.name();
+                tracing::error!(
+                    actor,
+                    ?panic,
+                    "a Drop panicked in a handler that was cancelled"
+                );
+            }
+        });
+        end_waiting(ctx.cell());
+        let limit = deadline - since;
+        Poll::Ready(Err(Box::new(Cut::TimedOut { handler, limit })))
+    }
+}
