@@ -4,7 +4,12 @@
 //! A message carries a token, whose `Drop` tells what became of it unless its handler or its sender
 //! has said so before. At the end no token is left without a fate, none had two (a second one panics),
 //! and the library's dead letters are exactly those that the tokens count.
-#![allow(missing_debug_implementations, missing_docs, private_interfaces, unreachable_pub)]
+#![allow(
+    missing_debug_implementations,
+    missing_docs,
+    private_interfaces,
+    unreachable_pub
+)]
 
 use std::cell::Cell;
 use std::future::Future;

@@ -7,7 +7,7 @@ use actor_core::{
     go,
     prelude::*,
     sched::yield_now,
-    supervise::Supervisor,
+    supervise::{Restart, Supervisor, SupervisorRef},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A running child "a" of a supervisor.
-async fn running(log: &Log) -> (actor_core::supervise::SupervisorRef, Kid) {
+async fn running(log: &Log) -> (SupervisorRef, Kid) {
     let (a, a_kid) = kid("a", log);
     let app = Supervisor::one_for_one("app").child(a);
     (app.start().await.unwrap(), a_kid)
@@ -98,30 +98,20 @@ fn a_call_that_is_queued_when_the_server_crashes_is_answered_by_the_next() {
 fn a_call_that_is_queued_when_the_server_stops_at_once_fails() {
     run(async {
         let log = Log::default();
-        let (app, a) = running(&log).await;
+        let (a, a_kid) = kid("a", &log);
+        let app = Supervisor::one_for_one("app").child(a.restart(Restart::Transient));
+        let app = app.start().await.unwrap();
         let gate = Gate::new();
-        Probe::hold(&a.handle, &gate).tell().await.unwrap();
+        Probe::hold(&a_kid.handle, &gate).tell().await.unwrap();
         let queued = {
-            let to = a.handle.clone();
+            let to = a_kid.handle.clone();
             go(async move { Probe::echo(&to, 1).await })
         };
-        busy(&a, &gate, 1).await;
-        let terminated = {
-            let app = app.clone();
-            let to = a.handle.clone();
-            go(async move {
-                // For good: a permanent child would keep its queue for the next incarnation.
-                to.kill().await;
-                app.terminate_child("a").await
-            })
-        };
-        terminated.await.unwrap().unwrap();
-        let answer = queued.await.unwrap();
-        assert!(
-            matches!(answer, Err(CallError::Stopped) | Ok(1)),
-            "{answer:?}"
-        );
-        assert!(a.handle.is_stopped());
+        busy(&a_kid, &gate, 1).await;
+        let stopping = a_kid.handle.stop_now();
+        gate.open();
+        assert_eq!(stopping.await, ExitReason::Normal);
+        assert_eq!(queued.await.unwrap(), Err(CallError::Stopped));
         app.stop().await;
     });
 }

@@ -211,6 +211,7 @@ fn a_transient_child_that_panics_while_it_finishes_is_restarted() {
         let app = Supervisor::one_for_one("app").child(a.restart(Restart::Transient));
         let app = app.start().await.unwrap();
         a_kid.finish().await;
+        until(&app, "a", |a| a.restarts == 1).await;
         assert_eq!(a_kid.life().await, 2);
         app.stop().await;
     });
