@@ -17,13 +17,15 @@ fn text(message: &str) -> String {
     message.to_owned()
 }
 
-/// Design Principles manual, restart types: `normal` and `shutdown` are orderly, the rest is not.
-/// Ours: giving up is not, where OTP's is `shutdown`.
+/// Design Principles manual, restart types: `normal`, `shutdown` and `{shutdown, _}` are orderly,
+/// the rest is not. Ours: giving up is not, where OTP's is `shutdown`.
 #[test]
 fn normal_and_shutdown_are_orderly_and_nothing_else_is() {
     let inner = || Box::new(ExitReason::Normal);
     assert!(ExitReason::Normal.is_orderly());
     assert!(ExitReason::Shutdown.is_orderly());
+    let cause = text("tired");
+    assert!(ExitReason::ShutdownWith { cause }.is_orderly());
     let abnormal = [
         ExitReason::Killed,
         ExitReason::Failed { message: text("e") },

@@ -25,6 +25,7 @@ use crate::{
 enum End {
     Normal,
     Shutdown,
+    ShutdownWith,
     Panicked,
     Killed,
     Failed,
@@ -36,6 +37,7 @@ impl End {
         match self {
             Self::Normal => *reason == ExitReason::Normal,
             Self::Shutdown => *reason == ExitReason::Shutdown,
+            Self::ShutdownWith => matches!(reason, ExitReason::ShutdownWith { .. }),
             Self::Panicked => matches!(reason, ExitReason::Panicked { .. }),
             Self::Killed => *reason == ExitReason::Killed,
             Self::Failed => matches!(reason, ExitReason::Failed { .. }),
@@ -47,7 +49,9 @@ impl End {
     fn calls_for_a_restart(self, restart: Restart) -> bool {
         match restart {
             Restart::Permanent => true,
-            Restart::Transient => !matches!(self, Self::Normal | Self::Shutdown),
+            Restart::Transient => {
+                !matches!(self, Self::Normal | Self::Shutdown | Self::ShutdownWith)
+            }
             Restart::Temporary => false,
         }
     }
@@ -67,12 +71,13 @@ type Ends = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Child b, and what makes it end like this, once.
 fn ending_like(end: End, log: &Log) -> (ChildSpec, Ends) {
     match end {
-        End::Normal | End::Panicked | End::Killed => {
+        End::Normal | End::ShutdownWith | End::Panicked | End::Killed => {
             let (b, kid) = kid("b", log);
             let ends = Box::pin(async move {
                 match end {
                     End::Normal => kid.finish().await,
                     End::Panicked => kid.crash().await,
+                    End::ShutdownWith => drop(kid.handle.stop_with("tired").await),
                     _ => drop(kid.handle.kill().await),
                 }
             });
@@ -179,6 +184,12 @@ macro_rules! cells {
         #[test]
         fn that_ends_with_shutdown() {
             check(Strategy::$strategy, Restart::$restart, End::Shutdown);
+        }
+
+        /// supervisor_SUITE: shutdown_termination, with `{shutdown, Cause}`.
+        #[test]
+        fn that_ends_with_shutdown_and_a_cause() {
+            check(Strategy::$strategy, Restart::$restart, End::ShutdownWith);
         }
 
         /// supervisor_SUITE: permanent_abnormal, transient_abnormal, temporary_abnormal.
