@@ -54,7 +54,7 @@ const ROUNDS: u64 = 20_000;
 const STRAY: u64 = if cfg!(feature = "tokio") {
     ROUNDS / 10
 } else {
-    ROUNDS / 20
+    ROUNDS / 4
 };
 
 /// Allocations of a warm run of `work`, whose first run warms the pools, rings and timers.
