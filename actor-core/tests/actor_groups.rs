@@ -1,5 +1,8 @@
 //! Groups: who is a member, who is told, and that no message is lost without a word.
 
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use actor_core::actor::UndeliveredReason;
@@ -325,4 +328,32 @@ async fn a_membership_keeps_an_actor_alive_and_leaving_does_not() {
     group.leave(&found);
     drop(found);
     end.await;
+}
+
+/// Counts, at the moment it is woken, the members.
+struct Counts(Group<Event>, Mutex<Option<usize>>);
+
+impl Wake for Counts {
+    fn wake(self: Arc<Self>) {
+        *self.1.lock().unwrap() = Some(self.0.members().len());
+    }
+}
+
+#[actor_core::test]
+async fn a_member_is_out_of_the_group_before_anybody_is_told_of_its_end() {
+    let group = group();
+    let ear = ear_in(&group).await;
+    let counts = Arc::new(Counts(group, Mutex::new(None)));
+    let waker = Waker::from(Arc::clone(&counts));
+    let mut end = Box::pin(ear.wait());
+    assert!(
+        end.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    ear.stop().await;
+    while counts.1.lock().unwrap().is_none() {
+        yield_now().await;
+    }
+    assert_eq!(*counts.1.lock().unwrap(), Some(0));
 }

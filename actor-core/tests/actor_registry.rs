@@ -1,7 +1,9 @@
 //! Names: who gets one, who is found under it, and when it is free again.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use actor_core::actor::ExitReason;
@@ -347,4 +349,38 @@ fn each_runtime_has_its_own_names_and_a_stop_frees_them() {
 #[should_panic(expected = "there is no runtime here to look names up in")]
 fn a_look_outside_of_a_runtime_panics() {
     let _ = whereis::<Plain>("plain");
+}
+
+/// Looks, at the moment it is woken, whether the name is in the table still.
+#[derive(Default)]
+struct Looks(AtomicU32);
+
+const FREE: u32 = 1;
+const TAKEN: u32 = 2;
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        let free = registry::unregister("bank").is_none();
+        self.0
+            .fetch_or(if free { FREE } else { TAKEN }, Ordering::SeqCst);
+    }
+}
+
+#[actor_core::test]
+async fn the_name_is_out_of_the_table_before_anybody_is_told_of_the_end() {
+    let bank = Bank::start(counter()).await.unwrap();
+    registry::register(&bank, "bank").unwrap();
+    let looks = Arc::new(Looks::default());
+    let waker = Waker::from(Arc::clone(&looks));
+    let mut end = Box::pin(bank.wait());
+    assert!(
+        end.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    bank.stop().await;
+    while looks.0.load(Ordering::SeqCst) == 0 {
+        yield_now().await;
+    }
+    assert_eq!(looks.0.load(Ordering::SeqCst), FREE);
 }

@@ -128,10 +128,10 @@ impl<A: Actor> Shared<A> {
     }
 }
 
-/// The handle of a [`Router`]: cheap to clone, valid before its start and across restarts. Dropping
-/// it doesn't stop the router.
+/// The handle of a [`Router`](super::Router): cheap to clone, valid before its start and across
+/// restarts. Dropping it doesn't stop the router.
 ///
-/// See [`Router`] for an example.
+/// See [`Router`](super::Router) for an example.
 pub struct RouterRef<A: Actor> {
     shared: Arc<Shared<A>>,
 }
