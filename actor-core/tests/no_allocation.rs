@@ -51,11 +51,7 @@ const ROUNDS: u64 = 20_000;
 
 /// Far below one per message. Not zero: a spare P that sysmon makes when the machine stalls has a
 /// ring, and a turn of tokio's driver, ten thousand times a second, allocates in tokio.
-const STRAY: u64 = if cfg!(feature = "tokio") {
-    ROUNDS / 10
-} else {
-    ROUNDS / 4
-};
+const STRAY: u64 = ROUNDS / 4;
 
 /// Allocations of a warm run of `work`, whose first run warms the pools, rings and timers.
 macro_rules! warm {
