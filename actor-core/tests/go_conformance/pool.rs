@@ -127,3 +127,47 @@ fn no_object_has_two_owners() {
         assert!(pool.idle() <= made.load(SeqCst));
     });
 }
+
+/// pool_test.go: TestPool, its collections: what was put in survives one round unused, and not two;
+/// what was used in between stays.
+#[test]
+fn what_is_not_used_for_two_rounds_is_let_go() {
+    let alive = Arc::new(());
+    let pool = Pool::new(|| Arc::new(()));
+    assert!(pool.try_get().is_none(), "empty");
+    pool.put(alive.clone());
+    pool.age();
+    assert_eq!(Arc::strong_count(&alive), 2, "a victim");
+    drop(pool.try_get().expect("it can be saved"));
+    pool.age();
+    assert_eq!(Arc::strong_count(&alive), 2, "it was used since");
+    pool.age();
+    assert_eq!(Arc::strong_count(&alive), 1);
+    assert!(pool.try_get().is_none());
+}
+
+/// pool_test.go: TestPoolGC, TestPoolRelease: a hundred objects that nobody takes out again are all
+/// let go by two rounds, whichever P they were put in by.
+#[test]
+fn objects_put_in_on_any_processor_are_let_go() {
+    run(4, async {
+        let alive = Arc::new(());
+        let pool = Pool::new(|| Arc::new(()));
+        let putting: Vec<_> = (0..10)
+            .map(|_| {
+                let (pool, alive) = (pool.clone(), alive.clone());
+                go(async move {
+                    for _ in 0..10 {
+                        pool.put(alive.clone());
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        all(putting).await;
+        assert_eq!(Arc::strong_count(&alive), 1 + pool.idle());
+        pool.age();
+        pool.age();
+        assert_eq!((Arc::strong_count(&alive), pool.idle()), (1, 0));
+    });
+}
