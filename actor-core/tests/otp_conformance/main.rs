@@ -21,6 +21,7 @@ mod intensity;
 mod links;
 mod management;
 mod monitors;
+mod registry;
 mod restart_types;
 mod retries;
 mod shutdown;
