@@ -8,6 +8,8 @@ pub mod kvd;
 mod book {
     #[doc = include_str!("../../book/src/first-steps.md")]
     struct FirstSteps;
+    #[doc = include_str!("../../book/src/actors.md")]
+    struct ActorsAndSupervision;
     #[cfg(unix)]
     #[doc = include_str!("../../book/src/daemon.md")]
     struct Daemon;

@@ -111,7 +111,8 @@ pub enum ExitReason {
 
 impl ExitReason {
     /// True for [`Normal`](ExitReason::Normal), [`Shutdown`](ExitReason::Shutdown) and
-    /// [`ShutdownWith`](ExitReason::ShutdownWith), and for an end by a link with one that ended so: the ends after which a transient child stays down.
+    /// [`ShutdownWith`](ExitReason::ShutdownWith), and for an end by a link with one that ended so:
+    /// the ends after which a transient child stays down.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {

@@ -42,7 +42,8 @@ impl MonitorId {
 /// The end of a monitored actor: Erlang's `'DOWN'` message.
 ///
 /// It tells of one incarnation. An actor that its supervisor starts again has ended all the same:
-/// monitor it anew to be told of the next end.
+/// monitor it anew to be told of the next end, but once it lives again, not in `#[down]`
+/// ([`Ctx::monitor`](super::Ctx::monitor) says why).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
