@@ -74,7 +74,7 @@ impl<T> fmt::Debug for TrySendError<T> {
 impl<T> fmt::Display for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "sending on a full channel: wait with `send`, or drop the value",
+            Self::Full(_) => "no room in the channel or mailbox: wait with `send` or `tell`, or drop the value",
             Self::Closed(_) => "sending on a closed channel: nobody will receive the value",
         })
     }
