@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actor_core::prelude::*;
 use actor_core::sync::Mutex;
-use actor_core::{Deadlock, chan};
+use actor_core::{Deadlock, chan, sleep, timeout, yield_now};
 
 /// An actor that does what it is asked to do with another one of its kind.
 struct Node {
@@ -296,4 +296,80 @@ async fn no_false_alarm_among_layers_that_ask_downwards() {
     for asker in askers {
         asker.await.unwrap();
     }
+}
+
+/// Answers at once, and needs the lock for what comes next.
+struct Clerk(Arc<Mutex<u64>>);
+
+#[actor]
+impl Clerk {
+    #[init]
+    fn new(lock: Arc<Mutex<u64>>) -> Self {
+        Self(lock)
+    }
+
+    pub async fn answer(&mut self) {
+        yield_now().await;
+    }
+
+    pub async fn book(&mut self) {
+        *self.0.lock().await += 1;
+    }
+
+    pub async fn book_later(&mut self) {
+        sleep(Duration::from_millis(20)).await;
+        *self.0.lock().await += 1;
+    }
+}
+
+/// Its asker has the answer, but has not been polled since, and is about to unlock.
+#[actor_core::test(procs = 1)]
+async fn an_asker_that_was_answered_is_in_no_cycle() {
+    let lock = Arc::new(Mutex::new(0));
+    let clerk = Clerk::start(lock.clone()).await.unwrap();
+    for round in 1..100 {
+        let held = lock.lock().await;
+        let asks = clerk.answer();
+        let other = clerk.clone();
+        let booked = go(async move { other.book().await });
+        asks.await.unwrap();
+        yield_now().await;
+        yield_now().await;
+        drop(held);
+        booked.await.unwrap().unwrap();
+        assert_eq!(*lock.lock().await, round);
+    }
+}
+
+/// An ask that was begun by one goroutine and goes on in another: the first one waits for nobody.
+#[actor_core::test(procs = 1)]
+async fn an_ask_that_moves_takes_its_edge_along() {
+    let (lock, mine) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+    let clerk = Clerk::start(lock.clone()).await.unwrap();
+    let held = lock.lock().await;
+    let mut asks = Box::pin({
+        let clerk = clerk.clone();
+        async move { clerk.book_later().await }
+    });
+    let late = timeout(Duration::from_millis(1), &mut asks).await;
+    assert!(late.is_err());
+    // Something of this goroutine's own to wait for, at last.
+    let busy = go({
+        let mine = mine.clone();
+        async move {
+            let _held = mine.lock().await;
+            sleep(Duration::from_millis(60)).await;
+        }
+    });
+    yield_now().await;
+    let moved = go(async move {
+        // Polled once more while the first one waits for its own lock.
+        let _ = timeout(Duration::from_millis(5), &mut asks).await;
+        asks.await
+    });
+    yield_now().await;
+    *mine.lock().await += 1;
+    drop(held);
+    busy.await.unwrap();
+    assert_eq!(moved.await.unwrap(), Ok(()));
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use actor_core::prelude::*;
 use actor_core::sync::{Mutex, MutexGuard, RwLock, WaitGroup};
 use actor_core::{DeadlockPolicy, Runtime, chan, go, go_named, sleep, timeout, yield_now};
 
@@ -463,7 +464,11 @@ fn a_writer_that_waits_for_its_own_reading_is_told() {
 /// Go forbids it too: the second read waits for the writer, and that one for the first read.
 #[test]
 fn reading_twice_around_a_waiting_writer_is_told() {
-    runtime().run(async {
+    // On one P the writer is parked, not just queued, when this goroutine goes on: else it may be the
+    // writer that closes the cycle.
+    let builder = Runtime::builder().procs(1);
+    let runtime = builder.on_deadlock(DeadlockPolicy::Panic).build().unwrap();
+    runtime.run(async {
         let lock = Arc::new(RwLock::new(0));
         let reads = lock.read().await;
         let writer = go_named("writer", {
@@ -528,5 +533,157 @@ fn a_guard_that_was_made_to_be_moved_raises_no_false_alarm() {
             *lock.write().await += 1;
         }
         assert_eq!((*mutex.lock().await, *lock.read().await), (200, 200));
+    });
+}
+
+// ---- those that have been woken and not been polled yet -----------------------------------------
+
+/// What another thread wakes comes later than what a P has queued itself: the goroutine that is aborted
+/// is still waiting for its lock when the other one is.
+#[test]
+fn one_that_was_aborted_is_in_no_cycle() {
+    let builder = Runtime::builder().procs(1);
+    let runtime = builder.on_deadlock(DeadlockPolicy::Panic).build().unwrap();
+    runtime.run(async {
+        let (one, two) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+        let held = one.lock().await;
+        let other = go({
+            let (one, two) = (one.clone(), two.clone());
+            async move {
+                let _two = two.lock().await;
+                let _one = one.lock().await;
+            }
+        });
+        while two.try_lock().is_some() {
+            yield_now().await;
+        }
+        yield_now().await;
+        let other = other.abort_handle();
+        std::thread::spawn(move || other.abort()).join().unwrap();
+        // Free as soon as the other one's future is dropped.
+        *two.lock().await += 1;
+        drop(held);
+    });
+}
+
+/// A lock that is waited for at most so long is left again.
+#[test]
+fn a_thread_that_waits_for_a_limited_time_is_in_no_cycle() {
+    runtime().run(async {
+        let lock = Arc::new(Mutex::new(0));
+        let node = Holding::start(lock.clone()).await.unwrap();
+        let held = lock.lock().await;
+        let asked = node.add().blocking_timeout(Duration::from_millis(50));
+        assert!(matches!(asked, Err(CallError::Timeout)), "{asked:?}");
+        drop(held);
+        assert_eq!(node.add().await, Ok(2));
+    });
+}
+
+struct Holding(Arc<Mutex<u32>>);
+
+#[actor]
+impl Holding {
+    #[init]
+    fn new(lock: Arc<Mutex<u32>>) -> Self {
+        Self(lock)
+    }
+
+    pub async fn add(&mut self) -> u32 {
+        let mut held = self.0.lock().await;
+        *held += 1;
+        *held
+    }
+}
+
+/// A lock future that has waited in one goroutine waits on in another.
+#[test]
+fn a_waiting_lock_that_moves_takes_its_edge_along() {
+    let builder = Runtime::builder().procs(1);
+    let runtime = builder.on_deadlock(DeadlockPolicy::Panic).build().unwrap();
+    runtime.run(async {
+        let (one, two) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+        let held = one.lock().await;
+        let mut waits = Box::pin({
+            let one = one.clone();
+            async move {
+                let _one = one.lock().await;
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(timeout(Duration::from_millis(1), &mut waits).await.is_err());
+        let mover = go(waits);
+        yield_now().await;
+        let second = go({
+            let (one, two) = (one.clone(), two.clone());
+            async move {
+                let _two = two.lock().await;
+                *one.lock().await += 1;
+            }
+        });
+        yield_now().await;
+        yield_now().await;
+        drop(held);
+        // Neither `mover`, which is granted the lock, nor `second` waits for this goroutine.
+        *two.lock().await += 1;
+        mover.await.unwrap();
+        second.await.unwrap();
+    });
+}
+
+/// As above, for a writer.
+#[test]
+fn a_waiting_writer_that_moves_takes_its_edge_along() {
+    let builder = Runtime::builder().procs(1);
+    let runtime = builder.on_deadlock(DeadlockPolicy::Panic).build().unwrap();
+    runtime.run(async {
+        let (one, two) = (Arc::new(RwLock::new(0)), Arc::new(Mutex::new(0)));
+        let held = one.write().await;
+        let mut waits = Box::pin({
+            let one = one.clone();
+            async move {
+                let _one = one.write().await;
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(timeout(Duration::from_millis(1), &mut waits).await.is_err());
+        let mover = go(waits);
+        yield_now().await;
+        let second = go({
+            let (one, two) = (one.clone(), two.clone());
+            async move {
+                let _two = two.lock().await;
+                *one.write().await += 1;
+            }
+        });
+        yield_now().await;
+        yield_now().await;
+        drop(held);
+        // Neither `mover`, which is granted the lock, nor `second` waits for this goroutine.
+        *two.lock().await += 1;
+        mover.await.unwrap();
+        second.await.unwrap();
+    });
+}
+
+/// What a locked thread does before its first poll and after its last one is work.
+#[test]
+fn a_locked_thread_that_begins_or_ends_is_no_deadlock() {
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(150));
+        }
+    }
+    runtime().block_on(async {
+        let slow = actor_core::lock_thread(|| {
+            std::thread::sleep(Duration::from_millis(150));
+            let slow = Slow;
+            async move {
+                let _slow = &slow;
+                yield_now().await;
+            }
+        });
+        slow.await.unwrap();
     });
 }

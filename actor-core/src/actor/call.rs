@@ -255,10 +255,10 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, reply) = reply_to(cx.waker());
                 attach(&mut msg, slot);
-                let edge = Edge::new(to.arc(), msg.name());
+                let mut edge = Edge::new(to.arc(), msg.name());
                 match to.cell().post(msg, on_full) {
                     Ok(()) => {
-                        if let Some(edge) = &edge {
+                        if let Some(edge) = &mut edge {
                             edge.waits(cx);
                         }
                         state.set(AskState::Waiting { reply, edge });
@@ -300,7 +300,7 @@ fn poll_reply<T, E>(
 
 /// A wait that could be part of a cycle: goes on, unless it has closed one.
 #[cold]
-fn wait_on<A: Actor, T, E>(edge: &Edge<A>, cx: &Context<'_>) -> Poll<Result<T, CallError<E>>> {
+fn wait_on<A: Actor, T, E>(edge: &mut Edge<A>, cx: &Context<'_>) -> Poll<Result<T, CallError<E>>> {
     match edge.verdict() {
         Some(cycle) => Poll::Ready(Err(CallError::Deadlock { cycle })),
         None => {
@@ -340,8 +340,8 @@ fn poll_sending<A: Actor, T, E>(
     let mut reply = reply.take().expect("polled after it was ready");
     let polled = poll_reply(&mut reply, cx);
     if polled.is_pending() {
-        let edge = edge.take();
-        if let Some(edge) = &edge {
+        let mut edge = edge.take();
+        if let Some(edge) = &mut edge {
             edge.waits(cx);
         }
         state.set(AskState::Waiting { reply, edge });

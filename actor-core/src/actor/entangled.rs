@@ -44,14 +44,22 @@ impl<A: Actor> Edge<A> {
         WaitsFor::Actor(to, self.message)
     }
 
-    /// The future waits, in this poll.
-    pub(super) fn waits(&self, cx: &Context<'_>) {
+    /// The future waits, in this poll. Whoever polls is whoever waits, from now on.
+    pub(super) fn waits(&mut self, cx: &Context<'_>) {
+        let who = lock_cycle::current_if_entangled();
+        if who != self.who {
+            lock_cycle::withdraw(self.who, &self.waits_for());
+            self.who = who;
+        }
         lock_cycle::publish(self.who, self.waits_for());
         Wait::on(WaitKind::Actor, Arc::as_ptr(&self.to)).note(cx.waker());
     }
 
     /// The cycle that this wait has closed, if it has; told once.
     pub(super) fn verdict(&self) -> Option<Box<Deadlock>> {
+        if self.who != lock_cycle::current_if_entangled() {
+            return None; // it is for another
+        }
         lock_cycle::verdict(self.who)
     }
 }

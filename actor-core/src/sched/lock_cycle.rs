@@ -12,7 +12,8 @@
 //!    takes it out of the queue withdraws it. So the lock behind a published pointer is alive.
 //! 3. When a poll ends pending and the lock's waiter is the one thing that can wake the goroutine
 //!    (`State::waits_on_one`), its M marks the record *parked* and walks from lock to holder to lock,
-//!    through parked goroutines only. The mark is taken back when the next poll begins.
+//!    through parked goroutines only. The mark is taken back when the next poll begins, and counts
+//!    for nothing once the goroutine has been woken ([`Sleeps`]): by an answer, by an abort.
 //! 4. A walk that comes back to its start is *confirmed*: a second round must find every mark and
 //!    every edge as before. Then all of them were parked while all edges were read, and who is parked
 //!    releases nothing: the cycle is real. The walker leaves a verdict in its own record and
@@ -33,6 +34,7 @@
 //! would meet there); searching from sysmon (milliseconds late, and a scan of all goroutines).
 
 use std::fmt;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -129,6 +131,34 @@ impl Owners {
         if let Some(slot) = noted {
             self.readers[slot].clear();
         }
+    }
+}
+
+/// A goroutine, or a thread in `block_on`, that may be parked.
+pub(crate) trait Sleeps: Sync {
+    /// It will poll again, and has not taken its mark back yet.
+    fn is_woken(&self) -> bool;
+}
+
+/// The mark of somebody parked.
+pub(crate) struct Mark(NonNull<dyn Sleeps>);
+
+// SAFETY: what it points to is Sync; see `settle` for how long it lives.
+unsafe impl Send for Mark {}
+
+impl Mark {
+    /// # Safety
+    /// The notes that it is in are locked.
+    unsafe fn still_sleeps(&self) -> bool {
+        // SAFETY: it lives until the mark is taken out or the record is released, and both need the
+        // lock that the caller has.
+        !unsafe { self.0.as_ref() }.is_woken()
+    }
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mark")
     }
 }
 
@@ -298,8 +328,11 @@ pub(crate) fn verdict(who: RecordRef) -> Option<Box<Deadlock>> {
 
 /// `who` goes to sleep and only its lock can wake it: marks it, and looks for a cycle. True when
 /// there is one: `who` has to be polled again.
+///
+/// # Safety
+/// `sleeper` lives until `resume(who)` or until the record is released.
 #[cold]
-pub(crate) fn settle(who: RecordRef) -> bool {
+pub(crate) unsafe fn settle(who: RecordRef, sleeper: &(dyn Sleeps + 'static)) -> bool {
     {
         let Some(mut notes) = who.notes() else {
             return false;
@@ -307,7 +340,7 @@ pub(crate) fn settle(who: RecordRef) -> bool {
         if notes.waits.is_none() {
             return false;
         }
-        notes.parked = true;
+        notes.parked = Some(Mark(NonNull::from(sleeper)));
         notes.epoch += 1;
     }
     // ORDERING: SeqCst: with the same fence of every other party. Of two, the later one sees what the
@@ -325,19 +358,25 @@ pub(crate) fn settle(who: RecordRef) -> bool {
     };
     if let Some(mut notes) = who.notes() {
         notes.verdict = Some(Box::new(deadlock));
-        notes.parked = false;
+        notes.parked = None;
         notes.epoch += 1;
     }
     true
 }
 
-/// The next poll begins: it may release what it holds.
+/// The next poll begins: it may release what it holds. Called before `is_woken` turns false.
 #[cold]
 pub(crate) fn resume(who: RecordRef) {
     if let Some(mut notes) = who.notes() {
-        notes.parked = false;
+        notes.parked = None;
         notes.epoch += 1;
     }
+}
+
+fn is_parked(notes: &Notes) -> bool {
+    // SAFETY: a borrow of notes comes from their lock.
+    let sleeps = |mark: &Mark| unsafe { mark.still_sleeps() };
+    notes.parked.as_ref().is_some_and(sleeps)
 }
 
 /// One step of a walk: who waits, since which epoch, and the holder that the walk went on to.
@@ -373,7 +412,7 @@ fn find(start: RecordRef) -> Option<Vec<Step>> {
 }
 
 fn edges(who: RecordRef) -> Option<(u64, Vec<RecordRef>)> {
-    let (epoch, _, holders) = waited_for(who, |notes| notes.parked)?;
+    let (epoch, _, holders) = waited_for(who, is_parked)?;
     Some((epoch, holders))
 }
 
@@ -381,7 +420,7 @@ fn edges(who: RecordRef) -> Option<(u64, Vec<RecordRef>)> {
 fn confirm(cycle: &[Step]) -> Option<Deadlock> {
     let mut parties = Vec::new();
     for &(who, epoch, next) in cycle {
-        let still = |notes: &Notes| notes.parked && notes.epoch == epoch;
+        let still = |notes: &Notes| is_parked(notes) && notes.epoch == epoch;
         let (_, waits, holders) = waited_for(who, still)?;
         if !holders.contains(&next) {
             return None;

@@ -12,12 +12,15 @@
 //!   what goroutines have: a handle, an abort, a place in the registry.
 //! - The proxy is over only after the thread is: whoever sees the handle finished, and the end of the
 //!   runtime, may rely on the thread being gone.
+//! - Between its polls the thread is a root, and a deadlock's judge looks at it as at all of them; at
+//!   any other time it counts as an [`Outsider`], as it may do what it likes.
 //! - The thread is no M. What it wakes goes to the injector; what wakes it unparks it.
 //!
 //! Rejected: an M bound to one goroutine (Go): every wake-up of every goroutine would have to ask
 //! whether it is bound, for something that few programs use.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
@@ -29,7 +32,7 @@ use super::alarm::Launch;
 use super::blocking_pool::{named, serve};
 use super::join::JoinHandle;
 use super::machine::blocking;
-use super::thread_park;
+use super::thread_park::{self, Outsider};
 use super::wait::{self, Wait, WaitKind};
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicBool, Ordering};
@@ -139,9 +142,10 @@ impl<F, T> Proxy<F, T> {
     {
         let (launch, link) = (self.launch.clone(), self.link.clone());
         let outcome = self.outcome.clone();
+        let busy = Cell::new(Some(Outsider::new()));
         let started = named(&self.launch.shared, "locked").spawn(move || {
             serve(&launch.shared, || {
-                let life = || drive(make, &link, &launch);
+                let life = || drive(make, &link, &launch, &busy);
                 let result = catch_unwind(AssertUnwindSafe(life));
                 let mut outcome = outcome.lock();
                 outcome.result = Some(result);
@@ -150,6 +154,7 @@ impl<F, T> Proxy<F, T> {
                 if let Some(waker) = waker {
                     waker.wake();
                 }
+                drop(busy);
             });
         });
         started.unwrap_or_else(|error| {
@@ -168,8 +173,14 @@ impl<F, T> Drop for Proxy<F, T> {
     }
 }
 
-/// Calls the closure and polls its future to the end, or until it is stopped.
-fn drive<F, R>(make: F, link: &Link, launch: &Launch) -> Option<R::Output>
+/// Calls the closure and polls its future to the end, or until it is stopped. `busy` is empty while
+/// the thread waits.
+fn drive<F, R>(
+    make: F,
+    link: &Link,
+    launch: &Launch,
+    busy: &Cell<Option<Outsider>>,
+) -> Option<R::Output>
 where
     F: FnOnce() -> R,
     R: Future,
@@ -179,13 +190,18 @@ where
     }
     let mut future = pin!(make());
     let stoppable = poll_fn(|cx| {
+        busy.set(Some(Outsider::new()));
         let old = link.waker.lock().replace(wait::keep(cx.waker()));
         drop(old);
         // After the waker is there: who stops it from now on finds somebody to wake.
         if link.is_stopped() {
             return Poll::Ready(None);
         }
-        future.as_mut().poll(cx).map(Some)
+        let polled = future.as_mut().poll(cx).map(Some);
+        if polled.is_pending() {
+            busy.set(None);
+        }
+        polled
     });
     let result = thread_park::drive_thread(stoppable, &launch.shared, launch.location);
     let own = link.waker.lock().take();

@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::deadlock::Deadlock;
-use super::lock_cycle::WaitsFor;
+use super::lock_cycle::{Mark, WaitsFor};
 
 /// Names one record, as long as its owner lives. `NOBODY` is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub(crate) struct Notes {
     /// The lock that it is queued at.
     pub(crate) waits: Option<WaitsFor>,
     /// It sleeps, and nothing but that lock can wake it.
-    pub(crate) parked: bool,
+    pub(crate) parked: Option<Mark>,
     /// Moves whenever `parked` changes.
     pub(crate) epoch: u64,
     /// It closed a cycle: for the lock's future to find.

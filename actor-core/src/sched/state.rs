@@ -28,6 +28,7 @@
 //! `notify` writes even when the bit is set already: a plain load would lose the happens-before
 //! edge from the waker's writes to the poll that follows.
 
+use super::lock_cycle::Sleeps;
 use crate::shim::atomic::{AtomicU64, Ordering};
 
 const RUNNING: u64 = 1;
@@ -310,6 +311,14 @@ impl State {
         let old = self.0.fetch_sub(hold.unit(), Ordering::AcqRel);
         debug_assert!(hold.count(old) > 0);
         old & !FLAGS == hold.unit()
+    }
+}
+
+impl Sleeps for State {
+    fn is_woken(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `start`: who sees the bit gone because the next
+        // poll has begun sees the mark gone as well. Who has woken it sees the bit.
+        self.0.load(Ordering::Acquire) & NOTIFIED != 0
     }
 }
 

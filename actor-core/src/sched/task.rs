@@ -288,10 +288,11 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
     let cell = header.cast::<Cell<F>>();
     // SAFETY: the token keeps the cell alive until `idle` or `complete` gives it up.
     let (head, stage) = unsafe { (&cell.as_ref().header, cell.as_ref().stage.get()) };
-    let started = head.state.start();
+    // While NOTIFIED is still on: a walk must not take it for a sleeper.
     if head.wait.clear() {
         resume(head);
     }
+    let started = head.state.start();
     let output = match started {
         Start::Cancel => Err(JoinError::cancelled()),
         Start::Poll => {
@@ -334,7 +335,8 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
 fn settle(head: &Header) {
     if let Some(record) = head.origin.record()
         && head.state.waits_on_one()
-        && lock_cycle::settle(record)
+        // SAFETY: the state's memory is freed after the origin beside it has released the record.
+        && unsafe { lock_cycle::settle(record, &head.state) }
     {
         // We are inside the poll: nobody can be asked to enqueue it.
         let _ = head.state.notify();

@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::clock::Instant;
 use super::context;
 use super::deadlock::{OurThread, Watch};
-use super::lock_cycle;
+use super::lock_cycle::{self, Sleeps};
 use super::machine::blocking;
 use super::record::{self, RecordRef};
 use super::shared::Shared;
@@ -44,10 +44,12 @@ pub(crate) struct Root {
 impl Root {
     /// Asleep, with no waker in unknown hands.
     pub(crate) fn sleeps_soundly(&self) -> bool {
-        // ORDERING: SeqCst on the first two: `parked` is set before the last look at `woken`.
-        self.parked.load(Ordering::SeqCst)
+        // ORDERING: SeqCst, in this order. A foreign waker sets `woken` before it is counted out; and a
+        // thread that goes on says so in `parked` before it takes `woken` back.
+        self.foreign.load(Ordering::SeqCst) == 0
             && !self.woken.load(Ordering::SeqCst)
-            && self.foreign.load(Ordering::Acquire) == 0
+            && self.parked.load(Ordering::SeqCst)
+            && !self.woken.load(Ordering::SeqCst)
     }
 
     pub(crate) fn name(&self) -> String {
@@ -65,6 +67,13 @@ impl Root {
         self.kept.load(Ordering::Acquire) == 1
             && self.foreign.load(Ordering::Acquire) == 0
             && !self.woken.load(Ordering::Acquire)
+    }
+}
+
+impl Sleeps for Root {
+    fn is_woken(&self) -> bool {
+        // ORDERING: Acquire pairs with the swap in `drive`, which comes after the mark is taken back.
+        self.woken.load(Ordering::Acquire)
     }
 }
 
@@ -277,15 +286,26 @@ fn drive<F: Future>(
     let mut watch = shared
         .filter(|_| role == Role::BlockOn)
         .and_then(Watch::new);
+    let mut marked = false;
     loop {
-        if root.wait.clear() {
+        // The word alone won't do: a mark that stayed would outlive `root`.
+        if root.wait.clear() || marked {
+            marked = false;
             lock_cycle::resume(root.record);
         }
+        // ORDERING: Acquire pairs with the Release in `wake`; SeqCst: see `sleeps_soundly`.
+        root.woken.swap(false, Ordering::SeqCst);
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Some(output);
         }
-        if root.wait.may_close_a_cycle() && root.waits_on_one() && lock_cycle::settle(root.record) {
-            continue;
+        // Who waits for a limited time has a way out.
+        if deadline.is_none() && root.wait.may_close_a_cycle() && root.waits_on_one() {
+            marked = true;
+            // SAFETY: `root` outlives the loop, which ends only after `resume` or by a panic in the
+            // sleep of a `BlockOn`, whose `Entry` releases the record before `root` goes.
+            if unsafe { lock_cycle::settle(root.record, &*root) } {
+                continue;
+            }
         }
         match deadline {
             None => root.sleep(&mut watch),
@@ -299,8 +319,7 @@ impl Root {
     /// Parks until somebody wakes it; false when the time is over before that. Never `parked`, as
     /// one that will wake by itself is no part of a deadlock.
     fn sleep_until(&self, deadline: Instant) -> bool {
-        // ORDERING: Acquire pairs with the Release in `wake`.
-        while !self.woken.swap(false, Ordering::SeqCst) {
+        while !self.woken.load(Ordering::SeqCst) {
             let now = Instant::now();
             if now >= deadline {
                 return false;
@@ -313,8 +332,7 @@ impl Root {
     /// Parks until somebody wakes it.
     fn sleep(&self, watch: &mut Option<Watch<'_>>) {
         self.parked.store(true, Ordering::SeqCst);
-        // ORDERING: Acquire pairs with the Release in `wake`; SeqCst: see `sleeps_soundly`.
-        while !self.woken.swap(false, Ordering::SeqCst) {
+        while !self.woken.load(Ordering::SeqCst) {
             let Some(watching) = watch else {
                 thread::park();
                 continue;

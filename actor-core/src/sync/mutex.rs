@@ -150,6 +150,9 @@ impl<T> Mutex<T> {
     /// under [`DeadlockPolicy::Panic`](crate::DeadlockPolicy): the text names all of them. Locking
     /// a mutex that the goroutine holds already is the shortest such cycle. Under the other policies
     /// it waits for ever, as in Go.
+    ///
+    /// A guard counts as held by the goroutine that locked it. One that another goroutine is to drop
+    /// wants [`lock_owned`](Self::lock_owned), whose guards name no holder.
     #[inline]
     pub fn lock(&self) -> Lock<'_, T> {
         Lock {
@@ -402,6 +405,7 @@ impl<T> Mutex<T> {
             self.leave_queue(&mut queue, waiter.as_mut(), queued)
         } else if queued {
             // Lost the race: wait on, at the same place.
+            self.changes_hands(waiter.as_mut(), who);
             lock_cycle::publish(who, self.queue.waits_for_it());
             // SAFETY: locked; QUEUED, and in the only list it can be in.
             (
@@ -424,6 +428,20 @@ impl<T> Mutex<T> {
             _ if acquired => Poll::Ready(Ok(self.guard())),
             Some(deadlock) => Poll::Ready(Err(*deadlock)),
             None => Poll::Pending,
+        }
+    }
+
+    /// A queued waiter was polled by `who`, perhaps not the same as before. The queue's lock is held.
+    fn changes_hands(&self, waiter: Pin<&mut Waiter<Waiting>>, who: RecordRef) {
+        // SAFETY: the caller holds the lock.
+        let before = unsafe {
+            waiter.with_value(|waiting| {
+                let waiting = waiting.as_mut()?;
+                Some(std::mem::replace(&mut waiting.who, who))
+            })
+        };
+        if let Some(before) = before.filter(|before| *before != who) {
+            lock_cycle::withdraw(before, &self.queue.waits_for_it());
         }
     }
 

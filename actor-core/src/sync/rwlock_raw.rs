@@ -351,6 +351,12 @@ impl RawRwLock {
                 Poll::Ready(deadlock.map_or(Ok(()), |deadlock| Err(*deadlock)))
             }
             WaitState::Queued => {
+                // SAFETY: locked.
+                let before = unsafe { waiter.as_mut().with_value(|held| held.replace(who)) };
+                if let Some(before) = before.filter(|before| *before != who) {
+                    lock_cycle::withdraw(before, &self.waits_for(access));
+                    self.note_first_writer(&queues);
+                }
                 lock_cycle::publish(who, self.waits_for(access));
                 // SAFETY: locked; QUEUED, and in the only list it can be in.
                 let replaced =
