@@ -74,7 +74,9 @@ impl<T> fmt::Debug for TrySendError<T> {
 impl<T> fmt::Display for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "no room in the channel or mailbox: wait with `send` or `tell`, or drop the value",
+            Self::Full(_) => {
+                "no room in the channel or mailbox: wait with `send` or `tell`, or drop the value"
+            }
             Self::Closed(_) => "sending on a closed channel: nobody will receive the value",
         })
     }
