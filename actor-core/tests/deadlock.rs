@@ -382,6 +382,34 @@ fn a_lock_that_goes_away_with_a_forgotten_waiter_is_forgotten_too() {
     });
 }
 
+/// A forgotten waiter stays in the queue, and is all that could wake the goroutine; the mutex moves
+/// away in the same poll, before anybody looks whom it waits for.
+#[test]
+fn a_lock_that_moves_after_a_waiter_was_forgotten_is_followed_nowhere() {
+    runtime().run(async {
+        for drops in [false, true] {
+            let (done_tx, done) = chan::buffered(1);
+            let mut kept = None;
+            let waits_for_ever = go(std::future::poll_fn(move |cx| {
+                if kept.is_none() {
+                    let mutex = Mutex::new([0_u64; 8]);
+                    std::mem::forget(mutex.try_lock().unwrap());
+                    let mut forgotten = Box::pin(mutex.lock());
+                    assert!(forgotten.as_mut().poll(cx).is_pending());
+                    std::mem::forget(forgotten);
+                    kept = Some((!drops).then(|| Box::new(mutex)));
+                    done_tx.try_send(()).unwrap();
+                }
+                Poll::<()>::Pending
+            }));
+            done.recv().await;
+            yield_now().await;
+            waits_for_ever.abort();
+            assert!(waits_for_ever.await.unwrap_err().is_cancelled());
+        }
+    });
+}
+
 /// Locks taken in one order, by many, with cancelled waits, `try_lock`, and guards held across waits:
 /// nothing here is a cycle, so nothing may be reported.
 #[test]

@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Protocol:
-//! 1. Who gets a lock writes its record into the lock's [`Owner`]; who unlocks clears it first.
+//! 1. Who gets a lock writes its record into the lock's [`Home`](super::holders::Home); who unlocks
+//!    clears it first.
 //! 2. A waiter that is queued is *published* in its goroutine's record, under the queue's lock; who
-//!    takes it out of the queue withdraws it. So the lock behind a published pointer is alive.
+//!    takes it out of the queue withdraws it. What is published names the lock without pointing to it
+//!    (`holders.rs`), so the lock may move or go away while a forgotten waiter is still published.
 //! 3. When a poll ends pending and the lock's waiter is the one thing that can wake the goroutine
 //!    (`State::waits_on_one`), its M marks the record *parked* and walks from lock to holder to lock,
 //!    through parked goroutines only. The mark is taken back when the next poll begins, and counts
@@ -41,98 +43,9 @@ use parking_lot::Mutex;
 
 use super::context;
 use super::deadlock::{Deadlock, Party};
+use super::holders::LockRef;
 use super::record::{Notes, RecordRef};
-use crate::shim::atomic::{AtomicU64, Ordering, fence};
-use crate::shim::const_unless_modelled;
-
-/// Who holds a lock exclusively, as far as it is known.
-#[repr(transparent)]
-pub(crate) struct Owner(AtomicU64);
-
-impl Owner {
-    const_unless_modelled! {
-        pub(crate) fn nobody() -> Self {
-            Self(AtomicU64::new(0))
-        }
-    }
-
-    /// The calling goroutine has the lock.
-    #[inline]
-    pub(crate) fn set_current(&self) {
-        self.set(current());
-    }
-
-    #[inline]
-    pub(crate) fn set(&self, holder: RecordRef) {
-        // ORDERING: Relaxed: read by a walk, after the fences of both sides (see `settle`).
-        self.0.store(holder.bits(), Ordering::Relaxed);
-    }
-
-    /// Before it is unlocked.
-    #[inline]
-    pub(crate) fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> RecordRef {
-        RecordRef::from_bits(self.0.load(Ordering::Relaxed))
-    }
-}
-
-impl fmt::Debug for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Owner({:?})", self.get())
-    }
-}
-
-/// How many readers of one lock are known by name; more of them are not followed.
-pub(crate) const READERS: usize = 4;
-
-/// Who holds a reader-writer lock, and who waits to write.
-#[derive(Debug)]
-pub(crate) struct Owners {
-    pub(crate) writer: Owner,
-    /// The writer that keeps new readers out.
-    pub(crate) waiting_writer: Owner,
-    readers: [Owner; READERS],
-}
-
-impl Owners {
-    const_unless_modelled! {
-        pub(crate) fn nobody() -> Self {
-            Self {
-                writer: Owner::nobody(),
-                waiting_writer: Owner::nobody(),
-                readers: [Owner::nobody(), Owner::nobody(), Owner::nobody(), Owner::nobody()],
-            }
-        }
-    }
-
-    /// The calling goroutine reads. Returns where it is noted, for [`leave`](Self::leave).
-    #[inline]
-    pub(crate) fn enter(&self, reader: RecordRef) -> Option<usize> {
-        if reader.is_nobody() {
-            return None;
-        }
-        self.readers.iter().position(|slot| {
-            // ORDERING: Relaxed, as in `Owner::set`.
-            slot.get().is_nobody()
-                && slot
-                    .0
-                    .compare_exchange(0, reader.bits(), Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-        })
-    }
-
-    /// A reader leaves.
-    #[inline]
-    pub(crate) fn leave(&self, noted: Option<usize>) {
-        if let Some(slot) = noted {
-            self.readers[slot].clear();
-        }
-    }
-}
+use crate::shim::atomic::{Ordering, fence};
 
 /// A goroutine, or a thread in `block_on`, that may be parked.
 pub(crate) trait Sleeps: Sync {
@@ -170,19 +83,15 @@ pub(crate) trait Target: Send + Sync {
     fn describe(&self) -> String;
 }
 
-/// What somebody waits for. See rule 2 for why the pointers are good.
+/// What somebody waits for.
 #[derive(Clone)]
 pub(crate) enum WaitsFor {
-    Mutex(*const Owner),
-    Read(*const Owners),
-    Write(*const Owners),
+    Mutex(LockRef),
+    Read(LockRef),
+    Write(LockRef),
     /// An actor, and the name of the message.
     Actor(Arc<dyn Target>, &'static str),
 }
-
-// SAFETY: the pointers are followed under the record's lock only, while the lock they point to is
-// alive (rule 2), and lead to atomics; the rest is Send.
-unsafe impl Send for WaitsFor {}
 
 impl fmt::Debug for WaitsFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -204,45 +113,29 @@ impl WaitsFor {
     /// Its address, to tell locks and actors apart.
     pub(crate) fn address(&self) -> usize {
         match self {
-            Self::Mutex(owner) => *owner as usize,
-            Self::Read(owners) | Self::Write(owners) => *owners as usize,
+            Self::Mutex(lock) | Self::Read(lock) | Self::Write(lock) => lock.address(),
             Self::Actor(actor, _) => Arc::as_ptr(actor).cast::<()>() as usize,
         }
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.what() == other.what() && self.address() == other.address()
+        match (self, other) {
+            (Self::Mutex(a), Self::Mutex(b))
+            | (Self::Read(a), Self::Read(b))
+            | (Self::Write(a), Self::Write(b)) => a.is(*b),
+            (Self::Actor(..), Self::Actor(..)) => self.address() == other.address(),
+            _ => false,
+        }
     }
 
     /// Those that have to move before the waiter can.
-    ///
-    /// # Safety
-    /// The record that this was published in is locked, and still says so.
-    unsafe fn holders(&self) -> Holders {
-        // SAFETY: as the caller promises: the lock is alive.
-        let mut found = unsafe {
-            match self {
-                Self::Actor(actor, _) => return Holders::Actor(actor.clone()),
-                Self::Mutex(owner) => vec![(**owner).get()],
-                Self::Read(owners) => {
-                    let owners = &**owners;
-                    let writer = owners.writer.get();
-                    if writer.is_nobody() {
-                        vec![owners.waiting_writer.get()]
-                    } else {
-                        vec![writer]
-                    }
-                }
-                Self::Write(owners) => {
-                    let owners = &**owners;
-                    let mut all: Vec<_> = owners.readers.iter().map(Owner::get).collect();
-                    all.push(owners.writer.get());
-                    all
-                }
-            }
-        };
-        found.retain(|holder| !holder.is_nobody());
-        Holders::Known(found)
+    fn holders(&self) -> Holders {
+        Holders::Known(match self {
+            Self::Actor(actor, _) => return Holders::Actor(actor.clone()),
+            Self::Mutex(lock) => lock.writer(),
+            Self::Read(lock) => lock.before_a_reader(),
+            Self::Write(lock) => lock.before_a_writer(),
+        })
     }
 }
 
@@ -272,8 +165,7 @@ fn waited_for(
 ) -> Option<(u64, WaitsFor, Vec<RecordRef>)> {
     let notes = who.notes().filter(|notes| of(notes))?;
     let waits = notes.waits.clone()?;
-    // SAFETY: published in these notes, which are locked.
-    let holders = unsafe { waits.holders() };
+    let holders = waits.holders();
     let epoch = notes.epoch;
     drop(notes);
     Some((epoch, waits, holders.get()))

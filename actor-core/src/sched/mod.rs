@@ -28,6 +28,7 @@ mod deadlock;
 mod dispatch;
 #[cfg(feature = "tokio")]
 mod driver;
+pub(crate) mod holders;
 mod join;
 mod local;
 pub(crate) mod lock_cycle;

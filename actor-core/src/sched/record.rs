@@ -9,9 +9,9 @@
 //!   A thread gets one for as long as it is in `block_on`.
 //! - Each record has a lock of its own, the innermost of all locks: nothing else is locked, dropped
 //!   or called while it is held.
-//! - `waits` points into a lock that is alive: it is set under that lock's queue lock when a waiter is
-//!   queued, and cleared under the same lock, or by whoever takes the waiter out, before the lock
-//!   can go away (a lock that is dropped clears what forgotten futures left).
+//! - `waits` is set under a lock's queue lock when a waiter is queued, and cleared under the same lock, or
+//!   by whoever takes the waiter out. What a forgotten future leaves there names its lock by
+//!   generation, and leads nowhere once that is gone.
 
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};

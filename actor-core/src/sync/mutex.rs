@@ -33,7 +33,8 @@ use std::time::Duration;
 
 use crate::chan::waiters::{WaitList, WaitState, Waiter, pin_field};
 use crate::chan::word_lock::Locked;
-use crate::sched::lock_cycle::{self, Owner, WaitsFor};
+use crate::sched::holders::Home;
+use crate::sched::lock_cycle::{self, WaitsFor};
 use crate::sched::record::RecordRef;
 use crate::sched::wait::{Wait, WaitKind};
 use crate::sched::{self, Deadlock, Instant, block_on_thread, coop};
@@ -93,28 +94,22 @@ struct Waiting {
 /// Those that wait for one mutex, in the order of their arrival.
 struct Queue {
     /// Who holds the mutex.
-    owner: Owner,
+    owner: Home,
     waiters: Locked<WaitList<Waiting>>,
 }
 
 impl Queue {
-    fn waits_for_it(&self) -> WaitsFor {
-        WaitsFor::Mutex(&raw const self.owner)
+    /// `who` waits here. The waiters are locked.
+    fn publish(&self, who: RecordRef) {
+        if !who.is_nobody() {
+            lock_cycle::publish(who, WaitsFor::Mutex(self.owner.lock()));
+        }
     }
-}
 
-impl Drop for Queue {
-    /// Futures that were forgotten are still queued: their goroutines must not name a lock that is
-    /// gone.
-    fn drop(&mut self) {
-        let lock = self.waits_for_it();
-        let mut waiters = self.waiters.lock();
-        while let Some((waiting, waker)) = waiters.finish_first(WaitState::Closed, Option::take) {
-            if let Some(waiting) = waiting {
-                lock_cycle::withdraw(waiting.who, &lock);
-            }
-            // A waker's Drop is anybody's code, and this is under the lock.
-            std::mem::forget(waker);
+    /// It does no longer.
+    fn withdraw(&self, who: RecordRef) {
+        if !who.is_nobody() {
+            lock_cycle::withdraw(who, &WaitsFor::Mutex(self.owner.lock()));
         }
     }
 }
@@ -132,7 +127,7 @@ impl<T> Mutex<T> {
             Self {
                 state: AtomicU8::new(0),
                 queue: Queue {
-                    owner: Owner::nobody(),
+                    owner: Home::new(),
                     waiters: Locked::new(WaitList::new()),
                 },
                 value: UnsafeCell::new(value),
@@ -286,7 +281,7 @@ impl<T> Mutex<T> {
                     .take()
                     .map_or(RecordRef::NOBODY, |waiting| waiting.who);
                 // In this order: who is published here must not be found to hold it.
-                lock_cycle::withdraw(who, &self.queue.waits_for_it());
+                self.queue.withdraw(who);
                 self.queue.owner.set(who);
             });
             self.forget_waiters_if_none(&queue);
@@ -406,7 +401,7 @@ impl<T> Mutex<T> {
         } else if queued {
             // Lost the race: wait on, at the same place.
             self.changes_hands(waiter.as_mut(), who);
-            lock_cycle::publish(who, self.queue.waits_for_it());
+            self.queue.publish(who);
             // SAFETY: locked; QUEUED, and in the only list it can be in.
             (
                 unsafe { queue.renew(waiter.as_mut(), cx.waker(), wait) },
@@ -417,7 +412,7 @@ impl<T> Mutex<T> {
                 since: Instant::now(),
                 who,
             });
-            lock_cycle::publish(who, self.queue.waits_for_it());
+            self.queue.publish(who);
             // SAFETY: locked; pinned in this future, whose drop cancels it.
             unsafe { queue.enqueue(waiter, cx.waker(), wait) };
             (None, None)
@@ -441,7 +436,7 @@ impl<T> Mutex<T> {
             })
         };
         if let Some(before) = before.filter(|before| *before != who) {
-            lock_cycle::withdraw(before, &self.queue.waits_for_it());
+            self.queue.withdraw(before);
         }
     }
 
@@ -461,7 +456,7 @@ impl<T> Mutex<T> {
         self.forget_waiters_if_none(queue);
         let left = waiter.take_value();
         if let Some(waiting) = &left {
-            lock_cycle::withdraw(waiting.who, &self.queue.waits_for_it());
+            self.queue.withdraw(waiting.who);
         }
         (waker, left)
     }

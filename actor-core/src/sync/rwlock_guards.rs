@@ -12,7 +12,8 @@ use std::ptr;
 
 use super::rwlock::RwLock;
 use super::rwlock_raw::Access;
-use crate::sched::lock_cycle::{self, Owners};
+use crate::sched::holders::Home;
+use crate::sched::lock_cycle;
 use crate::shim::Arc;
 
 /// Where the lock notes the guard's goroutine, for `sched::lock_cycle`. Owned guards are made to be
@@ -22,11 +23,11 @@ struct Holder(Option<usize>);
 
 impl Holder {
     #[inline]
-    fn current(owners: &Owners, access: Access) -> Self {
+    fn current(holders: &Home, access: Access) -> Self {
         match access {
-            Access::Read => Self(owners.enter(lock_cycle::current())),
+            Access::Read => Self(holders.enter(lock_cycle::current())),
             Access::Write => {
-                owners.writer.set_current();
+                holders.set_current();
                 Self(None)
             }
         }
@@ -34,19 +35,19 @@ impl Holder {
 
     /// A writer that waited was noted when it was let in.
     #[inline]
-    fn unknown(owners: &Owners, access: Access) -> Self {
+    fn unknown(holders: &Home, access: Access) -> Self {
         if access == Access::Write {
-            owners.writer.clear();
+            holders.clear();
         }
         Self(None)
     }
 
     /// Before the lock is released.
     #[inline]
-    fn leave(self, owners: &Owners, access: Access) {
+    fn leave(self, holders: &Home, access: Access) {
         match access {
-            Access::Read => owners.leave(self.0),
-            Access::Write => owners.writer.clear(),
+            Access::Read => holders.leave(self.0),
+            Access::Write => holders.clear(),
         }
     }
 }
@@ -66,7 +67,7 @@ macro_rules! guard {
             /// The access was acquired and is this guard's to release.
             #[inline]
             pub(super) fn acquired(lock: $lock) -> Self {
-                let holder = Holder::$holder(&lock.raw.owners, Access::$access);
+                let holder = Holder::$holder(&lock.raw.holders, Access::$access);
                 Self { lock, holder }
             }
         }
@@ -84,7 +85,7 @@ macro_rules! guard {
         impl<$($lifetime,)? T> Drop for $name<$($lifetime,)? T> {
             #[inline]
             fn drop(&mut self) {
-                self.holder.leave(&self.lock.raw.owners, Access::$access);
+                self.holder.leave(&self.lock.raw.holders, Access::$access);
                 self.lock.raw.release(Access::$access);
             }
         }
@@ -140,7 +141,7 @@ impl<T> RwLockReadGuard<'_, T> {
     /// Leaves the access to another guard, which names no holder.
     pub(super) fn forget(guard: Self) {
         let guard = ManuallyDrop::new(guard);
-        guard.holder.leave(&guard.lock.raw.owners, Access::Read);
+        guard.holder.leave(&guard.lock.raw.holders, Access::Read);
     }
 }
 
@@ -159,7 +160,7 @@ impl<'a, T> RwLockWriteGuard<'a, T> {
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let guard = ManuallyDrop::new(guard);
         let lock = guard.lock;
-        guard.holder.leave(&lock.raw.owners, Access::Write);
+        guard.holder.leave(&lock.raw.holders, Access::Write);
         lock.raw.downgrade();
         RwLockReadGuard::acquired(lock)
     }

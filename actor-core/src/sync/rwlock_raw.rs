@@ -31,7 +31,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::chan::waiters::{WaitList, WaitState, Waiter, WakeList};
 use crate::chan::word_lock::Locked;
-use crate::sched::lock_cycle::{self, Owners, WaitsFor};
+use crate::sched::holders::Home;
+use crate::sched::lock_cycle::{self, WaitsFor};
 use crate::sched::record::RecordRef;
 use crate::sched::wait::{Wait, WaitKind};
 use crate::sched::{self, Deadlock};
@@ -55,24 +56,8 @@ pub(super) enum Access {
 /// A reader-writer lock without its value. Each access acquired is released once.
 pub(super) struct RawRwLock {
     word: AtomicUsize,
-    pub(super) owners: Owners,
+    pub(super) holders: Home,
     queues: Locked<Queues>,
-}
-
-impl Drop for RawRwLock {
-    /// Futures that were forgotten are still queued: their goroutines must not name a lock that is
-    /// gone.
-    fn drop(&mut self) {
-        let mut queues = self.queues.lock();
-        for access in [Access::Read, Access::Write] {
-            let list = queues.of(access);
-            while let Some((who, waker)) = list.finish_first(WaitState::Closed, Option::take) {
-                lock_cycle::withdraw(who.unwrap_or(RecordRef::NOBODY), &self.waits_for(access));
-                // A waker's Drop is anybody's code, and this is under the lock.
-                std::mem::forget(waker);
-            }
-        }
-    }
 }
 
 /// Each waiter's value is the record of its goroutine, for `sched::lock_cycle`.
@@ -95,7 +80,7 @@ impl RawRwLock {
         pub(super) fn new() -> Self {
             Self {
                 word: AtomicUsize::new(0),
-                owners: Owners::nobody(),
+                holders: Home::new(),
                 queues: Locked::new(Queues {
                     readers: WaitList::new(),
                     writers: WaitList::new(),
@@ -106,26 +91,39 @@ impl RawRwLock {
 
     fn waits_for(&self, access: Access) -> WaitsFor {
         match access {
-            Access::Read => WaitsFor::Read(&raw const self.owners),
-            Access::Write => WaitsFor::Write(&raw const self.owners),
+            Access::Read => WaitsFor::Read(self.holders.lock()),
+            Access::Write => WaitsFor::Write(self.holders.lock()),
+        }
+    }
+
+    /// `who` waits here. The queues are locked.
+    fn publish(&self, access: Access, who: RecordRef) {
+        if !who.is_nobody() {
+            lock_cycle::publish(who, self.waits_for(access));
+        }
+    }
+
+    /// It does no longer.
+    fn withdraw(&self, access: Access, who: RecordRef) {
+        if !who.is_nobody() {
+            lock_cycle::withdraw(who, &self.waits_for(access));
         }
     }
 
     /// A waiter gets the access. In this order: who is published must not be found to hold the lock.
     fn granted(&self, access: Access, who: Option<RecordRef>) {
         let who = who.unwrap_or(RecordRef::NOBODY);
-        lock_cycle::withdraw(who, &self.waits_for(access));
+        self.withdraw(access, who);
         if access == Access::Write {
-            self.owners.writer.set(who);
+            self.holders.set(who);
         }
     }
 
     /// The queue of writers has changed.
     fn note_first_writer(&self, queues: &Queues) {
         let first = queues.writers.peek_first(|who| *who);
-        self.owners
-            .waiting_writer
-            .set(first.unwrap_or(RecordRef::NOBODY));
+        self.holders
+            .set_waiting_writer(first.unwrap_or(RecordRef::NOBODY));
     }
 
     #[inline]
@@ -337,7 +335,7 @@ impl RawRwLock {
                     return Poll::Ready(Ok(()));
                 }
                 waiter.as_mut().put_value(who);
-                lock_cycle::publish(who, self.waits_for(access));
+                self.publish(access, who);
                 // SAFETY: locked; idle, and pinned in a future whose drop cancels it (`give_up`).
                 unsafe { queues.of(access).enqueue(waiter, cx.waker(), wait) };
                 self.note_first_writer(&queues);
@@ -354,10 +352,10 @@ impl RawRwLock {
                 // SAFETY: locked.
                 let before = unsafe { waiter.as_mut().with_value(|held| held.replace(who)) };
                 if let Some(before) = before.filter(|before| *before != who) {
-                    lock_cycle::withdraw(before, &self.waits_for(access));
+                    self.withdraw(access, before);
                     self.note_first_writer(&queues);
                 }
-                lock_cycle::publish(who, self.waits_for(access));
+                self.publish(access, who);
                 // SAFETY: locked; QUEUED, and in the only list it can be in.
                 let replaced =
                     unsafe { queues.of(access).renew(waiter.as_mut(), cx.waker(), wait) };
@@ -400,7 +398,7 @@ impl RawRwLock {
         // SAFETY: the caller holds the lock; QUEUED, and in the only list it can be in.
         let own = unsafe { queues.of(access).cancel(waiter.as_mut()) };
         if let Some(who) = waiter.take_value() {
-            lock_cycle::withdraw(who, &self.waits_for(access));
+            self.withdraw(access, who);
         }
         self.note_first_writer(queues);
         self.hand_over(queues, Access::Write, wakers);
