@@ -75,7 +75,7 @@ impl<T> fmt::Display for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => {
-                "the channel or mailbox is full: wait with `send` or `tell`, or drop the value"
+                "sending on a full channel or mailbox: wait with `send` or `tell`, or drop the value"
             }
             Self::Closed(_) => "sending on a closed channel: nobody will receive the value",
         })
