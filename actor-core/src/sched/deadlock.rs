@@ -28,7 +28,6 @@ use super::lock_cycle::{self, WaitsFor};
 use super::record::RecordRef;
 use super::shared::Shared;
 use super::thread_park::{self, Role, Root};
-use super::timers::NEVER;
 use super::wait::{Wait, WaitKind};
 
 /// What happens when every goroutine of a runtime sleeps and nothing can wake one, and when a lock
@@ -447,7 +446,7 @@ impl Sleeper {
 
 /// Everybody of the runtime, if all sleep and only our primitives could wake them.
 fn asleep(shared: &Shared) -> Option<Vec<Sleeper>> {
-    if !shared.is_idle() || shared.next_deadline() != NEVER {
+    if !shared.is_idle() || !shared.timers_are_off() {
         return None;
     }
     #[cfg(feature = "tokio")]

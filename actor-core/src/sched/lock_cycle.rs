@@ -21,9 +21,14 @@
 //!    releases nothing: the cycle is real. The walker leaves a verdict in its own record and
 //!    polls again; the lock's future finds it.
 //!
-//! No cycle is missed: every party fences between its mark (and its ownership, written earlier) and
-//! its walk, so the last one sees all others. No false one is reported: see 4; a guard that was moved
-//! to another goroutine would deceive it, so owned guards, which are made for that, name no holder.
+//! Of the cycles made of marked goroutines none is missed: every party fences between its mark (and its
+//! ownership, written earlier) and its walk, so the last one sees all others. Not marked, and so left to
+//! the report when all sleep, are those that more than their lock could wake, or seems to: a kept abort
+//! handle of a goroutine that was joined, concurrent handlers, locked threads.
+//!
+//! No false one is reported: see 4. A borrowed guard that another goroutine drops would deceive it; owned
+//! guards, which are made for that, name no holder. Whoever could still abort a party from outside (a
+//! supervisor with a timeout, say) is not asked: the cycle is real until then.
 //!
 //! Actors take part as locks do: a handler that waits for another actor (for its answer, or for room in
 //! its mailbox) waits for the goroutine of that actor, whose handler holds it like a lock until it

@@ -68,6 +68,9 @@ pub(crate) struct Shared {
     pub(crate) blocking: BlockingPool,
     drained: (Mutex<()>, Condvar),
     pub(crate) on_deadlock: DeadlockPolicy,
+    /// sysmon, which holds no P, fires timers: those that it has taken are not set any more, and their
+    /// goroutines not yet awake.
+    firing: AtomicBool,
     /// The name of the thread that built it, which threads started there inherit.
     pub(crate) family: String,
     /// The threads in `block_on`.
@@ -122,6 +125,7 @@ impl Shared {
             blocking: BlockingPool::new(),
             drained: (Mutex::new(()), Condvar::new()),
             on_deadlock,
+            firing: AtomicBool::new(false),
             family: std::thread::current().name().unwrap_or_default().to_owned(),
             roots: Mutex::new(Vec::new()),
             attached: Attached::default(),
@@ -487,8 +491,18 @@ impl Shared {
     /// sysmon: fires what should have been fired a tick ago.
     pub(crate) fn fire_overdue(&self, now: Instant) {
         if self.next_deadline() <= (now - tuning::SYSMON_TICK).nanos() {
+            // ORDERING: SeqCst: see `timers_are_off`.
+            self.firing.store(true, Ordering::SeqCst);
             self.fire_timers(now);
+            self.firing.store(false, Ordering::SeqCst);
         }
+    }
+
+    /// No timer is set, and none is being fired.
+    pub(crate) fn timers_are_off(&self) -> bool {
+        // In this order: a timer that was taken before the first look is still being fired at the
+        // second one, or its goroutine has been woken by then.
+        self.next_deadline() == NEVER && !self.firing.load(Ordering::SeqCst)
     }
 
     // ---- goroutines ---------------------------------------------------------------------------
