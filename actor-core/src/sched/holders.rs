@@ -234,3 +234,31 @@ impl LockRef {
         })
     }
 }
+
+#[cfg(all(test, not(actor_loom)))]
+mod tests {
+    use super::*;
+    use crate::sched::record::new_record;
+    use std::panic::Location;
+
+    #[test]
+    fn a_lock_that_is_gone_has_no_holders_though_its_line_serves_another() {
+        let (first, second) = (
+            new_record(1, None, Location::caller()),
+            new_record(2, None, Location::caller()),
+        );
+        let gone = Home::new();
+        gone.set(first);
+        let name = gone.lock();
+        assert_eq!(name.writer(), [first]);
+        drop(gone);
+        // Others of this process may take the line first: then it has other holders, or none.
+        let next = Home::new();
+        next.set(second);
+        assert_eq!(next.lock().writer(), [second]);
+        assert!(name.writer().is_empty() && name.before_a_writer().is_empty());
+        assert!(!name.is(next.lock()));
+        first.release();
+        second.release();
+    }
+}

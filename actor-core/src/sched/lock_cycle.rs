@@ -326,3 +326,43 @@ fn confirm(cycle: &[Step]) -> Option<Deadlock> {
     }
     Some(Deadlock::new(parties))
 }
+
+#[cfg(all(test, not(actor_loom)))]
+mod tests {
+    use super::*;
+    use crate::sched::holders::Home;
+    use crate::sched::record::new_record;
+    use std::panic::Location;
+
+    struct Asleep;
+
+    impl Sleeps for Asleep {
+        fn is_woken(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn of_two_that_closed_one_cycle_only_the_first_to_ask_is_told() {
+        let (a, b) = (
+            new_record(1, None, Location::caller()),
+            new_record(2, None, Location::caller()),
+        );
+        let (held_by_a, held_by_b) = (Home::new(), Home::new());
+        held_by_a.set(a);
+        held_by_b.set(b);
+        publish(a, WaitsFor::Mutex(held_by_b.lock()));
+        publish(b, WaitsFor::Mutex(held_by_a.lock()));
+        // SAFETY: `Asleep` is a constant.
+        let settle = |who| unsafe { settle(who, &Asleep) };
+        assert!(!settle(a), "the other one does not sleep yet");
+        assert!(settle(b));
+        assert_eq!(verdict(b).expect("told").parties().len(), 2);
+        assert!(
+            !settle(a),
+            "it is going to be released by the one that was told"
+        );
+        a.release();
+        b.release();
+    }
+}
