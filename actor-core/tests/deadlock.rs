@@ -513,6 +513,44 @@ fn reading_twice_around_a_waiting_writer_is_told() {
     });
 }
 
+/// A write lock that was granted to a future nobody polls any more is nobody's after its drop.
+#[test]
+fn a_grant_that_was_given_up_names_no_holder() {
+    runtime().run(async {
+        let lock = Arc::new(RwLock::new(0));
+        let reads = lock.read().await;
+        let mut write = Box::pin(lock.write());
+        std::future::poll_fn(|cx| {
+            assert!(write.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(reads); // granted
+        drop(write); // given up
+        let (begun_tx, begun) = chan::rendezvous();
+        let (end, ends) = chan::rendezvous::<()>();
+        go({
+            let lock = lock.clone();
+            async move {
+                let _reads = lock.read().await;
+                begun_tx.send(()).await.unwrap();
+                ends.recv().await;
+            }
+        });
+        begun.recv().await;
+        go(async move {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            end.send(()).await
+        });
+        assert!(
+            lock.write_checked().await.is_ok(),
+            "the reader goes, sooner or later"
+        );
+    });
+}
+
 #[test]
 fn a_cycle_through_a_mutex_and_a_reading_is_found() {
     let runtime = runtime();

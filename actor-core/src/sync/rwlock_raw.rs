@@ -378,6 +378,9 @@ impl RawRwLock {
         let mut queues = self.queues.lock();
         if waiter.state() != WaitState::Queued {
             drop(queues);
+            if access == Access::Write {
+                self.holders.clear(); // noted when it was granted
+            }
             self.release(access);
             return;
         }

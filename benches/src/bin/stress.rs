@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use actor_core::chan::{Receiver, Sender, TryRecvError, TrySendError, buffered};
 use actor_core::sync::{Map, Mutex, OnceValue, Pool, RwLock, Semaphore, SingleFlight, WaitGroup};
-use actor_core::{Handle, Runtime, go, select, yield_now};
+use actor_core::{DeadlockPolicy, Handle, Runtime, go, select, yield_now};
 
 const OPS: u64 = 24_000_000;
 const HANGS_AFTER: Duration = Duration::from_secs(30);
@@ -49,7 +49,16 @@ pub(crate) fn main() {
 
 /// Runs all parts; does not return after a violation.
 pub(crate) fn run(ops: u64, seed: u64) {
-    let runtime = Runtime::builder().procs(4).build().expect("threads");
+    // No part panics on purpose: one that does (a false alarm about a deadlock, say) is a violation.
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        exit(3);
+    }));
+    let builder = Runtime::builder()
+        .procs(4)
+        .on_deadlock(DeadlockPolicy::Panic);
+    let runtime = builder.build().expect("threads");
     let watch = Arc::new(Watch::new());
     watch.clone().start(runtime.handle().clone());
     let started = Instant::now();
