@@ -13,7 +13,7 @@ build without "--cfg actor_no_wait_notes"
 for _ in $(seq "$rounds"); do
     for variant in with without; do
         for work in "ask" "ping-pong"; do
-            "target/notes-$variant/release/versus" --quick --rounds 3 --peer actor-core --only "$work" |
+            "target/notes-$variant/release/versus" --quick --rounds 3 --peer actor-core --only "$work" 2>/dev/null |
                 awk -F'|' -v variant="$variant" '$3 ~ /[0-9]/ { gsub(" ", "", $3); print variant "|" $2 "|" $3 }'
         done
     done
