@@ -132,6 +132,22 @@ fn run_until_sees_what_is_true_for_one_step() {
     .run();
 }
 
+#[actor_core::test(sim, seeds = 3)]
+async fn a_test_may_take_its_simulation(sim: &Sim) -> Result<(), CallError> {
+    let counter = Counter::start().await.expect("it starts");
+    sim.advance(1.hours()).await;
+    assert_eq!(counter.add(1).await?, 1);
+    assert_eq!(sim.elapsed(), 1.hours());
+    Ok(())
+}
+
+#[actor_core::test(sim, policy = Pct { depth: 3 })]
+#[should_panic(expected = "ACTOR_SIM=0:0 cargo test -p actor-core \
+                           a_failed_test_says_how_it_is_run_again -- --exact")]
+async fn a_failed_test_says_how_it_is_run_again() {
+    panic!("on purpose");
+}
+
 // ---- chance -------------------------------------------------------------------------------------
 
 /// Two that read, give way and write.

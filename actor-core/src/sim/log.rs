@@ -147,7 +147,7 @@ impl Log {
                 } => {
                     let mark = if *chosen == 0 { ' ' } else { '*' };
                     let at = (now - START).as_secs_f64();
-                    let mut line = format!("{mark}{at:>12.6}s  {}", self.name(*who));
+                    let mut line = format!("{mark}{at:>12.6}s  #{who} {}", self.name(*who));
                     if *out_of > 1 {
                         let _ = write!(line, " (number {} of {out_of})", chosen + 1);
                     }

@@ -173,6 +173,9 @@ pub(super) fn run(test: Test<'_>, source: Source, rulebook: &Rulebook) -> Run {
     }
 }
 
+/// The goroutine that waits for the test: the second one.
+const CONDUCTOR: u64 = 2;
+
 /// Waits for the test, and cleans up after it.
 async fn conduct(test: JoinHandle<Option<String>>) {
     let result = test.await;
@@ -347,17 +350,22 @@ impl Director for World {
 
     fn pick(&self, ready: Ready<'_>) -> usize {
         let n = ready.len();
+        let find = |who| (0..n).find(|&at| ready.id(at) == who);
+        // These two only look; nobody's order is to depend on them.
+        if let Some(at) = find(CONDUCTOR) {
+            return at;
+        }
         let watcher = self.watcher.borrow().as_ref().map(|(who, _)| *who);
-        let watches = watcher.and_then(|who| (0..n).find(|&at| ready.id(at) == who));
-        let at = match watches {
-            // It only looks; nobody else's order is to depend on it.
-            Some(at) => at,
-            None if n == 1 => 0,
-            None => self.ask(Ask::Next(Waiting::ready(ready))) as usize,
+        let watches = watcher.and_then(find);
+        let (at, out_of) = match watches {
+            Some(at) => (at, 1),
+            None if n == 1 => (0, 1),
+            None => (self.ask(Ask::Next(Waiting::ready(ready))) as usize, n),
         };
+        let chosen = if out_of == 1 { 0 } else { at as u32 };
         self.log
             .borrow_mut()
-            .ran(ready.id(at), n as u32, at as u32, || ready.who(at));
+            .ran(ready.id(at), out_of as u32, chosen, || ready.who(at));
         self.last.set(ready.id(at));
         if watches.is_some() {
             self.watcher.take();
