@@ -99,10 +99,10 @@ impl<R> Search<'_, R> {
             let mut from = self.best.len().saturating_sub(size);
             loop {
                 let to = (from + size).min(self.best.len());
-                if from < to && self.best[from..to].iter().any(|c| *c != 0) {
+                if from < to {
                     let mut trace = self.best.clone();
                     change(&mut trace, from, to);
-                    self.attempt(trace);
+                    self.attempt(trace); // does nothing if nothing has changed
                 }
                 if from == 0 || self.is_over() {
                     break;
