@@ -419,7 +419,8 @@ fn dead_letters_are_failures_if_asked() {
 
 #[test]
 fn what_leaves_the_simulation_is_refused() {
-    let tests: [(&str, fn() -> Failure); 5] = [
+    type Run = fn() -> Failure;
+    let tests: [(&str, Run); 5] = [
         ("`blocking`", || failure(|_| async { blocking(|| ()) })),
         ("`spawn_blocking`", || {
             failure(|_| async { drop(actor_core::spawn_blocking(|| ())) })
