@@ -126,14 +126,25 @@ async fn ask() {
     .await;
 }
 
+/// As [`ask_of_an_actor`], but the asker is a goroutine.
+async fn ask_async() {
+    let last = chain(1).await;
+    counted(async |ops| {
+        for _ in 0..ops {
+            assert_eq!(last.depth().await.expect("an answer"), 1);
+        }
+    })
+    .await;
+}
+
 async fn ask_of_an_actor() {
     let first = chain(2).await;
     counted(async |ops| first.ask_often(ops).await.expect("it answers")).await;
 }
 
-async fn ask_after_a_lock() {
+async fn ask_async_after_a_lock() {
     drop(Mutex::new(()).lock().await); // from now on this goroutine could be part of a cycle
-    ask().await;
+    ask_async().await;
 }
 
 async fn ask_through_8() {
@@ -261,16 +272,19 @@ struct Work {
     run: fn(&Runtime),
 }
 
-const WORKS: [Work; 15] = [
+const WORKS: [Work; 16] = [
     work("ask", true, |rt| rt.run(ask())),
     work("tell", true, |rt| rt.run(tell())),
     work("switch (yield)", true, |rt| rt.run(switch())),
     work("spawn and join", true, |rt| rt.run(spawn_and_join())),
     work("spawn actor, ask, stop", true, |rt| rt.run(spawn_actor())),
-    work("ask, after the asker took a lock", false, |rt| {
-        rt.run(ask_after_a_lock());
+    work("ask, async handler", false, |rt| rt.run(ask_async())),
+    work("ask, async handler, after a lock", false, |rt| {
+        rt.run(ask_async_after_a_lock());
     }),
-    work("ask, of an actor", false, |rt| rt.run(ask_of_an_actor())),
+    work("ask, async handler, by an actor", false, |rt| {
+        rt.run(ask_of_an_actor())
+    }),
     work("ask through 8 actors", false, |rt| rt.run(ask_through_8())),
     work("rendezvous round trip", false, |rt| {
         rt.run(ping_pong(chan::rendezvous));
