@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
-    sched::go_for,
+    sched::go_as,
 };
 
 /// Who else is told about an incarnation: nobody (`()`), or a supervisor.
@@ -85,8 +85,8 @@ pub(crate) fn spawn_named<A: Actor, L: Link>(
 }
 
 fn spawn_begun<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
-    let goroutine = go_for::<A, _>(future(Arc::clone(cell), args, link));
-    cell.life.spawned(goroutine.abort_handle());
+    cell.life
+        .spawned(go_as::<A, _>(future(Arc::clone(cell), args, link)));
 }
 
 /// The goroutine's future.

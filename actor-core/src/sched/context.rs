@@ -190,7 +190,7 @@ pub(crate) fn current_record() -> RecordRef {
         // SAFETY: the M that polls a goroutine keeps its run token until the poll is over.
         let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
         match running {
-            Some(head) => head.origin.make_record(head.id, head.vtable.label),
+            Some(head) => head.origin.make_record(head.id(), head.vtable.label),
             None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),
         }
     })
@@ -204,7 +204,7 @@ pub(crate) fn record_if_entangled() -> RecordRef {
         let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
         match running {
             Some(head) if head.vtable.label.is_some() => {
-                head.origin.make_record(head.id, head.vtable.label)
+                head.origin.make_record(head.id(), head.vtable.label)
             }
             Some(head) => head.origin.record().unwrap_or(RecordRef::NOBODY),
             None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),
