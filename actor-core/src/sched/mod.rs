@@ -30,6 +30,7 @@ mod dispatch;
 mod driver;
 pub(crate) mod holders;
 mod join;
+pub(crate) mod lent;
 mod local;
 pub(crate) mod lock_cycle;
 mod lock_thread;
