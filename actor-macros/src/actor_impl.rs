@@ -40,6 +40,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         type Handle = #handle;
     };
     let queueing = queueing::actor_items(model);
+    let waits = model.messages.iter().any(|m| m.is_async);
     let defers = model.messages.iter().any(|m| m.params.reply.is_some());
     let unreferenced = model.options.when_unreferenced.map(|when| {
         let variant = Ident::new(when, proc_macro2::Span::call_site());
@@ -62,6 +63,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #associated
             const NAME: &'static str = #name;
             const DEFERS_REPLIES: bool = #defers;
+            const HANDLERS_WAIT: bool = #waits;
             #mailbox
             #queueing
             #unreferenced
