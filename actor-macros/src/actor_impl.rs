@@ -12,6 +12,7 @@ use syn::spanned::Spanned;
 use crate::attrs;
 use crate::expand::{Names, answer_types, infallible};
 use crate::model::{Message, Model, Stopped};
+use crate::poison;
 use crate::queueing;
 use crate::signature::Params;
 use crate::types::Answer;
@@ -50,14 +51,18 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
     });
     let concurrent = concurrent(model, msg);
     let init = init(model);
-    let arms = model.messages.iter().map(|message| arm(message, msg));
+    let poison = poison::actor_items(model);
+    let arms = model
+        .messages
+        .iter()
+        .map(|message| arm(message, msg, poison::is_retried(model, message)));
     let stopped = stopped(model);
     let hooks = hooks(model);
     let limits = limits(model, msg);
     let ticks = ticks(model);
     vec![quote! {
         #[automatically_derived]
-        #[allow(clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
+        #[allow(clippy::let_unit_value, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
         impl ::actor_core::actor::Actor for #self_ty {
             #associated
             const NAME: &'static str = #name;
@@ -66,6 +71,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #queueing
             #unreferenced
             #limits
+            #poison
             #init
 
             async fn handle(
@@ -109,7 +115,7 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
             ),
         }
     });
-    let arms = messages.iter().map(|message| arm(message, msg));
+    let arms = messages.iter().map(|message| arm(message, msg, false));
     // At the attribute, where it is said that the state can't be shared.
     let span = messages[0].concurrent.as_ref().map(|c| c.span)?;
     let start = quote_spanned! {span=>
@@ -186,7 +192,7 @@ fn init(model: &Model) -> TokenStream {
     }
 }
 
-fn arm(message: &Message, msg: &Ident) -> TokenStream {
+fn arm(message: &Message, msg: &Ident, is_retried: bool) -> TokenStream {
     if let Some(batch) = &message.queueing.batch {
         return queueing::batch_arm(message, batch, msg);
     }
@@ -201,6 +207,13 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
     let fields = params.args.iter().map(|arg| &arg.ident);
     let bindings = bindings(params);
     let call = call(ident, Some(quote!(self)), params, *is_async);
+    // A retried message's reply is looked for when the handler is done.
+    let (first, call) = if is_retried {
+        let reply = poison::reply(message, msg);
+        (quote!(let __actor_answer = #call; #reply), quote!(__actor_answer))
+    } else {
+        (TokenStream::new(), call)
+    };
     let reply = match &message.answer {
         // A reply that cannot fail is the user's `Reply<T>`; the slot's is one of a `Result`.
         Answer::Unit | Answer::Plain(_) if params.reply.is_some() => quote! {
@@ -208,11 +221,11 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
             #call;
         },
         _ if params.reply.is_some() => quote!(#call;),
-        Answer::Unit => quote! {
+        Answer::Unit if !is_retried => quote! {
             #call;
             __actor_reply.send(::core::result::Result::Ok(()));
         },
-        Answer::Plain(_) => quote! {
+        Answer::Unit | Answer::Plain(_) => quote! {
             __actor_reply.send(::core::result::Result::Ok(#call));
         },
         Answer::Result { .. } => quote! {
@@ -225,6 +238,7 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
     quote! {
         #(#cfgs)*
         #msg::#variant { #(#fields: #bindings,)* __actor_reply } => {
+            #first
             #reply
         }
     }

@@ -142,6 +142,7 @@ impl<A: Actor> Cell<A> {
     /// Refuses messages until the next incarnation begins, and drops those that are queued.
     pub(crate) fn clear_mailbox(&self) {
         self.mailbox.close();
+        self.bury_beside();
         self.discard_queue();
     }
 

@@ -30,7 +30,9 @@ use std::{
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash, registry,
+    concurrent, crash, poison,
+    rare::Crashed,
+    registry,
     ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
@@ -175,8 +177,12 @@ fn drop_after<A: Actor, L: Link>(
 ) -> ExitReason {
     let reason = match cut.map_err(|cut| *cut) {
         Ok(()) => ExitReason::Normal,
-        Err(Cut::Panicked { handler, panic }) => guard.panicked(handler, panic),
+        Err(Cut::Panicked { handler, panic }) => {
+            poison::judge(guard.ctx().cell(), handler, Crashed::Panicked);
+            guard.panicked(handler, panic)
+        }
         Err(Cut::TimedOut { handler, limit }) => {
+            poison::judge(guard.ctx().cell(), handler, Crashed::TimedOut);
             let reason = ExitReason::TimedOut {
                 message: handler.to_owned(),
                 limit,
@@ -295,7 +301,7 @@ fn serve<'a, A: Actor, T: Ticks + 'a>(
             match next {
                 Next::Message => {
                     let msg = inbox.joined::<A>(present(msg));
-                    state.handle(work::begin::<A>(msg), ctx).await;
+                    state.handle(work::begin::<A>(msg, ctx.cell()), ctx).await;
                     work::end(ctx.cell());
                 }
                 Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,

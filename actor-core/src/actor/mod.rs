@@ -53,6 +53,7 @@ mod life;
 mod link;
 mod monitor;
 mod overflow;
+mod poison;
 mod pressure;
 mod protocol;
 mod rare;
@@ -92,6 +93,7 @@ pub use monitor::{Down, Monitor, MonitorId};
 pub use overflow::Overflow;
 #[doc(hidden)]
 pub use overflow::coalesce_key_of;
+pub use poison::Poison;
 pub use pressure::{HighWater, Pressure};
 pub use protocol::{AnyActor, BoxFuture, ErasedMessage, ProtocolCall};
 pub use reports::Reports;

@@ -5,8 +5,8 @@ use std::{fmt, ops::Range, sync::Arc, time::Duration};
 use super::{ChildSpec, OnStuck, Restart, actor_body::ActorBody};
 use crate::actor::{Actor, ActorRef, Cell};
 
-/// What a restart does about the messages that wait in the actor's mailbox. The one that crashed
-/// it is gone in any case.
+/// What a restart does about the messages that wait in the actor's mailbox. What becomes of the one
+/// that crashed it, [`Poison`](crate::actor::Poison) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnRestart {
     /// They wait for the next incarnation, and so do those that are sent meanwhile: Akka's rule.
