@@ -174,6 +174,31 @@ fn init(model: &Model) -> TokenStream {
         Some(Answer::Alias(_)) => quote!(::actor_core::actor::ReplyResult::into_result(#call)),
         Some(_) => call,
     };
+    let not_started = quote!(::actor_core::actor::NotStarted);
+    let (error, result, is_ignored) = if init.may_decline {
+        let result = quote! {
+            let __actor_made: ::core::result::Result<_, #error> = #result;
+            match __actor_made {
+                ::core::result::Result::Ok(::core::option::Option::Some(state)) => {
+                    ::core::result::Result::Ok(state)
+                }
+                ::core::result::Result::Ok(::core::option::Option::None) => {
+                    ::core::result::Result::Err(#not_started::Ignored)
+                }
+                ::core::result::Result::Err(error) => {
+                    ::core::result::Result::Err(#not_started::Failed(error))
+                }
+            }
+        };
+        let is_ignored = quote! {
+            fn is_ignored(__actor_error: &Self::Error) -> bool {
+                ::core::matches!(__actor_error, #not_started::Ignored)
+            }
+        };
+        (quote!(#not_started<#error>), result, Some(is_ignored))
+    } else {
+        (error, result, None)
+    };
     let bindings = bindings(&init.params);
     // At the function's name: where a type is said to be less visible than the actor.
     let associated = quote_spanned! {init.ident.span()=>
@@ -189,6 +214,8 @@ fn init(model: &Model) -> TokenStream {
         ) -> ::core::result::Result<Self, Self::Error> {
             #result
         }
+
+        #is_ignored
     }
 }
 

@@ -48,8 +48,10 @@ pub(crate) struct Init {
     pub(crate) is_async: bool,
     pub(crate) params: Params,
     pub(crate) docs: Vec<Attribute>,
-    /// How it fails: `None` if it returns `Self`, else the `Result`.
+    /// How it fails: `None` if it returns `Self` or `Option<Self>`, else the `Result`.
     pub(crate) fails: Option<Answer>,
+    /// Whether it may say "not now": an `Option<Self>`, alone or in the `Result`.
+    pub(crate) may_decline: bool,
 }
 
 /// A `pub` method.

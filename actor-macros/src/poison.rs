@@ -18,10 +18,9 @@ use crate::parse::literal;
 
 const FORM: &str = "write `drop`, `dead_letter` or `retry(n)`";
 
-/// The policy, and where it is written.
+/// The policy.
 pub(crate) struct Poison {
     kind: Kind,
-    span: Span,
 }
 
 enum Kind {
@@ -65,7 +64,7 @@ impl Parse for Poison {
             _ => return Err(error(span)),
         };
         if input.is_empty() {
-            Ok(Self { kind, span })
+            Ok(Self { kind })
         } else {
             Err(error(input.span()))
         }

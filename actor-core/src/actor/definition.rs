@@ -255,6 +255,14 @@ pub trait Actor: Sized + Send + 'static {
         ctx: &Ctx<Self>,
     ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
 
+    /// Whether this error of [`init`](Actor::init) says "not now" instead of a failure:
+    /// [`ExitReason::Ignored`](super::ExitReason::Ignored). `#[actor]` writes it where `#[init]`
+    /// returns an `Option<Self>`; by hand take [`NotStarted`](super::NotStarted) as the error.
+    fn is_ignored(error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
+
     /// Runs before [`init`](Actor::init) at every start but the first, and is told how the former
     /// incarnation ended. `#[restarting]` writes it.
     ///

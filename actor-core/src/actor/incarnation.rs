@@ -151,7 +151,7 @@ async fn init<A: Actor, L: Link>(args: A::Args, guard: &ExitGuard<A, L>) -> Resu
     };
     match Caught::new(make).await {
         Ok(Ok(state)) => Ok(state),
-        Ok(Err(error)) => Err(init_failed(error)),
+        Ok(Err(error)) => Err(init_failed::<A>(error)),
         Err(panic) => Err(guard.panicked("#[init]", panic)),
     }
 }
@@ -252,10 +252,11 @@ impl<A: Actor, L: Link> Drop for ExitGuard<A, L> {
 }
 
 #[cold]
-fn init_failed(error: impl std::fmt::Display) -> ExitReason {
+fn init_failed<A: Actor>(error: A::Error) -> ExitReason {
     // The error's Display is user code as well.
-    match caught(|| error.to_string()) {
-        Ok(message) => ExitReason::InitFailed { message },
+    match caught(move || (!A::is_ignored(&error)).then(|| error.to_string())) {
+        Ok(Some(message)) => ExitReason::InitFailed { message },
+        Ok(None) => ExitReason::Ignored,
         Err(panic) => panic.into(),
     }
 }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::{
-    Strategy,
+    Restart, Strategy,
     config::Config,
     delays::Delays,
     ending::Ending,
@@ -49,6 +49,15 @@ pub(super) struct Engine<'r> {
     pub(super) table: Table,
     pub(super) delays: Delays,
     pub(super) stash: VecDeque<Command>,
+}
+
+/// What became of a start that did not fail.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Started {
+    Running,
+    /// Its init said "not now": it is to stay down.
+    Ignored,
 }
 
 impl<'r> Engine<'r> {
@@ -90,12 +99,16 @@ impl<'r> Engine<'r> {
             slots.push(self.table.add(spec, self.run.shared.next_child()));
         }
         for slot in slots {
-            if let Err(reason) = self.start(slot).await {
-                let child = self.table.at(slot).spec.id.to_string();
-                return Err(ExitReason::ChildFailed {
-                    child,
-                    reason: Box::new(reason),
-                });
+            match self.start(slot).await {
+                Ok(Started::Running) => {}
+                Ok(Started::Ignored) => self.leave_out(slot),
+                Err(reason) => {
+                    let child = self.table.at(slot).spec.id.to_string();
+                    return Err(ExitReason::ChildFailed {
+                        child,
+                        reason: Box::new(reason),
+                    });
+                }
             }
             // A supervisor that is asked to stop starts no further children.
             if let Some(why) = self.stop_requested() {
@@ -194,7 +207,7 @@ impl<'r> Engine<'r> {
     // --- starting a child ---
 
     /// Starts the child in this slot and waits for its init.
-    pub(super) async fn start(&mut self, slot: u32) -> Result<(), ExitReason> {
+    pub(super) async fn start(&mut self, slot: u32) -> Result<Started, ExitReason> {
         let serial = self.run.shared.next_serial();
         let link = ChildLink::new(self.run, slot, serial);
         let entry = self.table.at(slot);
@@ -223,19 +236,35 @@ impl<'r> Engine<'r> {
         };
         let supervisor = self.name();
         let entry = self.table.at(slot);
-        match &begun {
+        match begun {
             Ok(()) => {
                 entry.started = Some(Instant::now());
                 entry.detached = false;
                 tracing::debug!(supervisor, child = &*entry.spec.id, "child started");
+                Ok(Started::Running)
+            }
+            Err(ExitReason::Ignored) => {
+                entry.stage = Stage::Stopped;
+                entry.last_exit = Some(ExitReason::Ignored);
+                tracing::debug!(supervisor, child = &*entry.spec.id, "child said not now");
+                Ok(Started::Ignored)
             }
             Err(reason) => {
                 entry.stage = Stage::Stopped;
                 entry.last_exit = Some(reason.clone());
                 tracing::error!(supervisor, child = &*entry.spec.id, %reason, "child start failed");
+                Err(reason)
             }
         }
-        begun
+    }
+
+    /// The child, whose init said "not now", stays down; it is forgotten if nobody could start it.
+    pub(super) fn leave_out(&mut self, slot: u32) {
+        self.settle(slot);
+        let temporary = self.table.at(slot).spec.restart == Restart::Temporary;
+        if temporary || self.config.strategy == Strategy::Dynamic {
+            self.table.remove(slot);
+        }
     }
 
     /// Waits until this start of the child says that it runs, or has ended; `None` when the

@@ -20,6 +20,10 @@ pub enum ChildError {
     NotFound,
     /// It was started and could not.
     StartFailed(StartError),
+    /// `start_child`, `restart_child`: its init said "not now", which is no failure
+    /// ([`NotStarted`](crate::actor::NotStarted)). It is there as a stopped child; a temporary one,
+    /// and one of a dynamic supervisor, is not. OTP's `{ok, undefined}`.
+    Ignored,
     /// `start_child`: the supervisor has as many children as its
     /// [`max_children`](super::Supervisor::max_children) allows.
     MaxChildren {
@@ -44,6 +48,7 @@ impl fmt::Display for ChildError {
             Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
             Self::NotFound => f.write_str("no child has this id"),
             Self::StartFailed(error) => error.fmt(f),
+            Self::Ignored => f.write_str("the child did not start: its init said not now"),
             Self::MaxChildren { max } => write!(
                 f,
                 "the supervisor has {max} children, the most it may have; raise its \

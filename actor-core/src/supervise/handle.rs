@@ -146,8 +146,8 @@ impl SupervisorRef {
     /// # Errors
     /// [`AlreadyStarted`](ChildError::AlreadyStarted) or
     /// [`AlreadyPresent`](ChildError::AlreadyPresent) when the id is taken,
-    /// [`MaxChildren`](ChildError::MaxChildren),
-    /// [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
+    /// [`MaxChildren`](ChildError::MaxChildren), [`Ignored`](ChildError::Ignored) when its init said
+    /// "not now", [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
     /// is then forgotten, and its siblings are untouched.
     pub async fn start_child<S: Into<ChildSpec>>(&self, spec: S) -> Result<ChildKey, ChildError> {
         let spec = spec.into();
@@ -161,7 +161,8 @@ impl SupervisorRef {
     /// # Errors
     /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting),
     /// [`NotFound`](ChildError::NotFound), [`Dynamic`](ChildError::Dynamic), or
-    /// [`StartFailed`](ChildError::StartFailed): it stays stopped.
+    /// [`StartFailed`](ChildError::StartFailed) and [`Ignored`](ChildError::Ignored): it stays
+    /// stopped.
     pub async fn restart_child(&self, child: impl Into<ChildName>) -> Result<(), ChildError> {
         let child = child.into();
         self.ask(|reply| Command::RestartChild { child, reply })
