@@ -51,7 +51,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start; an `Option<Self>` in place of `Self` may be `None`, "not now" (`NotStarted`) |
 /// | `#[restarting]` | one `fn recover(why: ExitReason)` | runs before `#[init]` at every start but the first, in the new goroutine; the old state is gone |
-/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait. Not the place to monitor it again, see `Ctx::monitor` |
+/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait |
 /// | `#[exit]` | one `fn left(&mut self, exited: Exited)` | a linked actor has ended; with it the actor traps exits instead of ending too |
 /// | `#[limit(millis = 500)]` | a message | the time its handler may take: then it is cancelled, its asker told, and the incarnation ends with `TimedOut` |
 /// | `#[poison(retry(3))]` | a message | what becomes of it if the actor crashes on it: `drop`, `dead_letter` or `retry(n)` |

@@ -23,6 +23,7 @@ use super::{
     life::Burial,
     overflow,
     ties::{Peer, Signal},
+    work,
 };
 use crate::{
     chan::Mailbox,
@@ -229,6 +230,14 @@ impl<A: Actor> Peer for Cell<A> {
     fn signalled(&self) {
         self.control.signal();
         self.mailbox.wake_receiver();
+    }
+
+    fn told_at_once(&self) {
+        if work::is_in_signal_hook() {
+            self.control.echo();
+        } else {
+            self.signalled();
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
-    sched::go_for,
+    sched::{go_for, yield_now},
 };
 
 /// Who else is told about an incarnation: nobody (`()`), or a supervisor.
@@ -333,20 +333,28 @@ async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
     let cell = ctx.cell();
     // Before they are taken: one that comes later sets it again.
     cell.control.clear_signal();
-    while !cell.control.stop_now()
+    // No more than there are: a hook that monitors the dead gets an answer for each.
+    let mut left = cell.life.signals();
+    while left > 0
+        && !cell.control.stop_now()
         && let Some(signal) = cell.next_signal()
     {
+        left -= 1;
         match signal {
             Signal::Down(down) => {
-                work::begin_hook::<A>("#[down]");
+                work::begin_hook::<A>(work::DOWN);
                 state.down(down, ctx).await;
             }
             Signal::Exited(exited) => {
-                work::begin_hook::<A>("#[exit]");
+                work::begin_hook::<A>(work::EXIT);
                 state.exit(exited, ctx).await;
             }
         }
         work::end(cell);
+    }
+    if cell.control.has_echo() {
+        // Such a hook may do that for ever, which is to hold up nobody else.
+        yield_now().await;
     }
 }
 
@@ -445,7 +453,7 @@ fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
     if cell.control.stop_now() {
         return Some((Next::Stop, None));
     }
-    if cell.control.is_signalled() {
+    if cell.control.is_signalled() || cell.control.has_echo() && cell.control.echo_is_next() {
         return Some((Next::Signals, None));
     }
     if !cell.control.beside_is_next() {

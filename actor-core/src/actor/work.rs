@@ -34,6 +34,9 @@ use crate::{
     },
 };
 
+pub(super) const DOWN: &str = "#[down]";
+pub(super) const EXIT: &str = "#[exit]";
+
 thread_local! {
     /// The message or hook that the actor polled by this thread works on; empty for none.
     static HANDLER: LocalCell<&'static str> = const { LocalCell::new("") };
@@ -118,6 +121,11 @@ pub(super) fn begin_hook<A: Actor>(name: &'static str) {
     if A::LIMITED {
         LIMIT.set(times(A::HANDLER_LIMIT));
     }
+}
+
+/// Whether this thread polls an actor's `#[down]` or `#[exit]`.
+pub(super) fn is_in_signal_hook() -> bool {
+    [DOWN, EXIT].contains(&HANDLER.get())
 }
 
 /// The panic that comes next is one of work beside the actor.

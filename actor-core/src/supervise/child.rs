@@ -24,6 +24,12 @@ pub enum OnRestart {
 /// start waits for it. If the child is dropped without being started, or its supervisor ends,
 /// its senders and askers are told that it is stopped.
 ///
+/// So do messages wait that are sent while its supervisor is itself restarted by one above: because
+/// it gave up, failed to start or was killed, or for a sibling's sake. (Not if it was asked to stop,
+/// or shut itself down in order: then it is open again after the restart only. And not those of a
+/// child that [`start_child`](super::SupervisorRef::start_child) has added, which is gone with that
+/// incarnation of its supervisor.)
+///
 /// ```
 /// # use actor_core::actor::{Actor, Ctx, ActorRef, Message};
 /// # use std::convert::Infallible;

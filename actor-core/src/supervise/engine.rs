@@ -40,6 +40,9 @@ use crate::{
     sched::{Instant, timeout},
 };
 
+/// How it ends, and until when.
+type Ended = (ExitReason, Until);
+
 pub(super) struct Engine<'r> {
     pub(super) run: &'r Arc<Run>,
     inbox: MailboxReceiver<'r, Command>,
@@ -80,20 +83,20 @@ impl<'r> Engine<'r> {
 
     /// The whole life; returns when no child is left running.
     pub(super) async fn live(&mut self, children: Vec<ChildSpec>) -> ExitReason {
-        let reason = match self.start_all(children).await {
+        let (reason, until) = match self.start_all(children).await {
             Ok(()) => {
                 self.run.started();
                 self.serve().await
             }
-            Err(reason) => reason,
+            Err(ended) => ended,
         };
-        self.stop_all().await;
+        self.stop_all(until).await;
         tracing::info!(supervisor = self.name(), %reason, "supervisor ended");
         reason
     }
 
     /// The children have passed `Config::check`.
-    async fn start_all(&mut self, children: Vec<ChildSpec>) -> Result<(), ExitReason> {
+    async fn start_all(&mut self, children: Vec<ChildSpec>) -> Result<(), Ended> {
         let mut slots = Vec::with_capacity(children.len());
         for spec in children {
             slots.push(self.table.add(spec, self.run.shared.next_child()));
@@ -104,21 +107,27 @@ impl<'r> Engine<'r> {
                 Ok(Started::Ignored) => self.leave_out(slot),
                 Err(reason) => {
                     let child = self.table.at(slot).spec.id.to_string();
-                    return Err(ExitReason::ChildFailed {
-                        child,
-                        reason: Box::new(reason),
-                    });
+                    let reason = Box::new(reason);
+                    return Err(self.by_itself(ExitReason::ChildFailed { child, reason }));
                 }
             }
             // A supervisor that is asked to stop starts no further children.
-            if let Some(why) = self.stop_requested() {
-                return Err(exit_when_stopped(why));
+            if let Some((why, until)) = self.stop_requested() {
+                return Err((exit_when_stopped(why), until));
             }
         }
         Ok(())
     }
 
-    async fn serve(&mut self) -> ExitReason {
+    /// It ends without being asked to. If a supervisor above is likely to start it again, what was
+    /// sent to its children waits for that.
+    fn by_itself(&self, reason: ExitReason) -> Ended {
+        let again = !reason.is_orderly() && self.run.has_parent();
+        let until = if again { Until::Restart } else { Until::Further };
+        (reason, until)
+    }
+
+    async fn serve(&mut self) -> Ended {
         loop {
             let command = match self.stash.pop_front() {
                 Some(command) => command,
@@ -128,8 +137,12 @@ impl<'r> Engine<'r> {
                 Command::Started { .. } => None,
                 Command::Exited { slot, serial, .. } => self.on_exit(slot, serial).await,
                 Command::Retry { slot, serial } => self.on_retry(slot, serial).await,
-                Command::Stop { why, incarnation } if incarnation == self.incarnation => {
-                    return exit_when_stopped(why);
+                Command::Stop {
+                    why,
+                    until,
+                    incarnation,
+                } if incarnation == self.incarnation => {
+                    return (exit_when_stopped(why), until);
                 }
                 Command::Stop { .. } => None,
                 request => {
@@ -138,13 +151,15 @@ impl<'r> Engine<'r> {
                 }
             };
             if let Some(reason) = ends_with {
-                return reason;
+                return self.by_itself(reason);
             }
         }
     }
 
-    /// Stops all children; then waits until their goroutines have let go.
-    async fn stop_all(&mut self) {
+    /// Stops all children; then waits until their goroutines have let go. Until a restart, those that
+    /// it was made with are left as they are: its own next incarnation starts them, or whoever decides
+    /// that there is none settles them.
+    async fn stop_all(&mut self, until: Until) {
         // No restart is to come any more.
         self.delays = Delays::default();
         let mut slots = self.table.in_order();
@@ -156,7 +171,10 @@ impl<'r> Engine<'r> {
             }
         } else {
             for slot in slots {
-                self.stop(slot).await;
+                match until {
+                    Until::Further => self.stop(slot).await,
+                    Until::Restart => self.end(&[slot], Ending::Stop(until)).await,
+                }
             }
         }
         self.run.joined.wait().await;
@@ -192,14 +210,19 @@ impl<'r> Engine<'r> {
             // Closed under a live engine: nobody can reach it any more.
             None => Command::Stop {
                 why: StopReason::Requested,
+                until: Until::Further,
                 incarnation: self.incarnation,
             },
         }
     }
 
-    pub(super) fn stop_requested(&self) -> Option<StopReason> {
+    pub(super) fn stop_requested(&self) -> Option<(StopReason, Until)> {
         self.stash.iter().find_map(|c| match c {
-            Command::Stop { why, incarnation } if *incarnation == self.incarnation => Some(*why),
+            Command::Stop {
+                why,
+                until,
+                incarnation,
+            } if *incarnation == self.incarnation => Some((*why, *until)),
             _ => None,
         })
     }

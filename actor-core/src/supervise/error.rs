@@ -2,14 +2,18 @@
 
 use std::{error::Error, fmt};
 
+use super::ChildInfo;
 use crate::actor::StartError;
 
 /// Why a supervisor could not do what it was asked to do with a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildError {
-    /// `start_child`: a child with this id runs.
-    AlreadyStarted,
+    /// `start_child`: a child with this id runs. As OTP's `{already_started, Pid}`.
+    AlreadyStarted {
+        /// The one that is there, with its key and its handle.
+        child: Box<ChildInfo>,
+    },
     /// `start_child`: there is a child with this id; it is stopped or about to be restarted.
     AlreadyPresent,
     /// `restart_child`, `delete_child`: it runs.
@@ -40,7 +44,7 @@ pub enum ChildError {
 impl fmt::Display for ChildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyStarted => f.write_str("a child with this id is running"),
+            Self::AlreadyStarted { .. } => f.write_str("a child with this id is running"),
             Self::AlreadyPresent => {
                 f.write_str("a child with this id exists and is not running; restart or delete it")
             }

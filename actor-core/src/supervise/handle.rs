@@ -10,8 +10,10 @@ use std::{
 };
 
 use super::{
-    ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree, info::Listing,
+    ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree,
+    info::Listing,
     run::Shared,
+    spec::Until,
 };
 use crate::{
     actor::{ExitReason, Phase, Reply, StopReason},
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     /// For that incarnation only: a request that came too late must not stop the next.
     Stop {
         why: StopReason,
+        /// Whether it is started again at once.
+        until: Until,
         incarnation: u32,
     },
     StartChild {
@@ -106,6 +110,7 @@ impl SupervisorRef {
         if let Some(incarnation) = exit.incarnation {
             self.shared.tell(Command::Stop {
                 why: StopReason::Requested,
+                until: Until::Further,
                 incarnation,
             });
         }
@@ -144,7 +149,7 @@ impl SupervisorRef {
     /// good.
     ///
     /// # Errors
-    /// [`AlreadyStarted`](ChildError::AlreadyStarted) or
+    /// [`AlreadyStarted`](ChildError::AlreadyStarted), with the child that runs, or
     /// [`AlreadyPresent`](ChildError::AlreadyPresent) when the id is taken,
     /// [`MaxChildren`](ChildError::MaxChildren), [`Ignored`](ChildError::Ignored) when its init said
     /// "not now", [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it

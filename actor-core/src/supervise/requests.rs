@@ -85,7 +85,9 @@ impl Engine<'_> {
     async fn start_child(&mut self, spec: ChildSpec) -> Result<ChildKey, ChildError> {
         if let Some(slot) = self.table.find(&spec.id) {
             return Err(match self.table.at(slot).stage.state() {
-                ChildState::Running => ChildError::AlreadyStarted,
+                ChildState::Running => ChildError::AlreadyStarted {
+                    child: Box::new(self.info(slot, Instant::now())),
+                },
                 ChildState::Stopped | ChildState::Restarting => ChildError::AlreadyPresent,
             });
         }
