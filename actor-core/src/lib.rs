@@ -49,6 +49,7 @@ pub mod sched;
 mod shim;
 pub mod supervise;
 pub mod sync;
+pub mod testkit;
 
 pub use actor_macros::{actor, main, protocol, select, test};
 pub use chan::Select;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layers from the bottom up; a file may name its own layer and those before it.
-const LAYERS: [&str; 7] = [
+const LAYERS: [&str; 8] = [
     "sched",
     "chan",
     "sync",
@@ -12,6 +12,7 @@ const LAYERS: [&str; 7] = [
     "supervise",
     "router",
     "daemon",
+    "testkit",
 ];
 
 fn src() -> PathBuf {

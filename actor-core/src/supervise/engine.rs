@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::{
-    Strategy,
+    Strategy, SupervisionEvent,
     config::Config,
     delays::Delays,
     ending::Ending,
@@ -80,6 +80,9 @@ impl<'r> Engine<'r> {
         };
         self.stop_all().await;
         tracing::info!(supervisor = self.name(), %reason, "supervisor ended");
+        self.tell(SupervisionEvent::Ended {
+            reason: reason.clone(),
+        });
         reason
     }
 
@@ -97,6 +100,7 @@ impl<'r> Engine<'r> {
                     reason: Box::new(reason),
                 });
             }
+            self.tell_of(slot, |child| SupervisionEvent::Started { child });
             // A supervisor that is asked to stop starts no further children.
             if let Some(why) = self.stop_requested() {
                 return Err(exit_when_stopped(why));
@@ -233,6 +237,11 @@ impl<'r> Engine<'r> {
                 entry.stage = Stage::Stopped;
                 entry.last_exit = Some(reason.clone());
                 tracing::error!(supervisor, child = &*entry.spec.id, %reason, "child start failed");
+                let reason = reason.clone();
+                self.tell_of(slot, |child| SupervisionEvent::StartFailed {
+                    child,
+                    reason,
+                });
             }
         }
         begun

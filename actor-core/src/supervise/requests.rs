@@ -4,7 +4,7 @@
 
 use super::{
     ChildCounts, ChildError, ChildInfo, ChildKey, ChildKind, ChildName, ChildSpec, ChildState,
-    Restart, Strategy,
+    Restart, Strategy, SupervisionEvent,
     config::misconfigured,
     engine::Engine,
     handle::Command,
@@ -102,11 +102,14 @@ impl Engine<'_> {
         let number = self.run.shared.next_child();
         let slot = self.table.add(spec, number);
         match self.start(slot).await {
-            Ok(()) => Ok(ChildKey {
-                supervisor: self.run.shared.id,
-                slot,
-                number,
-            }),
+            Ok(()) => {
+                self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                Ok(ChildKey {
+                    supervisor: self.run.shared.id,
+                    slot,
+                    number,
+                })
+            }
             Err(reason) => {
                 let entry = self.table.remove(slot).expect("it was just added");
                 Err(refused(&entry.spec.id, reason))
@@ -125,11 +128,17 @@ impl Engine<'_> {
                 if let Some(breaker) = &mut entry.breaker {
                     breaker.reset();
                 }
-                self.start(slot).await.map_err(|reason| {
-                    self.settle(slot);
-                    let id = &self.table.at(slot).spec.id;
-                    ChildError::StartFailed(StartError::new(id, reason))
-                })
+                match self.start(slot).await {
+                    Ok(()) => {
+                        self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                        Ok(())
+                    }
+                    Err(reason) => {
+                        self.settle(slot);
+                        let id = &self.table.at(slot).spec.id;
+                        Err(ChildError::StartFailed(StartError::new(id, reason)))
+                    }
+                }
             }
         }
     }
