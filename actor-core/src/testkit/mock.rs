@@ -68,7 +68,7 @@ const CAPACITY: usize = 1 << 16;
     label = "it is to be cloned and printed",
     note = "derive `Clone` and `Debug` for it, or write the mock by hand, as an `impl` of the protocol"
 )]
-pub trait MockArgument: Sized + sealed::Sealed {
+pub trait MockArgument: Sized {
     /// Its text, and it three times: for the answer, for an expectation, for the list of calls.
     #[doc(hidden)]
     fn noted(self) -> (String, [Self; 3]);
@@ -79,11 +79,6 @@ impl<T: Clone + fmt::Debug> MockArgument for T {
         let text = format!("{self:?}");
         (text, [self.clone(), self.clone(), self])
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<T: Clone + std::fmt::Debug> Sealed for T {}
 }
 
 /// A call as it would be written. `#[protocol(mock)]` uses it.
