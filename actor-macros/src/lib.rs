@@ -27,6 +27,7 @@ mod hooks;
 mod message_enum;
 mod messages;
 mod mistakes;
+mod mock;
 mod model;
 mod parse;
 mod poison;
