@@ -209,7 +209,10 @@ impl RunToken {
         let head = unsafe { self.0.as_ref() };
         match (head.origin.name(), head.vtable.label) {
             (Some(name), _) => name.to_string(),
-            (None, Some(label)) => label().to_owned(),
+            (None, Some(label)) => {
+                let path = label().split('<').next().unwrap_or_default();
+                path.rsplit("::").next().unwrap_or_default().to_owned()
+            }
             (None, None) => head.origin.location().to_string(),
         }
     }

@@ -415,9 +415,9 @@ impl Director for World {
 
     fn deliver(&self, what: Delivered<'_>) -> Fate {
         let name = self.name_of(what.actor, what.name);
-        let actor = what.actor;
-        self.actors.borrow_mut().insert(simulated::running(), actor);
-        self.log.borrow_mut().message(name, what.message);
+        let who = simulated::running();
+        self.actors.borrow_mut().insert(who, what.actor);
+        self.log.borrow_mut().message(who, name, what.message);
         Rules::deliver(self, what)
     }
 
