@@ -30,14 +30,14 @@ use std::{
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash, registry,
+    concurrent, crash, registry, simulate,
     ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
 };
 use crate::{
     chan::{MailboxReceiver, NoReply, discard_with},
-    sched::go_for,
+    sched::{go_for, simulated},
 };
 
 /// Who else is told about an incarnation: nobody (`()`), or a supervisor.
@@ -294,8 +294,11 @@ fn serve<'a, A: Actor, T: Ticks + 'a>(
             .await;
             match next {
                 Next::Message => {
-                    let msg = inbox.joined::<A>(present(msg));
-                    state.handle(work::begin::<A>(msg), ctx).await;
+                    let mut msg = work::begin::<A>(inbox.joined::<A>(present(msg)));
+                    if simulated::is_active() {
+                        msg = Box::pin(simulate::deliver(msg, ctx)).await;
+                    }
+                    state.handle(msg, ctx).await;
                     work::end(ctx.cell());
                 }
                 Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,

@@ -45,6 +45,7 @@ mod ring;
 mod runtime;
 mod shared;
 pub(crate) mod shield;
+pub(crate) mod simulated;
 mod state;
 mod sysmon;
 mod task;

@@ -23,7 +23,7 @@ use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
 use super::cpus::{self, Cpus};
-use super::deadlock::{self, DeadlockPolicy};
+use super::deadlock::DeadlockPolicy;
 use super::dispatch::{Dispatch, Idler, Wake};
 use super::join::JoinHandle;
 use super::machine::{self, Machine};
@@ -31,6 +31,7 @@ use super::origin::Origin;
 use super::processor::Processor;
 use super::registry::Registry;
 use super::shield::shield;
+use super::simulated;
 use super::sysmon;
 use super::task::{self, RunToken};
 use super::thread_park::Root;
@@ -78,6 +79,14 @@ pub(crate) struct Shared {
     pub(crate) attached: Attached,
     #[cfg(feature = "tokio")]
     pub(crate) driver: super::driver::Driver,
+    /// Of a simulation: a thread outside of it that has woken one of its goroutines.
+    intruder: Mutex<Option<String>>,
+}
+
+/// How many Ms there may be, and how long one too many is kept.
+pub(crate) struct MachineLimits {
+    pub(crate) max: usize,
+    pub(crate) keep_alive: Duration,
 }
 
 impl fmt::Debug for Shared {
@@ -94,15 +103,18 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         procs: usize,
-        machines_max: usize,
-        keep_alive: Duration,
+        machines: MachineLimits,
         on_deadlock: DeadlockPolicy,
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
         #[cfg(feature = "tokio")]
         let driver = super::driver::Driver::new(&name)?;
-        let shared = Arc::new_cyclic(|me| Self {
+        let MachineLimits {
+            max: machines_max,
+            keep_alive,
+        } = machines;
+        Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
             procs,
             machines_max,
@@ -110,7 +122,9 @@ impl Shared {
             plan,
             cpus,
             dispatch: Dispatch::new(),
-            processors: (0..machines_max).map(|_| OnceLock::new()).collect(),
+            processors: (0..machines_max.max(procs))
+                .map(|_| OnceLock::new())
+                .collect(),
             processor_count: AtomicUsize::new(0),
             registry: Registry::new(procs),
             wake_tokens: AtomicU32::new(tuning::WAKE_TOKENS),
@@ -131,10 +145,9 @@ impl Shared {
             attached: Attached::default(),
             #[cfg(feature = "tokio")]
             driver,
+            intruder: Mutex::new(None),
             name,
-        });
-        deadlock::enlist(&shared);
-        Ok(shared)
+        }))
     }
 
     #[inline]
@@ -158,6 +171,21 @@ impl Shared {
         // ORDERING: Release pairs with the Acquire in `processor_count`.
         self.processor_count.store(index + 1, Ordering::Release);
         Some(index)
+    }
+
+    /// A simulation's, which has no Ms of its own.
+    fn is_simulated(&self) -> bool {
+        self.machines_max == 0
+    }
+
+    pub(crate) fn intruder(&self) -> Option<String> {
+        self.intruder.lock().clone()
+    }
+
+    /// From now on timers will not come.
+    pub(crate) fn set_stopping(&self) {
+        // ORDERING: SeqCst: see `is_stopping`.
+        self.stopping.store(true, Ordering::SeqCst);
     }
 
     #[inline]
@@ -215,6 +243,10 @@ impl Shared {
 
     #[cold]
     pub(crate) fn inject(&self, tokens: impl IntoIterator<Item = RunToken>) {
+        if self.is_simulated() && !simulated::is_active() {
+            let name = std::thread::current().name().map(str::to_owned);
+            *self.intruder.lock() = Some(name.unwrap_or_else(|| "(unnamed)".to_owned()));
+        }
         let wake = self.dispatch.inject(tokens);
         self.send(wake);
     }
@@ -579,8 +611,7 @@ impl Shared {
         }
         let left = self.registry.len();
         self.dispatch.lock().stopping = true;
-        // ORDERING: SeqCst: see `is_stopping`.
-        self.stopping.store(true, Ordering::SeqCst);
+        self.set_stopping();
         self.bed.stop();
         for (m, _) in &*self.threads.lock() {
             m.unpark();
