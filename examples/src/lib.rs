@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod kvd;
+pub mod linear;
 
 /// The book's samples, compiled and run as doctests.
 #[cfg(doctest)]
