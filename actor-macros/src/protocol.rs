@@ -22,7 +22,16 @@ use crate::signature::{self, Params, Receiver, mentions};
 use crate::types::Answer;
 
 /// Names that a protocol's handle, or its trait, has for itself.
-const TAKEN: [&str; 7] = ["actor", "clone", "eq", "fmt", "hash", "into", "new"];
+const TAKEN: [&str; 8] = [
+    "actor",
+    "clone",
+    "downgrade",
+    "eq",
+    "fmt",
+    "hash",
+    "into",
+    "new",
+];
 
 /// `#[protocol]`.
 pub(crate) fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -171,6 +180,7 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
     let cfgs = attrs::cfgs(attrs);
     let plus = (!supertraits.is_empty()).then(|| quote!(+ #supertraits));
     let any_actor = quote!(dyn ::actor_core::actor::AnyActor);
+    let upgrade = upgrade_of(ident);
     let declared = calls.iter().map(|call| {
         let (attrs, docs, signature) = (&call.attrs, fallback(call, ident), signature_of(call));
         quote!(#(#attrs)* #docs #signature;)
@@ -208,6 +218,11 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
             fn __actor(&self) -> ::core::option::Option<&#any_actor> {
                 ::core::option::Option::None
             }
+
+            #[doc(hidden)]
+            fn __weak(&self) -> ::core::option::Option<#upgrade> {
+                ::core::option::Option::None
+            }
         }
 
         #(#cfgs)*
@@ -235,6 +250,26 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
             #[must_use]
             #vis fn actor(&self) -> ::core::option::Option<&#any_actor> {
                 #ident::__actor(&*self.0)
+            }
+
+            /// A handle that doesn't keep an unsupervised actor alive.
+            #[must_use]
+            #vis fn downgrade(&self) -> ::actor_core::actor::WeakProtocol<Self> {
+                let actor = #ident::__actor(&*self.0);
+                let mock = ::std::sync::Arc::as_ptr(&self.0).cast::<()>() as usize;
+                match #ident::__weak(&*self.0) {
+                    ::core::option::Option::Some(upgrade) => {
+                        ::actor_core::actor::WeakProtocol::new(actor, mock, move || {
+                            upgrade().map(Self)
+                        })
+                    }
+                    ::core::option::Option::None => {
+                        let weak = ::std::sync::Arc::downgrade(&self.0);
+                        ::actor_core::actor::WeakProtocol::new(actor, mock, move || {
+                            weak.upgrade().map(Self)
+                        })
+                    }
+                }
             }
 
             #(#forwarded)*
@@ -305,6 +340,17 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
     }
 }
 
+/// What makes a strong handle of a weak one.
+fn upgrade_of(protocol: impl ToTokens) -> TokenStream {
+    quote! {
+        ::std::boxed::Box<
+            dyn ::core::ops::Fn() -> ::core::option::Option<::std::sync::Arc<dyn #protocol>>
+                + ::core::marker::Send
+                + ::core::marker::Sync
+        >
+    }
+}
+
 fn fallback(call: &Call, protocol: &Ident) -> Option<TokenStream> {
     (!attrs::has_docs(&call.attrs)).then(|| {
         let docs = format!("The message `{}` of `{protocol}`.", call.ident);
@@ -366,6 +412,7 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
     protocols
         .into_iter()
         .map(|(path, methods)| {
+            let upgrade = upgrade_of(path);
             // At the protocol's name, where it is said that one of its messages is missing.
             quote_spanned! {path.span()=>
                 #[allow(
@@ -381,6 +428,14 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
                         &self,
                     ) -> ::core::option::Option<&dyn ::actor_core::actor::AnyActor> {
                         ::core::option::Option::Some(&self.0)
+                    }
+
+                    fn __weak(&self) -> ::core::option::Option<#upgrade> {
+                        let weak = #handle::downgrade(self);
+                        ::core::option::Option::Some(::std::boxed::Box::new(move || {
+                            let handle = weak.upgrade()?;
+                            ::core::option::Option::Some(::std::sync::Arc::new(handle))
+                        }))
                     }
                 }
             }
