@@ -47,8 +47,10 @@ pub mod daemon;
 pub mod router;
 pub mod sched;
 mod shim;
+pub mod sim;
 pub mod supervise;
 pub mod sync;
+pub mod testkit;
 
 pub use actor_macros::{actor, main, protocol, select, test};
 pub use chan::Select;

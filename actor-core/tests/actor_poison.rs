@@ -258,10 +258,7 @@ fn without_a_supervisor_a_message_is_not_tried_again_and_its_asker_is_told() {
             .unwrap();
         let printed = printer.print("page".into(), 2).await;
         assert_eq!(printed, Err(CallError::Panicked));
-        assert!(matches!(
-            printer.wait().await,
-            ExitReason::Panicked { .. }
-        ));
+        assert!(matches!(printer.wait().await, ExitReason::Panicked { .. }));
         let print = ("print", DeadLetterReason::Poison);
         assert_eq!(letters_of(&letters, printer.id()), [print]);
         let refused = printer.print("page".into(), 2).try_tell();

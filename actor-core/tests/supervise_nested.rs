@@ -167,7 +167,10 @@ fn they_are_dead_for_good_when_their_supervisor_is_not_restarted() {
         assert_eq!(inner.door.crash().await, Err(CallError::Panicked));
         inner.desk.wait().await;
         inner.door.wait().await;
-        assert_eq!(inner.desk.note("late".into()).await, Err(CallError::Stopped));
+        assert_eq!(
+            inner.desk.note("late".into()).await,
+            Err(CallError::Stopped)
+        );
         let ours = |id| id == inner.desk.id() || id == inner.door.id();
         let late: Vec<_> = std::iter::from_fn(|| letters.try_recv())
             .filter(|letter| ours(letter.id))

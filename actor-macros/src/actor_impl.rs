@@ -41,6 +41,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         type Handle = #handle;
     };
     let queueing = queueing::actor_items(model);
+    let waits = model.messages.iter().any(|m| m.is_async);
     let defers = model.messages.iter().any(|m| m.params.reply.is_some());
     let unreferenced = model.options.when_unreferenced.map(|when| {
         let variant = Ident::new(when, proc_macro2::Span::call_site());
@@ -67,6 +68,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #associated
             const NAME: &'static str = #name;
             const DEFERS_REPLIES: bool = #defers;
+            const HANDLERS_WAIT: bool = #waits;
             #mailbox
             #queueing
             #unreferenced
@@ -237,7 +239,10 @@ fn arm(message: &Message, msg: &Ident, is_retried: bool) -> TokenStream {
     // A retried message's reply is looked for when the handler is done.
     let (first, call) = if is_retried {
         let reply = poison::reply(message, msg);
-        (quote!(let __actor_answer = #call; #reply), quote!(__actor_answer))
+        (
+            quote!(let __actor_answer = #call; #reply),
+            quote!(__actor_answer),
+        )
     } else {
         (TokenStream::new(), call)
     };

@@ -24,7 +24,9 @@ pub(crate) fn init(
         if same(ty, self_ty) {
             Some(false)
         } else {
-            option_argument(ty).is_some_and(|ty| same(&ty, self_ty)).then_some(true)
+            option_argument(ty)
+                .is_some_and(|ty| same(&ty, self_ty))
+                .then_some(true)
         }
     };
     let fallible = |ty: &Type| state(result_arguments(ty)?.first()?);

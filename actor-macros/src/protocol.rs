@@ -16,6 +16,7 @@ use syn::{Attribute, Ident, ItemTrait, Path, Token, TraitItem, TraitItemFn};
 use crate::attrs;
 use crate::expand::{Names, answer_types};
 use crate::mistakes::Mistakes;
+use crate::mock;
 use crate::model::Model;
 use crate::parse;
 use crate::signature::{self, Params, Receiver, mentions};
@@ -36,7 +37,7 @@ const TAKEN: [&str; 8] = [
 /// `#[protocol]`.
 pub(crate) fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
-    let handle = parse::protocol_handle(options, &mut mistakes);
+    let options = parse::protocol_options(options, &mut mistakes);
     let parsed: ItemTrait = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -59,17 +60,23 @@ pub(crate) fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
         .iter()
         .filter_map(|item| call(item, &mut mistakes))
         .collect();
-    let generated = generate(&parsed, handle, &calls);
+    let handle = options.handle.unwrap_or_else(|| {
+        let name = &parsed.ident;
+        format_ident!("{}Ref", name.unraw(), span = name.span())
+    });
+    let generated = generate(&parsed, &handle, &calls);
+    let mock = (options.mock.as_ref())
+        .and_then(|wanted| mock::mock(&parsed, &handle, wanted, &calls, &mut mistakes));
     let errors = mistakes.into_tokens();
-    quote!(#generated #errors)
+    quote!(#generated #mock #errors)
 }
 
 /// One method.
-struct Call {
-    attrs: Vec<Attribute>,
-    ident: Ident,
-    params: Params,
-    answer: Answer,
+pub(crate) struct Call {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) ident: Ident,
+    pub(crate) params: Params,
+    pub(crate) answer: Answer,
 }
 
 fn check_trait(item: &ItemTrait, mistakes: &mut Mistakes) {
@@ -167,7 +174,7 @@ fn check_caller_s_side(method: &TraitItemFn, params: &Params, mistakes: &mut Mis
     valid
 }
 
-fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStream {
+fn generate(item: &ItemTrait, handle: &Ident, calls: &[Call]) -> TokenStream {
     let ItemTrait {
         attrs,
         vis,
@@ -175,8 +182,6 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
         supertraits,
         ..
     } = item;
-    let handle =
-        handle.unwrap_or_else(|| format_ident!("{}Ref", ident.unraw(), span = ident.span()));
     let cfgs = attrs::cfgs(attrs);
     let plus = (!supertraits.is_empty()).then(|| quote!(+ #supertraits));
     let any_actor = quote!(dyn ::actor_core::actor::AnyActor);
@@ -358,7 +363,7 @@ fn fallback(call: &Call, protocol: &Ident) -> Option<TokenStream> {
     })
 }
 
-fn signature_of(call: &Call) -> TokenStream {
+pub(crate) fn signature_of(call: &Call) -> TokenStream {
     let ident = &call.ident;
     let args = call.params.args.iter().map(|arg| {
         let (ident, ty) = (&arg.ident, &arg.ty);

@@ -6,8 +6,8 @@
 use std::{fmt, future::Future, time::Duration};
 
 use super::{
-    ActorRef, Concurrency, Concurrently, Ctx, Down, ExitReason, Exited, HighWater, Overflow, Poison,
-    Pressure, StopReason,
+    ActorRef, Concurrency, Concurrently, Ctx, Down, ExitReason, Exited, HighWater, Overflow,
+    Poison, Pressure, StopReason,
 };
 use crate::chan::Capacity;
 
@@ -206,6 +206,9 @@ pub trait Actor: Sized + Send + 'static {
     const DEFERS_REPLIES: bool = true;
     /// What it does when its last handle is dropped; supervised, it does not care.
     const WHEN_UNREFERENCED: WhenUnreferenced = WhenUnreferenced::Stop;
+    /// Whether the future of [`handle`](Actor::handle) may wait. If not, it is ready when it is first
+    /// polled, or the actor panics; such a message needs no memory for it. `#[actor]` sets it.
+    const HANDLERS_WAIT: bool = true;
     /// Whether it has concurrent handlers: then [`concurrency`](Actor::concurrency) is asked for each
     /// message.
     const CONCURRENT: bool = false;

@@ -19,6 +19,11 @@ use super::{
 pub struct ActorId(NonZeroU64);
 
 impl ActorId {
+    /// As a number, which simulations name actors by.
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+
     pub(super) fn new(n: u64) -> Self {
         Self(NonZeroU64::new(n).expect("2^64 actors were made"))
     }
@@ -205,6 +210,11 @@ impl<A: Actor> ActorRef<A> {
     /// ```
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.peer())
+    }
+
+    /// For those who look at its life without keeping it alive, as a handle would.
+    pub(crate) fn shared_cell(&self) -> Arc<Cell<A>> {
+        Arc::clone(&self.cell)
     }
 
     fn exit_of_this_incarnation(&self) -> Exit<A> {

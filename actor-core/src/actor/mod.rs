@@ -60,8 +60,10 @@ mod protocol;
 mod rare;
 pub mod registry;
 mod reports;
+mod simulate;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
+mod stand_in;
 mod start;
 mod ticker;
 mod ties;
@@ -107,7 +109,9 @@ pub use wedged::{WedgedReport, report_wedged_after, wedged_reports};
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::{Cell, next_id};
+pub(crate) use dead_letters::subscribe_dead_letters_here;
 pub(crate) use delivery::{Delivery, try_tell};
 pub(crate) use incarnation::{Link, spawn, spawn_named};
 pub(crate) use life::{Burial, Hold, Life, Phase};
+pub(crate) use stand_in::stand_in;
 pub(crate) use ties::Peer;

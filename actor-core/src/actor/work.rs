@@ -311,32 +311,42 @@ impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Served<'_, A
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let cell = this.ctx.cell();
-        let resumed = if cell.control.is_waiting() {
-            cell.life.waiting_handler()
-        } else {
-            ""
-        };
-        let outer = HANDLER.replace(resumed);
-        let polled = catch_unwind(AssertUnwindSafe(|| this.serve.poll(cx)));
-        let handler = HANDLER.replace(outer);
-        match polled {
-            Ok(Poll::Pending) => {
-                if !handler.is_empty() && !cell.control.is_waiting() {
-                    begin_waiting(this.ctx, handler, cx);
-                }
-                Poll::Pending
+        served(this.ctx, cx, |cx| this.serve.poll(cx))
+    }
+}
+
+/// One poll of the serving code: catches its panics, and knows what it works on.
+#[inline]
+pub(super) fn served<A: Actor>(
+    ctx: &Ctx<A>,
+    cx: &mut Context<'_>,
+    serve: impl FnOnce(&mut Context<'_>) -> Poll<Result<(), Box<Cut>>>,
+) -> Poll<Result<(), Box<Cut>>> {
+    let cell = ctx.cell();
+    let resumed = if cell.control.is_waiting() {
+        cell.life.waiting_handler()
+    } else {
+        ""
+    };
+    let outer = HANDLER.replace(resumed);
+    let polled = catch_unwind(AssertUnwindSafe(|| serve(cx)));
+    let handler = HANDLER.replace(outer);
+    match polled {
+        Ok(Poll::Pending) => {
+            if !handler.is_empty() && !cell.control.is_waiting() {
+                begin_waiting(ctx, handler, cx);
             }
-            Ok(Poll::Ready(done)) => Poll::Ready(done),
-            Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
-                handler: if handler.is_empty() {
-                    "(between messages)"
-                } else {
-                    handler
-                },
-                panic: Panic::new(payload),
-            }))),
+            Poll::Pending
         }
+        Ok(Poll::Ready(done)) => Poll::Ready(done),
+        Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
+            handler: if handler.is_empty() {
+                "(between messages)"
+            } else {
+                handler
+            },
+            panic: Panic::new(payload),
+        }))),
     }
 }
 

@@ -10,10 +10,8 @@ use std::{
 };
 
 use super::{
-    ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree,
-    info::Listing,
-    run::Shared,
-    spec::Until,
+    ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree, info::Listing,
+    run::Shared, spec::Until,
 };
 use crate::{
     actor::{

@@ -82,12 +82,7 @@ fn refusal(error: ChildError) -> Refusal {
 }
 
 /// The answer, and the state that "a" is in afterwards; `None` if it is unknown.
-fn check(
-    request: Request,
-    state: State,
-    expected: Result<(), Refusal>,
-    left: Option<ChildState>,
-) {
+fn check(request: Request, state: State, expected: Result<(), Refusal>, left: Option<ChildState>) {
     run(async move {
         let log = Log::default();
         let (app, _a) = with_a(state, &log).await;
