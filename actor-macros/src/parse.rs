@@ -11,6 +11,7 @@ use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, Visibility};
 
 use crate::mistakes::Mistakes;
 use crate::mock::Wanted;
+use crate::poison::Poison;
 
 /// `#[actor(..)]`, with `None` for what was not given.
 #[derive(Default)]
@@ -29,6 +30,7 @@ pub(crate) struct ActorOptions {
     pub(crate) when_unreferenced: Option<&'static str>,
     pub(crate) handler_limit: Option<Millis>,
     pub(crate) wedged_after: Option<Millis>,
+    pub(crate) poison: Option<Poison>,
     /// The word `singleton`.
     pub(crate) singleton: Option<Ident>,
 }
@@ -47,6 +49,7 @@ const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous
                              `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
                              `vis = pub(crate)`, `when_unreferenced = stop | keep`, \
                              `handler_limit = seconds(5)`, `wedged_after = seconds(5)`, \
+                             `poison = drop | dead_letter | retry(n)`, \
                              `protocol = Name` and `singleton`";
 
 /// Reads `#[actor(..)]`'s options.
@@ -83,6 +86,7 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             }
             "handler_limit" => option.set(&mut options.handler_limit, time, mistakes),
             "wedged_after" => option.set(&mut options.wedged_after, time_or_never, mistakes),
+            "poison" => option.set(&mut options.poison, Poison::parse, mistakes),
             "singleton" => mistakes.at(
                 &option.name,
                 "`singleton` is a word of its own; write `#[actor(singleton)]`",
@@ -271,22 +275,66 @@ pub(crate) fn protocol_options(tokens: TokenStream, mistakes: &mut Mistakes) -> 
     options
 }
 
-/// Reads the `procs = n` of `#[main]` and `#[test]`.
-pub(crate) fn procs(tokens: TokenStream, attribute: &str, mistakes: &mut Mistakes) -> Option<Expr> {
-    const FORM: &str = "the only option is `procs = n`, the number of processors";
-    let mut procs = None;
-    for option in options_of(tokens, FORM, mistakes) {
-        if option.name == "procs" {
-            option.set(&mut procs, at_least_one, mistakes);
-        } else {
-            let name = &option.name;
-            mistakes.at(
-                name,
-                format!("`#[{attribute}]` has no option `{name}`; {FORM}"),
-            );
+/// The options of `#[main]` and `#[test]`.
+#[derive(Default)]
+pub(crate) struct EntryOptions {
+    pub(crate) procs: Option<Expr>,
+    /// The word `sim`.
+    pub(crate) sim: Option<Ident>,
+    pub(crate) seeds: Option<Expr>,
+    pub(crate) policy: Option<Expr>,
+}
+
+/// Reads the options of `#[main]` and `#[test]`.
+pub(crate) fn entry_options(
+    tokens: TokenStream,
+    attribute: &str,
+    mistakes: &mut Mistakes,
+) -> EntryOptions {
+    let form = match attribute {
+        "test" => {
+            "the options are `procs = n`, the number of processors, or `sim` with `seeds = n` and \
+             `policy = p`, for a simulated test"
+        }
+        _ => "the only option is `procs = n`, the number of processors",
+    };
+    let mut options = EntryOptions::default();
+    let mut settings = Vec::new();
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(word) if word == "sim" && attribute == "test" => options.sim = Some(word),
+            _ => settings.push(piece),
         }
     }
-    procs
+    for option in settings_of(settings, form, mistakes) {
+        match option.name.to_string().as_str() {
+            "procs" => option.set(&mut options.procs, at_least_one, mistakes),
+            "seeds" if attribute == "test" => {
+                option.set(&mut options.seeds, at_least_one, mistakes);
+            }
+            "policy" if attribute == "test" => {
+                option.set(&mut options.policy, Expr::parse, mistakes);
+            }
+            _ => {
+                let name = &option.name;
+                let what = format!("`#[{attribute}]` has no option `{name}`; {form}");
+                mistakes.at(name, what);
+            }
+        }
+    }
+    match (&options.sim, &options.procs) {
+        (Some(_), Some(procs)) => mistakes.at(
+            procs,
+            "a simulation has one processor: remove `procs`, or `sim`",
+        ),
+        (None, _) => {
+            if let Some(lonely) = options.seeds.as_ref().or(options.policy.as_ref()) {
+                mistakes.at(lonely, "this is for simulated tests: write `sim` before it");
+            }
+        }
+        _ => {}
+    }
+    options
 }
 
 /// Reads the one option `name` that an attribute's parentheses may have: `None` after a mistake.

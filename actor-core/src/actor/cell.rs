@@ -23,9 +23,11 @@ use super::{
     life::Burial,
     overflow,
     ties::{Peer, Signal},
+    work,
 };
 use crate::{
     chan::Mailbox,
+    sched::simulated,
     shim::atomic::{AtomicU32, Ordering},
 };
 
@@ -33,6 +35,9 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 /// The next identity of an actor.
 pub(crate) fn next_id() -> ActorId {
+    if let Some(id) = simulated::next_id() {
+        return ActorId::new(id);
+    }
     // ORDERING: Relaxed: only uniqueness counts.
     ActorId::new(LAST_ID.fetch_add(1, StaticOrdering::Relaxed) + 1)
 }
@@ -142,6 +147,7 @@ impl<A: Actor> Cell<A> {
     /// Refuses messages until the next incarnation begins, and drops those that are queued.
     pub(crate) fn clear_mailbox(&self) {
         self.mailbox.close();
+        self.bury_beside();
         self.discard_queue();
     }
 
@@ -228,6 +234,14 @@ impl<A: Actor> Peer for Cell<A> {
     fn signalled(&self) {
         self.control.signal();
         self.mailbox.wake_receiver();
+    }
+
+    fn told_at_once(&self) {
+        if work::is_in_signal_hook() {
+            self.control.echo();
+        } else {
+            self.signalled();
+        }
     }
 }
 

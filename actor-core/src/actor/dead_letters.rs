@@ -1,7 +1,7 @@
 //! Messages that will never be handled and that nobody has any more: counted by reason, and told to
 //! whoever subscribed.
 //!
-//! Their askers are told (`CallError::Stopped`, `Overloaded`, `Replaced`); a tell has nobody to be
+//! Their askers are told (`CallError::Stopped`, `Overloaded`, `Replaced`, `Panicked`); a tell has nobody to be
 //! told, so it is counted here, reported at debug level by name, and sent to the subscribers. That
 //! never blocks the one who drops the message: a subscriber that is behind misses letters and counts
 //! them. With no subscriber a dead letter costs two relaxed additions and a load.
@@ -18,7 +18,7 @@ use std::{
 use super::ActorId;
 use crate::{
     chan::{self, Receiver, Sender},
-    sched::attached::RuntimeId,
+    sched::{attached::RuntimeId, simulated},
 };
 
 /// Why a message will not be handled.
@@ -31,16 +31,20 @@ pub enum DeadLetterReason {
     Overflow,
     /// A newer message with the same key took its place in the queue.
     Coalesced,
+    /// Its actor crashed on it, and the policy is not to pass over that: see
+    /// [`Poison`](super::Poison). Part of its work may have happened.
+    Poison,
 }
 
 impl DeadLetterReason {
-    const ALL: [Self; 3] = [Self::Stopped, Self::Overflow, Self::Coalesced];
+    const ALL: [Self; 4] = [Self::Stopped, Self::Overflow, Self::Coalesced, Self::Poison];
 
     fn text(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Overflow => "overflow",
             Self::Coalesced => "coalesced",
+            Self::Poison => "poison",
         }
     }
 }
@@ -51,7 +55,7 @@ impl fmt::Display for DeadLetterReason {
     }
 }
 
-/// A message that was accepted and dropped unhandled.
+/// A message that was accepted and dropped unhandled, or not handled to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -74,6 +78,8 @@ static SUBSCRIBERS: std::sync::Mutex<Vec<Subscriber>> = std::sync::Mutex::new(Ve
 
 #[derive(Clone)]
 struct Subscriber {
+    /// Which simulation it belongs to; what happens in others is none of its business.
+    simulation: u64,
     letters: Sender<DeadLetter>,
     missed: Arc<AtomicU64>,
     /// Only what is dropped on threads of this runtime.
@@ -152,6 +158,7 @@ fn subscribe(capacity: usize, scope: Option<RuntimeId>) -> DeadLetters {
     let missed = Arc::new(AtomicU64::new(0));
     let mut all = subscribers();
     all.push(Subscriber {
+        simulation: simulated::simulation(),
         letters,
         missed: Arc::clone(&missed),
         scope,
@@ -220,6 +227,10 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
     // ORDERING: Relaxed: a statistic.
     COUNTS[reason as usize].fetch_add(1, Ordering::Relaxed);
     tracing::debug!(actor, %id, message, %reason, "dead letter");
+    let simulation = simulated::simulation();
+    if simulation != 0 {
+        simulated::with(|director| director.dead_letter(actor, message, reason.text()));
+    }
     // ORDERING: Relaxed, see `subscribe_dead_letters`.
     if SUBSCRIBED.load(Ordering::Relaxed) == 0 {
         return;
@@ -233,13 +244,14 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
     // Sending wakes a subscriber, which is not to be done under the lock.
     let all = subscribers().clone();
     let here = RuntimeId::current();
-    for Subscriber {
-        letters,
-        missed,
-        scope,
-    } in all
-    {
-        if scope.is_some() && scope != here {
+    for subscriber in all {
+        let Subscriber {
+            letters,
+            missed,
+            scope,
+            ..
+        } = subscriber;
+        if subscriber.simulation != simulation || (scope.is_some() && scope != here) {
             continue;
         }
         if letters.try_send(letter.clone()).is_err() {
