@@ -297,6 +297,7 @@ impl<'r> Engine<'r> {
 
     /// The child, whose init said "not now", stays down; it is forgotten if nobody could start it.
     pub(super) fn leave_out(&mut self, slot: u32) {
+        self.tell_of(slot, |child| SupervisionEvent::Ignored { child });
         self.settle(slot);
         let temporary = self.table.at(slot).spec.restart == Restart::Temporary;
         if temporary || self.config.strategy == Strategy::Dynamic {
