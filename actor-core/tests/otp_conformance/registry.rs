@@ -69,6 +69,7 @@ fn a_name_in_use_is_refused_and_its_holder_keeps_it() {
         };
         assert_eq!(holder.downcast::<Probe>(), Some(first.clone()));
         assert_eq!(whereis::<Probe>("name").unwrap(), first);
+        first.stop().await;
     });
 }
 
@@ -96,6 +97,7 @@ fn a_name_that_is_given_up_is_free_at_once() {
         first.stop().await;
         // The former holder's end frees nothing.
         assert_eq!(whereis::<Probe>("name").unwrap(), second);
+        second.stop().await;
     });
 }
 
@@ -119,6 +121,7 @@ fn of_two_children_with_one_name_the_second_never_runs_its_init() {
         };
         assert_eq!(**reason, taken);
         assert_eq!(log.take(), [""; 0]);
+        holder.stop().await;
     });
 }
 
@@ -211,12 +214,14 @@ fn a_terminated_childs_name_is_free_for_others() {
         app.restart_child("a").await.unwrap();
         assert!(!is_free("name"));
         app.terminate_child("a").await.unwrap();
-        registry::register(&other().await, "name").unwrap();
+        let other = other().await;
+        registry::register(&other, "name").unwrap();
         let Err(ChildError::StartFailed(error)) = app.restart_child("a").await else {
             panic!("it started")
         };
         assert!(matches!(error.reason(), ExitReason::NameTaken { .. }));
         app.stop().await;
+        other.stop().await;
     });
 }
 
