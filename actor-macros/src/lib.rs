@@ -29,6 +29,7 @@ mod messages;
 mod mistakes;
 mod model;
 mod parse;
+mod poison;
 mod protocol;
 mod queueing;
 mod select;
@@ -48,11 +49,12 @@ use proc_macro::TokenStream;
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|
-/// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
+/// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start; an `Option<Self>` in place of `Self` may be `None`, "not now" (`NotStarted`) |
 /// | `#[restarting]` | one `fn recover(why: ExitReason)` | runs before `#[init]` at every start but the first, in the new goroutine; the old state is gone |
-/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait. Not the place to monitor it again, see `Ctx::monitor` |
+/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait |
 /// | `#[exit]` | one `fn left(&mut self, exited: Exited)` | a linked actor has ended; with it the actor traps exits instead of ending too |
 /// | `#[limit(millis = 500)]` | a message | the time its handler may take: then it is cancelled, its asker told, and the incarnation ends with `TimedOut` |
+/// | `#[poison(retry(3))]` | a message | what becomes of it if the actor crashes on it: `drop`, `dead_letter` or `retry(n)` |
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
 /// | `#[high_water]` | `fn crowded(change: &Pressure)` | told when the mailbox reaches `high_water`, and when it has fallen to `low_water` |
@@ -91,6 +93,10 @@ use proc_macro::TokenStream;
 ///   all of them, ticks, `#[down]` and `#[exit]`. None by default.
 /// - `wedged_after`: a handler that waits longer is reported once; `seconds(0)` is never. By default
 ///   it is the library's setting.
+/// - `poison`: what becomes of a message in whose handler the actor crashes: `drop` (the default),
+///   `dead_letter` or `retry(n)`; what `#[poison]` says of one message goes before. A message that is
+///   retried is copied, so its arguments must be `Clone`; its handler can't take its `Reply`, and
+///   it can't be `#[batch]` or, if retried, `#[concurrent]`. See `actor_core::actor::Poison`.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
 /// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does

@@ -10,6 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, Visibility};
 
 use crate::mistakes::Mistakes;
+use crate::poison::Poison;
 
 /// `#[actor(..)]`, with `None` for what was not given.
 #[derive(Default)]
@@ -28,6 +29,7 @@ pub(crate) struct ActorOptions {
     pub(crate) when_unreferenced: Option<&'static str>,
     pub(crate) handler_limit: Option<Millis>,
     pub(crate) wedged_after: Option<Millis>,
+    pub(crate) poison: Option<Poison>,
     /// The word `singleton`.
     pub(crate) singleton: Option<Ident>,
 }
@@ -46,6 +48,7 @@ const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous
                              `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
                              `vis = pub(crate)`, `when_unreferenced = stop | keep`, \
                              `handler_limit = seconds(5)`, `wedged_after = seconds(5)`, \
+                             `poison = drop | dead_letter | retry(n)`, \
                              `protocol = Name` and `singleton`";
 
 /// Reads `#[actor(..)]`'s options.
@@ -82,6 +85,7 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             }
             "handler_limit" => option.set(&mut options.handler_limit, time, mistakes),
             "wedged_after" => option.set(&mut options.wedged_after, time_or_never, mistakes),
+            "poison" => option.set(&mut options.poison, Poison::parse, mistakes),
             "singleton" => mistakes.at(
                 &option.name,
                 "`singleton` is a word of its own; write `#[actor(singleton)]`",

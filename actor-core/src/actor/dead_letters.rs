@@ -1,7 +1,7 @@
 //! Messages that will never be handled and that nobody has any more: counted by reason, and told to
 //! whoever subscribed.
 //!
-//! Their askers are told (`CallError::Stopped`, `Overloaded`, `Replaced`); a tell has nobody to be
+//! Their askers are told (`CallError::Stopped`, `Overloaded`, `Replaced`, `Panicked`); a tell has nobody to be
 //! told, so it is counted here, reported at debug level by name, and sent to the subscribers. That
 //! never blocks the one who drops the message: a subscriber that is behind misses letters and counts
 //! them. With no subscriber a dead letter costs two relaxed additions and a load.
@@ -29,16 +29,20 @@ pub enum DeadLetterReason {
     Overflow,
     /// A newer message with the same key took its place in the queue.
     Coalesced,
+    /// Its actor crashed on it, and the policy is not to pass over that: see
+    /// [`Poison`](super::Poison). Part of its work may have happened.
+    Poison,
 }
 
 impl DeadLetterReason {
-    const ALL: [Self; 3] = [Self::Stopped, Self::Overflow, Self::Coalesced];
+    const ALL: [Self; 4] = [Self::Stopped, Self::Overflow, Self::Coalesced, Self::Poison];
 
     fn text(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Overflow => "overflow",
             Self::Coalesced => "coalesced",
+            Self::Poison => "poison",
         }
     }
 }
@@ -49,7 +53,7 @@ impl fmt::Display for DeadLetterReason {
     }
 }
 
-/// A message that was accepted and dropped unhandled.
+/// A message that was accepted and dropped unhandled, or not handled to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {

@@ -179,9 +179,9 @@ impl<A: Actor> ActorRef<A> {
     /// it has ended and its state is dropped. Erlang's `monitor/2`; an actor that wants to go on
     /// with its messages meanwhile uses [`Ctx::monitor`](super::Ctx::monitor).
     ///
-    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. If no incarnation lives it is ready at
-    /// once, with [`NoProc`](ExitReason::NoProc): after the end, between two incarnations, and
-    /// before the first start.
+    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. Between two incarnations it watches the
+    /// next one. If there is none it is ready at once, with [`NoProc`](ExitReason::NoProc): after the
+    /// end for good, and before the first start.
     ///
     /// ```
     /// # use actor_core::actor::{Actor, ActorRef};

@@ -153,6 +153,11 @@ impl State {
         matches!(self.phase, Phase::Starting | Phase::Running)
     }
 
+    /// Does one incarnation live, or is its supervisor to decide about the next one?
+    pub(super) fn may_end(&self) -> bool {
+        self.is_alive() || self.phase == Phase::Down
+    }
+
     pub(crate) fn last_exit(&self) -> ExitReason {
         let last = self.more.as_ref().and_then(|m| m.last_exit.clone());
         // Dead without an end: its supervisor never came to start it.
@@ -281,6 +286,11 @@ impl Life {
         since.map(Instant::elapsed)
     }
 
+    /// How many signals have come.
+    pub(super) fn signals(&self) -> usize {
+        self.with_ties(|ties| ties.signals()).unwrap_or_default()
+    }
+
     pub(super) fn next_signal(&self) -> Option<Signal> {
         self.with_ties(Ties::next_signal).flatten()
     }
@@ -318,9 +328,11 @@ impl Life {
         s.phase = Phase::Starting;
         s.incarnation = s.incarnation.wrapping_add(1);
         s.kill_pending = false;
+        let incarnation = s.incarnation;
         if let Some(more) = &mut s.more {
             more.doom = None;
             more.stop_cause = None;
+            more.ties.begin(incarnation);
         }
         if s.more.is_some() || crash::is_enabled() {
             s.more.get_or_insert_default().since = Some(Instant::now());
@@ -431,10 +443,15 @@ impl Life {
             }
             s = self.state.lock();
         }
+        // What was tied to a next incarnation is told that there is none.
+        let reason = if s.is_alive() {
+            s.last_exit()
+        } else {
+            ExitReason::NoProc
+        };
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
-        let reason = s.last_exit();
         drop(s);
         ties.end(&reason);
         wake_all(wakers);

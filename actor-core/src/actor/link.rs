@@ -51,10 +51,9 @@ impl<A: Actor> Ctx<A> {
     /// method ([`Actor::down`]), before messages that wait in the mailbox. Erlang's `monitor/2`.
     ///
     /// The monitor belongs to the incarnation that lives now, so a restart of the other ends it
-    /// with a `Down`; if none lives, a `Down` with [`NoProc`](ExitReason::NoProc) comes at once. So
-    /// don't monitor again from `#[down]`: between two incarnations (a backoff, say) that is answered
-    /// over and over, and since it goes before messages, they never get their turn. Monitor in
-    /// `#[init]`, as a later child of a `rest_for_one` supervisor, or try again in an `#[every]` method.
+    /// with a `Down`. Between two incarnations (in a backoff, say) it belongs to the next one; so
+    /// `#[down]` may monitor the actor again. If none is to come, a `Down` with
+    /// [`NoProc`](ExitReason::NoProc) comes at once.
     ///
     /// Monitors add up: two of the same actor bring two `Down`s. They end with this incarnation.
     /// An actor that watches itself is never told.

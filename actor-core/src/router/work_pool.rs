@@ -314,7 +314,7 @@ impl<J, R> Shared<J, R> {
             };
             match self.supervisor.start_child(spec).await {
                 // There already, after a restart of the pool.
-                Ok(_) | Err(ChildError::AlreadyStarted) => *size += 1,
+                Ok(_) | Err(ChildError::AlreadyStarted { .. }) => *size += 1,
                 Err(error) => return Err(ResizeError::Child(error)),
             }
         }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree, info::Listing,
-    run::Shared,
+    run::Shared, spec::Until,
 };
 use crate::{
     actor::{ExitReason, Phase, Reply, StopReason},
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// For that incarnation only: a request that came too late must not stop the next.
     Stop {
         why: StopReason,
+        /// Whether it is started again at once.
+        until: Until,
         incarnation: u32,
     },
     StartChild {
@@ -106,6 +108,7 @@ impl SupervisorRef {
         if let Some(incarnation) = exit.incarnation {
             self.shared.tell(Command::Stop {
                 why: StopReason::Requested,
+                until: Until::Further,
                 incarnation,
             });
         }
@@ -144,10 +147,10 @@ impl SupervisorRef {
     /// good.
     ///
     /// # Errors
-    /// [`AlreadyStarted`](ChildError::AlreadyStarted) or
+    /// [`AlreadyStarted`](ChildError::AlreadyStarted), with the child that runs, or
     /// [`AlreadyPresent`](ChildError::AlreadyPresent) when the id is taken,
-    /// [`MaxChildren`](ChildError::MaxChildren),
-    /// [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
+    /// [`MaxChildren`](ChildError::MaxChildren), [`Ignored`](ChildError::Ignored) when its init said
+    /// "not now", [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
     /// is then forgotten, and its siblings are untouched.
     pub async fn start_child<S: Into<ChildSpec>>(&self, spec: S) -> Result<ChildKey, ChildError> {
         let spec = spec.into();
@@ -161,7 +164,8 @@ impl SupervisorRef {
     /// # Errors
     /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting),
     /// [`NotFound`](ChildError::NotFound), [`Dynamic`](ChildError::Dynamic), or
-    /// [`StartFailed`](ChildError::StartFailed): it stays stopped.
+    /// [`StartFailed`](ChildError::StartFailed) and [`Ignored`](ChildError::Ignored): it stays
+    /// stopped.
     pub async fn restart_child(&self, child: impl Into<ChildName>) -> Result<(), ChildError> {
         let child = child.into();
         self.ask(|reply| Command::RestartChild { child, reply })

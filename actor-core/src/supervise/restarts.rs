@@ -19,7 +19,7 @@ use super::{
     breaker::Circuit,
     config::Config,
     ending::Ending,
-    engine::Engine,
+    engine::{Engine, Started},
     handle::Command,
     info::Stage,
     spec::{ChildSpec, Until},
@@ -151,7 +151,7 @@ impl Engine<'_> {
             if self.stop_requested().is_some() {
                 return None;
             }
-            if self.start(slot).await.is_err() {
+            let Ok(started) = self.start(slot).await else {
                 if !self.put_off(slot) {
                     let entry = self.table.at(slot);
                     entry.stage = Stage::Retrying;
@@ -159,6 +159,10 @@ impl Engine<'_> {
                     self.run.shared.tell(Command::Retry { slot, serial });
                 }
                 return None;
+            };
+            if started == Started::Ignored {
+                self.leave_out(slot);
+                continue;
             }
             let supervisor = self.name();
             let entry = self.table.at(slot);

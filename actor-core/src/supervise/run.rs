@@ -131,6 +131,11 @@ impl Run {
         }
     }
 
+    /// Whether a supervisor above it decides what its end means.
+    pub(super) fn has_parent(&self) -> bool {
+        self.end.lock().parent.is_some()
+    }
+
     /// Its name after those of the supervisors above it.
     fn path(&self) -> String {
         // Taken out of the lock: the run above may end where it is let go.
