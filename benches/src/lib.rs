@@ -20,6 +20,7 @@ pub mod peers;
 #[cfg(feature = "planted")]
 pub mod planted;
 pub mod report;
+pub mod savina;
 pub mod work;
 
 pub use peers::{Kameo, Ours, Peer, Tokio};
