@@ -47,6 +47,7 @@ pub mod daemon;
 pub mod router;
 pub mod sched;
 mod shim;
+pub mod sim;
 pub mod supervise;
 pub mod sync;
 

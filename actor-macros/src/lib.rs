@@ -266,6 +266,24 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///     assert_eq!(1 + 1, 2);
 /// }
 /// ```
+///
+/// # Simulated
+///
+/// `#[actor_core::test(sim)]` runs the same function in a simulation, once for each seed: with virtual
+/// time, on one thread, every choice by the seed. `seeds = 1000` says how many (100), `policy = ..` who
+/// decides; the function may take the simulation, which has the clock and the faults. A failure prints
+/// its seed, its steps and the command that runs it again. See the module `sim`.
+///
+/// ```
+/// use std::time::Duration;
+/// use actor_core::sim::Sim;
+///
+/// #[actor_core::test(sim, seeds = 1000)]
+/// async fn a_day_passes(sim: &Sim) {
+///     actor_core::sleep(Duration::from_secs(86_400)).await;
+///     assert_eq!(sim.elapsed(), Duration::from_secs(86_400));
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(entry::Kind::Test, options.into(), item.into()).into()

@@ -243,22 +243,66 @@ pub(crate) fn protocol_handle(tokens: TokenStream, mistakes: &mut Mistakes) -> O
     name
 }
 
-/// Reads the `procs = n` of `#[main]` and `#[test]`.
-pub(crate) fn procs(tokens: TokenStream, attribute: &str, mistakes: &mut Mistakes) -> Option<Expr> {
-    const FORM: &str = "the only option is `procs = n`, the number of processors";
-    let mut procs = None;
-    for option in options_of(tokens, FORM, mistakes) {
-        if option.name == "procs" {
-            option.set(&mut procs, at_least_one, mistakes);
-        } else {
-            let name = &option.name;
-            mistakes.at(
-                name,
-                format!("`#[{attribute}]` has no option `{name}`; {FORM}"),
-            );
+/// The options of `#[main]` and `#[test]`.
+#[derive(Default)]
+pub(crate) struct EntryOptions {
+    pub(crate) procs: Option<Expr>,
+    /// The word `sim`.
+    pub(crate) sim: Option<Ident>,
+    pub(crate) seeds: Option<Expr>,
+    pub(crate) policy: Option<Expr>,
+}
+
+/// Reads the options of `#[main]` and `#[test]`.
+pub(crate) fn entry_options(
+    tokens: TokenStream,
+    attribute: &str,
+    mistakes: &mut Mistakes,
+) -> EntryOptions {
+    let form = match attribute {
+        "test" => {
+            "the options are `procs = n`, the number of processors, or `sim` with `seeds = n` and \
+             `policy = p`, for a simulated test"
+        }
+        _ => "the only option is `procs = n`, the number of processors",
+    };
+    let mut options = EntryOptions::default();
+    let mut settings = Vec::new();
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(word) if word == "sim" && attribute == "test" => options.sim = Some(word),
+            _ => settings.push(piece),
         }
     }
-    procs
+    for option in settings_of(settings, form, mistakes) {
+        match option.name.to_string().as_str() {
+            "procs" => option.set(&mut options.procs, at_least_one, mistakes),
+            "seeds" if attribute == "test" => {
+                option.set(&mut options.seeds, at_least_one, mistakes);
+            }
+            "policy" if attribute == "test" => {
+                option.set(&mut options.policy, Expr::parse, mistakes);
+            }
+            _ => {
+                let name = &option.name;
+                let what = format!("`#[{attribute}]` has no option `{name}`; {form}");
+                mistakes.at(name, what);
+            }
+        }
+    }
+    match (&options.sim, &options.procs) {
+        (Some(_), Some(procs)) => mistakes.at(
+            procs,
+            "a simulation has one processor: remove `procs`, or `sim`",
+        ),
+        (None, _) => {
+            if let Some(lonely) = options.seeds.as_ref().or(options.policy.as_ref()) {
+                mistakes.at(lonely, "this is for simulated tests: write `sim` before it");
+            }
+        }
+        _ => {}
+    }
+    options
 }
 
 /// Reads the one option `name` that an attribute's parentheses may have: `None` after a mistake.

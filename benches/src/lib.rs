@@ -15,6 +15,7 @@
 
 pub mod counting_alloc;
 pub mod gap;
+pub mod instructions;
 pub mod peers;
 pub mod report;
 pub mod work;

@@ -79,6 +79,12 @@ impl<A: Actor> AnyActor for ActorRef<A> {
 }
 
 impl AnyRef {
+    /// The handle of any actor, its type forgotten.
+    #[must_use]
+    pub fn of<A: Actor>(handle: &impl AsRef<ActorRef<A>>) -> Self {
+        Self::new(handle.as_ref().clone())
+    }
+
     pub(crate) fn new<A: Actor>(handle: ActorRef<A>) -> Self {
         Self(Arc::new(handle))
     }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     chan::Mailbox,
+    sched::simulated,
     shim::atomic::{AtomicU32, Ordering},
 };
 
@@ -33,6 +34,9 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 /// The next identity of an actor.
 pub(crate) fn next_id() -> ActorId {
+    if let Some(id) = simulated::next_id() {
+        return ActorId::new(id);
+    }
     // ORDERING: Relaxed: only uniqueness counts.
     ActorId::new(LAST_ID.fetch_add(1, StaticOrdering::Relaxed) + 1)
 }

@@ -17,6 +17,7 @@ use std::{
 
 use super::ActorId;
 use crate::chan::{self, Receiver, Sender};
+use crate::sched::simulated;
 
 /// Why a message will not be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +72,8 @@ static SUBSCRIBERS: std::sync::Mutex<Vec<Subscriber>> = std::sync::Mutex::new(Ve
 
 #[derive(Clone)]
 struct Subscriber {
+    /// Which simulation it belongs to; what happens in others is none of its business.
+    simulation: u64,
     letters: Sender<DeadLetter>,
     missed: Arc<AtomicU64>,
 }
@@ -127,6 +130,7 @@ pub fn subscribe_dead_letters(capacity: usize) -> DeadLetters {
     let missed = Arc::new(AtomicU64::new(0));
     let mut all = subscribers();
     all.push(Subscriber {
+        simulation: simulated::simulation(),
         letters,
         missed: Arc::clone(&missed),
     });
@@ -190,6 +194,10 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
     // ORDERING: Relaxed: a statistic.
     COUNTS[reason as usize].fetch_add(1, Ordering::Relaxed);
     tracing::debug!(actor, %id, message, %reason, "dead letter");
+    let simulation = simulated::simulation();
+    if simulation != 0 {
+        simulated::with(|director| director.dead_letter(actor, message, reason.text()));
+    }
     // ORDERING: Relaxed, see `subscribe_dead_letters`.
     if SUBSCRIBED.load(Ordering::Relaxed) == 0 {
         return;
@@ -202,7 +210,13 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
     };
     // Sending wakes a subscriber, which is not to be done under the lock.
     let all = subscribers().clone();
-    for Subscriber { letters, missed } in all {
+    for subscriber in all {
+        let Subscriber {
+            letters, missed, ..
+        } = subscriber;
+        if subscriber.simulation != simulation {
+            continue;
+        }
         if letters.try_send(letter.clone()).is_err() {
             // ORDERING: Relaxed: a statistic.
             missed.fetch_add(1, Ordering::Relaxed);

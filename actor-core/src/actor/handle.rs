@@ -17,6 +17,11 @@ use super::{Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, ties::
 pub struct ActorId(NonZeroU64);
 
 impl ActorId {
+    /// As a number, which simulations name actors by.
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+
     pub(super) fn new(n: u64) -> Self {
         Self(NonZeroU64::new(n).expect("2^64 actors were made"))
     }

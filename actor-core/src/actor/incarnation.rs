@@ -31,7 +31,7 @@ use std::{
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash, registry,
+    concurrent, crash, registry, simulate,
     ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
@@ -41,6 +41,7 @@ use crate::{
     sched::{
         go_as,
         lent::{Guest, Lent, Open, Tenant},
+        simulated,
     },
 };
 
@@ -399,6 +400,26 @@ impl<A: Actor, F: Future<Output = ()>> Future for Handled<F, A> {
     }
 }
 
+/// As `Handling`, in a simulation.
+struct Delivering<A: Actor>(A::Msg);
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Delivering<A> {
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let msg = simulate::deliver(self.0, ctx).await;
+            state.handle(msg, ctx).await;
+            Step::Handled
+        }
+    }
+}
+
 /// What has come in the control lane.
 struct Signals;
 
@@ -502,7 +523,9 @@ fn serve_at<A: Actor>(
                 break (next, msg);
             }
             let msg = work::begin::<A>(inbox.joined::<A>(present(msg)));
-            if A::HANDLERS_WAIT {
+            if simulated::is_active() {
+                ready!(desk.lend(Delivering::<A>(msg), cx));
+            } else if A::HANDLERS_WAIT {
                 ready!(desk.lend(Handling::<A>(msg), cx));
             } else {
                 handle_at_once(desk.state(), msg, ctx, cx);
@@ -544,8 +567,11 @@ async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(),
         .await;
         match next {
             Next::Message => {
-                let msg = inbox.joined::<A>(present(msg));
-                state.handle(work::begin::<A>(msg), ctx).await;
+                let mut msg = work::begin::<A>(inbox.joined::<A>(present(msg)));
+                if simulated::is_active() {
+                    msg = Box::pin(simulate::deliver(msg, ctx)).await;
+                }
+                state.handle(msg, ctx).await;
                 work::end(ctx.cell());
             }
             Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,

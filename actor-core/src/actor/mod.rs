@@ -58,6 +58,7 @@ mod protocol;
 mod rare;
 pub mod registry;
 mod reports;
+mod simulate;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
 mod start;

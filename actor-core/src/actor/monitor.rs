@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     sched::{
-        block_on_thread, coop,
+        block_on_thread, coop, simulated,
         wait::{self, Wait, WaitKind},
     },
     shim::Mutex,
@@ -34,6 +34,9 @@ pub struct MonitorId(u64);
 impl MonitorId {
     pub(super) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
+        if let Some(id) = simulated::next_id() {
+            return Self(id);
+        }
         // ORDERING: Relaxed: only uniqueness counts.
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }

@@ -36,6 +36,7 @@ use super::origin::Origin;
 use super::runtime::Handle;
 use super::shared::Shared;
 use super::shield::shield;
+use super::simulated;
 use super::task::{self, Joinable, Ran, RunToken};
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicUsize, Ordering};
@@ -269,6 +270,11 @@ impl Shared {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        simulated::refuse(
+            "`spawn_blocking`",
+            "it is for code that waits outside of the program; put that behind a trait with a \
+             simulated implementation, or run what only computes in a goroutine",
+        );
         let home = self.number.home_of(self.registry.next_id(0));
         let job = Job(Some(f));
         let (token, task) = task::new_task::<_, (), Joinable>(job, home, Origin::new(location));

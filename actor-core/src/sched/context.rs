@@ -106,6 +106,12 @@ impl Context {
         self.in_poll.get()
     }
 
+    /// The id of the goroutine that is being polled, or 0.
+    pub(crate) fn running_id(&self) -> u64 {
+        // SAFETY: the M that polls a goroutine keeps its run token until the poll is over.
+        unsafe { self.running.get().as_ref() }.map_or(0, |head| head.id())
+    }
+
     /// Runs `f` with a fresh unlimited budget, outside any poll: for code that drives futures of
     /// its own on this M.
     pub(crate) fn suspend_poll<R>(&self, f: impl FnOnce() -> R) -> R {

@@ -47,6 +47,7 @@ mod runtime;
 mod runtimes;
 mod shared;
 pub(crate) mod shield;
+pub(crate) mod simulated;
 mod state;
 mod sysmon;
 mod task;

@@ -124,6 +124,16 @@ impl Registry {
     /// Whether all goroutines are parked and only our primitives can wake them; those whose record is
     /// in `running` are let off. Tells who sleeps.
     pub(crate) fn all_sleep(&self, running: &[RecordRef], sleepers: &mut Vec<Sleeper>) -> bool {
+        self.list(running, sleepers, |head| head.state.sleeps_soundly())
+    }
+
+    /// Tells who is not over, as long as each is what it has to be.
+    pub(crate) fn list(
+        &self,
+        running: &[RecordRef],
+        sleepers: &mut Vec<Sleeper>,
+        is_right: impl Fn(&Header) -> bool,
+    ) -> bool {
         for shard in &self.shards {
             let list = shard.list.lock();
             let mut at = list.head;
@@ -136,7 +146,7 @@ impl Registry {
                 if record.is_some_and(|record| running.contains(&record)) {
                     continue;
                 }
-                if !head.state.sleeps_soundly() {
+                if !is_right(head) {
                     return false;
                 }
                 let label = head.vtable.label.map(|label| label().to_owned());

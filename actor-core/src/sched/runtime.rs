@@ -16,9 +16,10 @@ use super::blocking_pool::{self, BlockingPool};
 use super::clock::Instant;
 use super::context;
 use super::cpus::{Cpus, Pinning};
-use super::deadlock::DeadlockPolicy;
+use super::deadlock::{self, DeadlockPolicy};
 use super::join::{AbortHandle, JoinHandle};
-use super::shared::Shared;
+use super::shared::{MachineLimits, Shared};
+use super::simulated;
 use super::sysmon;
 use super::task::{Detached, ForActor, Joinable, Joining, TaskRef, WorksFor};
 use super::thread_park::block_on_thread;
@@ -116,6 +117,10 @@ impl Builder {
     /// read, with a message that names it; otherwise what the system said when it refused a
     /// thread or, with the `tokio` feature, an I/O driver.
     pub fn build(self) -> io::Result<Runtime> {
+        simulated::refuse(
+            "a second runtime",
+            "start goroutines and actors in the simulation's own, with `go` and `start`",
+        );
         let cpus = Cpus::detect();
         let procs = match self.procs {
             Some(procs) => procs,
@@ -149,12 +154,15 @@ impl Builder {
         let shared = Shared::new(
             self.name,
             procs,
-            self.machines_max,
-            self.keep_alive,
+            MachineLimits {
+                max: self.machines_max,
+                keep_alive: self.keep_alive,
+            },
             self.on_deadlock,
             cpus,
             plan,
         )?;
+        deadlock::enlist(&shared);
         shared.blocking.limit_to(self.blocking_threads_max)?;
         let runtime = Runtime {
             handle: Handle {

@@ -23,7 +23,7 @@ use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
 use super::cpus::{self, Cpus};
-use super::deadlock::{self, DeadlockPolicy};
+use super::deadlock::DeadlockPolicy;
 use super::dispatch::{Dispatch, Idler, Wake};
 use super::join::JoinHandle;
 use super::machine::{self, Machine};
@@ -32,6 +32,7 @@ use super::processor::Processor;
 use super::registry::Registry;
 use super::runtimes::Number;
 use super::shield::shield;
+use super::simulated;
 use super::sysmon;
 use super::task::{self, Joinable, RunToken, TaskRef};
 use super::thread_park::Root;
@@ -80,6 +81,14 @@ pub(crate) struct Shared {
     pub(crate) attached: Attached,
     #[cfg(feature = "tokio")]
     pub(crate) driver: super::driver::Driver,
+    /// Of a simulation: a thread outside of it that has woken one of its goroutines.
+    intruder: Mutex<Option<String>>,
+}
+
+/// How many Ms there may be, and how long one too many is kept.
+pub(crate) struct MachineLimits {
+    pub(crate) max: usize,
+    pub(crate) keep_alive: Duration,
 }
 
 impl fmt::Debug for Shared {
@@ -96,14 +105,17 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         procs: usize,
-        machines_max: usize,
-        keep_alive: Duration,
+        machines: MachineLimits,
         on_deadlock: DeadlockPolicy,
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
         #[cfg(feature = "tokio")]
         let driver = super::driver::Driver::new(&name)?;
+        let MachineLimits {
+            max: machines_max,
+            keep_alive,
+        } = machines;
         let number = Number::take()?;
         let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -114,7 +126,9 @@ impl Shared {
             plan,
             cpus,
             dispatch: Dispatch::new(),
-            processors: (0..machines_max).map(|_| OnceLock::new()).collect(),
+            processors: (0..machines_max.max(procs))
+                .map(|_| OnceLock::new())
+                .collect(),
             processor_count: AtomicUsize::new(0),
             registry: Registry::new(procs),
             wake_tokens: AtomicU32::new(tuning::WAKE_TOKENS),
@@ -135,10 +149,10 @@ impl Shared {
             attached: Attached::default(),
             #[cfg(feature = "tokio")]
             driver,
+            intruder: Mutex::new(None),
             name,
         });
         shared.number.stands_for(Arc::as_ptr(&shared));
-        deadlock::enlist(&shared);
         Ok(shared)
     }
 
@@ -163,6 +177,21 @@ impl Shared {
         // ORDERING: Release pairs with the Acquire in `processor_count`.
         self.processor_count.store(index + 1, Ordering::Release);
         Some(index)
+    }
+
+    /// A simulation's, which has no Ms of its own.
+    fn is_simulated(&self) -> bool {
+        self.machines_max == 0
+    }
+
+    pub(crate) fn intruder(&self) -> Option<String> {
+        self.intruder.lock().clone()
+    }
+
+    /// From now on timers will not come.
+    pub(crate) fn set_stopping(&self) {
+        // ORDERING: SeqCst: see `is_stopping`.
+        self.stopping.store(true, Ordering::SeqCst);
     }
 
     #[inline]
@@ -222,6 +251,10 @@ impl Shared {
 
     #[cold]
     pub(crate) fn inject(&self, tokens: impl IntoIterator<Item = RunToken>) {
+        if self.is_simulated() && !simulated::is_active() {
+            let name = std::thread::current().name().map(str::to_owned);
+            *self.intruder.lock() = Some(name.unwrap_or_else(|| "(unnamed)".to_owned()));
+        }
         let wake = self.dispatch.inject(tokens);
         self.send(wake);
     }
@@ -603,8 +636,7 @@ impl Shared {
         }
         let left = self.registry.len();
         self.dispatch.lock().stopping = true;
-        // ORDERING: SeqCst: see `is_stopping`.
-        self.stopping.store(true, Ordering::SeqCst);
+        self.set_stopping();
         self.bed.stop();
         for (m, _) in &*self.threads.lock() {
             m.unpark();

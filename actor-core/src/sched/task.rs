@@ -197,6 +197,22 @@ impl RunToken {
         unsafe { self.0.as_ref() }.home
     }
 
+    pub(crate) fn id(&self) -> u64 {
+        // SAFETY: as in `shared`.
+        unsafe { self.0.as_ref() }.id()
+    }
+
+    /// Its name, what it works for, or else where it was started.
+    pub(crate) fn describe(&self) -> String {
+        // SAFETY: as in `shared`.
+        let head = unsafe { self.0.as_ref() };
+        match (head.origin.name(), head.vtable.label) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(label)) => label().to_owned(),
+            (None, None) => head.origin.location().to_string(),
+        }
+    }
+
     /// Marks the goroutine as aborted: the token's owner drops its future instead of polling it.
     pub(crate) fn cancel(&self) {
         // SAFETY: as in `home`. The token is ours, so nobody is asked to queue another.
