@@ -17,6 +17,7 @@ pub mod counting_alloc;
 pub mod gap;
 pub mod instructions;
 pub mod peers;
+pub mod protocol;
 pub mod report;
 pub mod savina;
 pub mod work;

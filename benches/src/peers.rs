@@ -65,7 +65,7 @@ pub trait Peer: Sized {
 }
 
 /// How many of `ops` operations fall to one of so many tasks.
-pub(crate) fn share(ops: u64, tasks: u64, task: u64) -> u64 {
+pub fn share(ops: u64, tasks: u64, task: u64) -> u64 {
     ops / tasks + u64::from(task < ops % tasks)
 }
 
