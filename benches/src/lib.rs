@@ -19,6 +19,7 @@ pub mod instructions;
 pub mod peers;
 #[cfg(feature = "planted")]
 pub mod planted;
+pub mod protocol;
 pub mod report;
 pub mod savina;
 pub mod work;

@@ -28,7 +28,7 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::{ACCOUNTS, BALANCE, TELLERS};
-    use crate::peers::share;
+    use crate::work::share;
     use crate::savina::Dice;
 
     struct Account {
@@ -124,7 +124,7 @@ mod tokio_actor {
 
     use super::{ACCOUNTS, BALANCE, TELLERS};
     use crate::MAILBOX_CAPACITY;
-    use crate::peers::share;
+    use crate::work::share;
     use crate::savina::Dice;
 
     enum Msg {
@@ -217,7 +217,7 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::{ACCOUNTS, BALANCE, TELLERS};
-    use crate::peers::share;
+    use crate::work::share;
     use crate::savina::Dice;
 
     #[derive(Actor)]

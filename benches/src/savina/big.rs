@@ -27,7 +27,7 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::ACTORS;
-    use crate::peers::share;
+    use crate::work::share;
     use crate::savina::Dice;
 
     struct Pinger {
@@ -115,7 +115,7 @@ mod tokio_actor {
     use tokio::sync::{mpsc, oneshot};
 
     use super::ACTORS;
-    use crate::peers::share;
+    use crate::work::share;
     use crate::savina::Dice;
 
     enum Msg {
@@ -218,7 +218,7 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::ACTORS;
-    use crate::peers::share;
+    use crate::work::share;
     use crate::savina::Dice;
 
     #[derive(Actor)]
