@@ -33,6 +33,7 @@ mod config;
 mod conn;
 mod daemon;
 mod disk;
+mod drill;
 mod engine;
 mod glob;
 mod log;
@@ -46,4 +47,5 @@ mod tree;
 
 pub use config::{Config, ConfigError, Fsync, HELP, Wanted, parse};
 pub use daemon::main;
+pub use drill::{Drill, DrillError, Report};
 pub use engine::LOG_NAME;

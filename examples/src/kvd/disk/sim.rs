@@ -144,22 +144,13 @@ impl SimDisk {
         self.state().die();
     }
 
-    /// What a reader of the file sees.
-    #[must_use]
-    pub(crate) fn contents(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
-        let state = self.state();
-        state
+    /// Bytes in all files, as readers see them.
+    pub(crate) fn len(&self) -> usize {
+        self.state()
             .files
-            .get(path.as_ref())
-            .map(|file| file.cached.clone())
-    }
-
-    /// What a crash can't take from the file.
-    #[must_use]
-    pub(crate) fn durable(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
-        let state = self.state();
-        let file = state.files.get(path.as_ref())?;
-        file.name_is_durable.then(|| file.durable.clone())
+            .values()
+            .map(|file| file.cached.len())
+            .sum()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
