@@ -1,41 +1,38 @@
 //! kvd's engine under simulation: clients, crashes, power losses, a disk that fails, and a history
 //! that must be linearizable. One seed is one whole drill; see `examples::kvd::Drill`.
 //!
-//! `ACTOR_SIM_SEEDS` says how many seeds are tried; `.ci/nightly` tries many.
+//! `.ci/nightly` tries many more seeds (`ACTOR_SIM_SEEDS`).
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actor_core::sim::{self, Check, Pct};
+use actor_core::sim::{self, Pct, Sim};
 use actor_core::sometimes;
-use examples::kvd::{Drill, DrillError};
+use examples::kvd::Drill;
 
-fn check(drill: Drill) -> Check {
-    sim::check(move |sim| async move {
-        let random = move |bound| sim.below(bound as u32) as usize;
-        let report = drill.run(random).await?;
-        sometimes!(report.power_losses > 0, "the machine went down");
-        sometimes!(report.kills > 0, "the process died");
-        sometimes!(report.stops > 0, "the tree was stopped in order");
-        sometimes!(report.crashes > 0, "an actor was killed under its clients");
-        sometimes!(report.lost_bytes > 0, "a power loss took bytes with it");
-        sometimes!(report.unanswered > 0, "a write was not answered");
-        Ok::<(), DrillError>(())
-    })
+async fn exercise(sim: &Sim, drill: Drill) {
+    let chance = sim.clone();
+    let random = move |bound| chance.below(bound as u32) as usize;
+    let report = match drill.run(random).await {
+        Ok(report) => report,
+        Err(error) => panic!("{error}"),
+    };
+    sometimes!(report.power_losses > 0, "the machine went down");
+    sometimes!(report.kills > 0, "the process died");
+    sometimes!(report.stops > 0, "the tree was stopped in order");
+    sometimes!(report.crashes > 0, "an actor was killed under its clients");
+    sometimes!(report.lost_bytes > 0, "a power loss took bytes with it");
+    sometimes!(report.unanswered > 0, "a write was not answered");
 }
 
-#[test]
-fn no_acknowledged_write_is_lost_and_every_history_is_linearizable() {
-    let summary = check(Drill::default())
-        .name("no_acknowledged_write_is_lost_and_every_history_is_linearizable")
-        .seeds(500)
-        .run();
-    eprintln!("{summary:?}");
+#[actor_core::test(sim, seeds = 500)]
+async fn no_acknowledged_write_is_lost_and_every_history_is_linearizable(sim: &Sim) {
+    exercise(sim, Drill::default()).await;
 }
 
-#[test]
-fn nor_with_one_key_and_many_clients() {
+#[actor_core::test(sim, seeds = 100, policy = Pct { depth: 3 })]
+async fn nor_with_one_key_and_many_clients(sim: &Sim) {
     let drill = Drill {
         clients: 8,
         keys: 1,
@@ -43,14 +40,31 @@ fn nor_with_one_key_and_many_clients() {
         pipelines: 5,
         ..Drill::default()
     };
-    check(drill)
-        .name("nor_with_one_key_and_many_clients")
-        .policy(Pct { depth: 3 })
-        .seeds(100)
-        .run();
+    exercise(sim, drill).await;
 }
 
-/// The same on a real runtime, with real time and real parallelism.
+#[test]
+fn a_disk_that_lies_about_its_syncs_is_found_out() {
+    let drill = Drill {
+        lying_disk: true,
+        ..Drill::default()
+    };
+    let found = sim::check(move |sim| async move {
+        let random = move |bound| sim.below(bound as u32) as usize;
+        drill
+            .run(random)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    })
+    .no_shrinking()
+    .seeds(50)
+    .try_run();
+    let report = found.expect_err("acknowledged writes are lost").to_string();
+    assert!(report.contains("is not linearizable"), "{report}");
+}
+
+/// The first test on a real runtime, with real time and real parallelism.
 #[actor_core::test]
 async fn nor_outside_of_a_simulation() {
     let draws = Arc::new(AtomicU64::new(1));
@@ -62,8 +76,10 @@ async fn nor_outside_of_a_simulation() {
         ((z ^ (z >> 31)) % bound as u64) as usize
     };
     for _ in 0..5 {
-        let report = Drill::default().run(random.clone()).await;
-        let report = report.unwrap_or_else(|error| panic!("{error}"));
+        let report = match Drill::default().run(random.clone()).await {
+            Ok(report) => report,
+            Err(error) => panic!("{error}"),
+        };
         assert!(report.operations > 50, "{report:?}");
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Fate {
     pub(crate) delay: Duration,
     /// Whether it fails then.
     pub(crate) failure: Option<Failure>,
+    /// A sync that does nothing, and says that it did.
+    pub(crate) is_a_lie: bool,
 }
 
 type Fates = Box<dyn FnMut(DiskOp) -> Fate + Send>;
@@ -157,8 +159,8 @@ impl SimDisk {
         lock(&self.shared.state)
     }
 
-    /// Waits for the operation's turn; gives its failure.
-    async fn turn(&self, op: DiskOp) -> Option<Failure> {
+    /// Waits for the operation's turn; gives its fate.
+    async fn turn(&self, op: DiskOp) -> Fate {
         let fate = lock(&self.shared.fates)
             .as_mut()
             .map_or_else(Fate::default, |fates| fates(op));
@@ -167,7 +169,7 @@ impl SimDisk {
         } else {
             actor_core::sleep(fate.delay).await;
         }
-        fate.failure
+        fate
     }
 
     /// An operation that does all or nothing.
@@ -176,7 +178,7 @@ impl SimDisk {
         op: DiskOp,
         effect: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
-        match self.turn(op).await {
+        match self.turn(op).await.failure {
             Some(failure) => Err(failure.error()),
             None => effect(&mut self.state()),
         }
@@ -344,7 +346,7 @@ impl OpenFile {
 impl DiskFile for OpenFile {
     fn append<'a>(&'a mut self, bytes: &'a [u8]) -> DiskFuture<'a, ()> {
         Box::pin(async move {
-            match self.disk.turn(DiskOp::Append(bytes.len())).await {
+            match self.disk.turn(DiskOp::Append(bytes.len())).await.failure {
                 None => self.with(|file| file.append(bytes)),
                 Some(failure) => {
                     let part = &bytes[..failure.after_bytes.min(bytes.len())];
@@ -357,7 +359,9 @@ impl DiskFile for OpenFile {
 
     fn sync(&mut self) -> DiskFuture<'_, ()> {
         Box::pin(async move {
-            match self.disk.turn(DiskOp::Sync).await {
+            let fate = self.disk.turn(DiskOp::Sync).await;
+            match fate.failure {
+                None if fate.is_a_lie => Ok(()),
                 None => self.with(SimFile::sync),
                 Some(failure) => {
                     self.with(|file| file.writes.clear())?;
@@ -369,7 +373,7 @@ impl DiskFile for OpenFile {
 
     fn truncate(&mut self, len: u64) -> DiskFuture<'_, ()> {
         Box::pin(async move {
-            match self.disk.turn(DiskOp::Truncate).await {
+            match self.disk.turn(DiskOp::Truncate).await.failure {
                 None => self.with(|file| file.truncate(len as usize)),
                 Some(failure) => Err(failure.error()),
             }

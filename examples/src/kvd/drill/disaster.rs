@@ -52,6 +52,7 @@ impl Ending {
 pub(super) fn fates(
     chance: Chance,
     may_fail: Arc<AtomicBool>,
+    lies: bool,
 ) -> impl FnMut(DiskOp) -> Fate + Send + 'static {
     let mut last = None;
     move |op| {
@@ -81,6 +82,10 @@ pub(super) fn fates(
         } else {
             Duration::from_micros(chance.below(delay_us_max) as u64)
         };
-        Fate { delay, failure }
+        Fate {
+            delay,
+            failure,
+            is_a_lie: lies,
+        }
     }
 }

@@ -55,6 +55,9 @@ pub struct Drill {
     pub pipelines: usize,
     /// Whether the disk may be full and its syncs may fail.
     pub disk_errors: bool,
+    /// Whether the disk's syncs do nothing and say that they did. No daemon can do anything about
+    /// that, so a drill that tries it has to fail: a test of the drill.
+    pub lying_disk: bool,
 }
 
 impl Default for Drill {
@@ -66,6 +69,7 @@ impl Default for Drill {
             rounds: 4,
             pipelines: 10,
             disk_errors: true,
+            lying_disk: false,
         }
     }
 }
@@ -156,7 +160,11 @@ impl Drill {
         let chance = Chance::new(random);
         let disk_fails = Arc::new(AtomicBool::new(false));
         let mut run = Run {
-            disk: SimDisk::with_fates(fates(chance.clone(), Arc::clone(&disk_fails))),
+            disk: SimDisk::with_fates(fates(
+                chance.clone(),
+                Arc::clone(&disk_fails),
+                self.lying_disk,
+            )),
             drill: self,
             chance,
             disk_fails,

@@ -182,7 +182,7 @@ async fn an_operation_that_is_dropped_in_its_delay_did_nothing() {
             DiskOp::Append(_) => Duration::MAX,
             _ => Duration::ZERO,
         },
-        failure: None,
+        ..Fate::default()
     });
     let mut file = open(&disk).await;
     let mut append = file.append(b"data");
