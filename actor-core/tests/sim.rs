@@ -381,6 +381,16 @@ fn an_error_that_is_returned_fails_the_test() {
 }
 
 #[test]
+fn a_panic_that_nobody_joins_fails_the_test() {
+    let test = |_| async { drop(go(async { panic!("unseen") })) };
+    let found = failure(test);
+    assert_eq!(found.kind, FailureKind::Panicked);
+    assert!(found.message.contains("nobody joins"), "{found}");
+    sim::check(test).may_panic().run();
+    sim::check(|_| async { assert!(go(async { panic!("seen") }).await.is_err()) }).run();
+}
+
+#[test]
 fn a_property_that_is_violated_ends_the_run() {
     let failure = failure(|sim| async move {
         let n = sim.below(10);
@@ -419,7 +429,8 @@ fn dead_letters_are_failures_if_asked() {
 
 #[test]
 fn what_leaves_the_simulation_is_refused() {
-    let tests: [(&str, fn() -> Failure); 5] = [
+    type Run = fn() -> Failure;
+    let tests: [(&str, Run); 5] = [
         ("`blocking`", || failure(|_| async { blocking(|| ()) })),
         ("`spawn_blocking`", || {
             failure(|_| async { drop(actor_core::spawn_blocking(|| ())) })
