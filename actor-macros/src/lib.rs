@@ -232,8 +232,8 @@ pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Beside it stands a handle, `StorageRef` (`#[protocol(handle = Name)]` gives it another name): made
 /// from any actor's handle that has the protocol, or any mock, by `StorageRef::new(..)` or `.into()`.
-/// It keeps the actor alive as its own handles do, is equal to others that mean the same actor, and
-/// `actor()` gives the actor's id, name and stop.
+/// It keeps the actor alive as its own handles do, is equal to others that mean the same actor;
+/// `actor()` gives the actor's id, name, stop and so on, and `downgrade()` a weak handle.
 ///
 /// # Mocks
 ///

@@ -23,7 +23,16 @@ use crate::signature::{self, Params, Receiver, mentions};
 use crate::types::Answer;
 
 /// Names that a protocol's handle, or its trait, has for itself.
-const TAKEN: [&str; 7] = ["actor", "clone", "eq", "fmt", "hash", "into", "new"];
+const TAKEN: [&str; 8] = [
+    "actor",
+    "clone",
+    "downgrade",
+    "eq",
+    "fmt",
+    "hash",
+    "into",
+    "new",
+];
 
 /// `#[protocol]`.
 pub(crate) fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -176,6 +185,7 @@ fn generate(item: &ItemTrait, handle: &Ident, calls: &[Call]) -> TokenStream {
     let cfgs = attrs::cfgs(attrs);
     let plus = (!supertraits.is_empty()).then(|| quote!(+ #supertraits));
     let any_actor = quote!(dyn ::actor_core::actor::AnyActor);
+    let upgrade = upgrade_of(ident);
     let declared = calls.iter().map(|call| {
         let (attrs, docs, signature) = (&call.attrs, fallback(call, ident), signature_of(call));
         quote!(#(#attrs)* #docs #signature;)
@@ -213,6 +223,11 @@ fn generate(item: &ItemTrait, handle: &Ident, calls: &[Call]) -> TokenStream {
             fn __actor(&self) -> ::core::option::Option<&#any_actor> {
                 ::core::option::Option::None
             }
+
+            #[doc(hidden)]
+            fn __weak(&self) -> ::core::option::Option<#upgrade> {
+                ::core::option::Option::None
+            }
         }
 
         #(#cfgs)*
@@ -240,6 +255,26 @@ fn generate(item: &ItemTrait, handle: &Ident, calls: &[Call]) -> TokenStream {
             #[must_use]
             #vis fn actor(&self) -> ::core::option::Option<&#any_actor> {
                 #ident::__actor(&*self.0)
+            }
+
+            /// A handle that doesn't keep an unsupervised actor alive.
+            #[must_use]
+            #vis fn downgrade(&self) -> ::actor_core::actor::WeakProtocol<Self> {
+                let actor = #ident::__actor(&*self.0);
+                let mock = ::std::sync::Arc::as_ptr(&self.0).cast::<()>() as usize;
+                match #ident::__weak(&*self.0) {
+                    ::core::option::Option::Some(upgrade) => {
+                        ::actor_core::actor::WeakProtocol::new(actor, mock, move || {
+                            upgrade().map(Self)
+                        })
+                    }
+                    ::core::option::Option::None => {
+                        let weak = ::std::sync::Arc::downgrade(&self.0);
+                        ::actor_core::actor::WeakProtocol::new(actor, mock, move || {
+                            weak.upgrade().map(Self)
+                        })
+                    }
+                }
             }
 
             #(#forwarded)*
@@ -310,6 +345,17 @@ fn generate(item: &ItemTrait, handle: &Ident, calls: &[Call]) -> TokenStream {
     }
 }
 
+/// What makes a strong handle of a weak one.
+fn upgrade_of(protocol: impl ToTokens) -> TokenStream {
+    quote! {
+        ::std::boxed::Box<
+            dyn ::core::ops::Fn() -> ::core::option::Option<::std::sync::Arc<dyn #protocol>>
+                + ::core::marker::Send
+                + ::core::marker::Sync
+        >
+    }
+}
+
 fn fallback(call: &Call, protocol: &Ident) -> Option<TokenStream> {
     (!attrs::has_docs(&call.attrs)).then(|| {
         let docs = format!("The message `{}` of `{protocol}`.", call.ident);
@@ -371,6 +417,7 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
     protocols
         .into_iter()
         .map(|(path, methods)| {
+            let upgrade = upgrade_of(path);
             // At the protocol's name, where it is said that one of its messages is missing.
             quote_spanned! {path.span()=>
                 #[allow(
@@ -386,6 +433,14 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
                         &self,
                     ) -> ::core::option::Option<&dyn ::actor_core::actor::AnyActor> {
                         ::core::option::Option::Some(&self.0)
+                    }
+
+                    fn __weak(&self) -> ::core::option::Option<#upgrade> {
+                        let weak = #handle::downgrade(self);
+                        ::core::option::Option::Some(::std::boxed::Box::new(move || {
+                            let handle = weak.upgrade()?;
+                            ::core::option::Option::Some(::std::sync::Arc::new(handle))
+                        }))
                     }
                 }
             }
