@@ -42,6 +42,8 @@ mod glob;
 mod log;
 mod plan;
 mod pubsub;
+#[cfg(test)]
+mod pubsub_tests;
 mod resp;
 mod services;
 mod shard;
