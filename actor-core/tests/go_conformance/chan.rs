@@ -18,7 +18,7 @@ const CAPACITIES: [usize; 8] = [0, 1, 2, 3, 7, 16, 64, 199];
 /// chan_test.go: TestChan, a receive from an empty channel blocks.
 #[test]
 fn a_receive_from_an_empty_channel_waits_for_a_send() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             let (waits, waiting) = buffered(2);
@@ -43,7 +43,7 @@ fn a_receive_from_an_empty_channel_waits_for_a_send() {
 /// take what others wait for.
 #[test]
 fn a_try_receive_from_an_empty_channel_returns_at_once() {
-    run(2, async {
+    run(2, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -64,7 +64,7 @@ fn a_try_receive_from_an_empty_channel_returns_at_once() {
 /// chan_test.go: TestChan, a send to a full channel blocks.
 #[test]
 fn a_send_to_a_full_channel_waits_for_a_receive() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             for n in 0..capacity {
@@ -102,7 +102,7 @@ fn a_try_send_to_a_full_channel_gives_the_value_back() {
 /// ever.
 #[test]
 fn a_closed_channel_gives_what_it_holds_and_then_nothing() {
-    run(2, async {
+    run(2, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             for n in 0..capacity {
@@ -123,7 +123,7 @@ fn a_closed_channel_gives_what_it_holds_and_then_nothing() {
 /// chan_test.go: TestChan, close unblocks a receive.
 #[test]
 fn a_close_wakes_every_waiting_receiver_with_nothing() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered::<u8>(capacity);
             let (waits, waiting) = buffered(5);
@@ -144,7 +144,7 @@ fn a_close_wakes_every_waiting_receiver_with_nothing() {
 /// each gets its value back.
 #[test]
 fn a_close_gives_every_waiting_sender_its_value_back() {
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = rendezvous();
         let (waits, waiting) = buffered(5);
         let senders = [0, 1, 2, 3, 4].map(|n| {
@@ -164,7 +164,7 @@ fn a_close_gives_every_waiting_sender_its_value_back() {
 /// chan_test.go: TestChan, a hundred integers arrive uncorrupted, first in, first out.
 #[test]
 fn values_arrive_in_the_order_they_were_sent() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             let sender = go(async move {
@@ -185,7 +185,7 @@ fn values_arrive_in_the_order_they_were_sent() {
 #[test]
 fn what_many_send_many_receive_once_each() {
     const EACH: u32 = 1000;
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             for _ in 0..4 {
@@ -235,7 +235,7 @@ fn a_channel_tells_its_length_and_capacity() {
 /// to the channel meanwhile.
 #[test]
 fn a_try_receive_beside_a_close_is_never_told_empty() {
-    run(2, async {
+    run(2, || async {
         for _ in 0..5_000 {
             let (tx, rx) = buffered(1);
             tx.try_send(1).unwrap();
@@ -274,7 +274,7 @@ fn a_worker_pool_loses_nothing_when_its_queue_is_closed() {
     const WORKERS: usize = 23;
     const ITEMS: usize = 27_182;
     const PRIMES: [usize; 10] = [2, 3, 7, 11, 13, 17, 19, 23, 27, 31];
-    run(4, async {
+    run(4, || async {
         let (queue, work) = buffered(WORKERS * 3);
         let (results, collected) = buffered(WORKERS * 3);
         let workers = WaitGroup::new();
@@ -324,7 +324,7 @@ fn deep(depth: u32) -> u64 {
 /// while the stack below it grows and shrinks. Our waiting goroutines own no stack at all.
 #[test]
 fn a_waiting_value_is_not_harmed_by_deep_calls_meanwhile() {
-    run(2, async {
+    run(2, || async {
         let (tx, rx) = rendezvous();
         let (waits, waiting) = buffered(1);
         let sender = go(async move {
@@ -358,7 +358,7 @@ fn a_buffer_is_first_in_first_out() {
 /// test/chan/fifo.go: the synchronous half: goroutines in a chain take turns at one channel.
 #[test]
 fn goroutines_in_a_chain_receive_in_turn() {
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = rendezvous();
         let (first, mut before) = rendezvous();
         let mut links = Vec::new();
@@ -384,7 +384,7 @@ fn goroutines_in_a_chain_receive_in_turn() {
 /// test/chan/fifo.go, asked of the waiters: who waits longest is served first, on both sides.
 #[test]
 fn waiters_are_served_in_the_order_they_came() {
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = rendezvous();
         let (waits, waiting) = buffered(1);
         let mut receivers = Vec::new();
@@ -415,7 +415,7 @@ fn waiters_are_served_in_the_order_they_came() {
 /// test/chan/goroutines.go: ten thousand goroutines in a line, each adding one on the way.
 #[test]
 fn a_line_of_ten_thousand_goroutines_passes_a_value_through() {
-    run(4, async {
+    run(4, || async {
         let (tx, mut left) = rendezvous();
         for _ in 0..10_000 {
             let (to, from) = rendezvous();
@@ -433,7 +433,7 @@ fn a_line_of_ten_thousand_goroutines_passes_a_value_through() {
 /// test/chan/sieve1.go: the concurrent prime sieve.
 #[test]
 fn the_prime_sieve_finds_the_primes() {
-    run(4, async {
+    run(4, || async {
         let (tx, mut numbers) = rendezvous();
         drop(go(async move {
             for n in 2_u32.. {
@@ -492,7 +492,7 @@ fn try_operations_meet_whoever_waits() {
         assert_eq!(rx.try_recv().as_ref(), Ok(&value), "a sender waits");
         sender.await.unwrap().unwrap();
     }
-    run(2, async {
+    run(2, || async {
         meet(true).await;
         meet(7_i32).await;
         meet(String::from("abc")).await;
@@ -517,7 +517,7 @@ fn values_without_a_size_are_counted() {
 /// say it by value.
 #[test]
 fn every_operation_on_a_closed_channel_answers_at_once() {
-    run(1, async {
+    run(1, || async {
         for capacity in [0, 1] {
             let (tx, rx) = buffered(capacity);
             assert!(tx.close(), "this call closed it");
@@ -551,7 +551,8 @@ fn a_capacity_beyond_all_memory_is_only_a_bound() {
 /// test/range.go, testchan: a loop over a channel ends when it is closed, and not before.
 #[test]
 fn a_loop_over_a_channel_ends_with_its_close() {
-    let letters: String = run(2, async {
+    const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+    run(2, || async {
         let (tx, rx) = rendezvous();
         drop(go(async move {
             for letter in 'a'..='z' {
@@ -562,15 +563,14 @@ fn a_loop_over_a_channel_ends_with_its_close() {
         while let Some(letter) = rx.recv().await {
             letters.push(letter);
         }
-        letters
+        assert_eq!(letters, LETTERS);
     });
-    assert_eq!(letters, "abcdefghijklmnopqrstuvwxyz");
     let (tx, rx) = buffered(26);
-    for letter in letters.chars() {
+    for letter in LETTERS.chars() {
         tx.try_send(letter).unwrap();
     }
     drop(tx);
-    assert_eq!(rx.iter().collect::<String>(), letters);
+    assert_eq!(rx.iter().collect::<String>(), LETTERS);
 }
 
 /// chan_test.go: BenchmarkChanProdCons: producers and consumers of unlike numbers and buffers; each
@@ -578,7 +578,7 @@ fn a_loop_over_a_channel_ends_with_its_close() {
 #[test]
 fn as_many_end_marks_as_consumers_stop_them_all() {
     const EACH: usize = 2_000;
-    run(4, async {
+    run(4, || async {
         for (capacity, pairs) in [(0, 3), (1, 5), (10, 4), (100, 2)] {
             let (tx, rx) = buffered(capacity);
             let producers: Vec<_> = (0..pairs)
@@ -622,7 +622,7 @@ fn a_fan_out_and_fan_in_keeps_each_branch_in_order() {
             tx.send((n, value)).await.unwrap();
         }
     }
-    run(4, async {
+    run(4, || async {
         let (source, shared) = rendezvous();
         let (sink, merged) = rendezvous();
         for n in 0..8 {
@@ -652,8 +652,9 @@ fn a_fan_out_and_fan_in_keeps_each_branch_in_order() {
 #[test]
 fn values_that_nobody_received_are_dropped_with_the_channel() {
     let value = Arc::new(());
-    run(2, {
-        let value = value.clone();
+    let held = value.clone();
+    run(2, move || {
+        let value = held.clone();
         async move {
             let (tx, rx) = buffered(8);
             let (waits, waiting) = buffered(1);
@@ -667,7 +668,7 @@ fn values_that_nobody_received_are_dropped_with_the_channel() {
             waiting.recv().await.unwrap();
             drop(rx);
             assert!(late.await.unwrap(), "the last receiver is gone");
-            assert_eq!(Arc::strong_count(&value), 2);
+            assert_eq!(Arc::strong_count(&value), 3);
         }
     });
     assert_eq!(Arc::strong_count(&value), 1);

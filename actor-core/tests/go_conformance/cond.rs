@@ -15,7 +15,7 @@ use crate::{all, run};
 /// cond_test.go: TestCondSignal: each signal wakes one, and nobody wakes without.
 #[test]
 fn a_signal_wakes_one() {
-    run(4, async {
+    run(4, || async {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let (running, is_running) = buffered(2);
         let (awake, is_awake) = buffered(2);
@@ -49,7 +49,7 @@ fn a_signal_wakes_one() {
 /// of them for the first.
 #[test]
 fn a_signal_wakes_the_one_that_waited_first() {
-    run(4, async {
+    run(4, || async {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let (running, is_running) = buffered(1);
         let (awake, is_awake) = buffered(1);
@@ -75,7 +75,7 @@ fn a_signal_wakes_the_one_that_waited_first() {
 #[test]
 fn a_broadcast_wakes_everybody_once() {
     const N: usize = 50;
-    run(4, async {
+    run(4, || async {
         let shared = Arc::new((Mutex::new(false), Condvar::new()));
         let (running, is_running) = buffered(N);
         let (awake, is_awake) = buffered(N);
@@ -117,7 +117,7 @@ fn a_broadcast_wakes_everybody_once() {
 /// cond_test.go: TestRace: three goroutines pass a number on, waiting for each other's changes.
 #[test]
 fn a_change_under_the_lock_is_not_missed() {
-    run(4, async {
+    run(4, || async {
         for _ in 0..200 {
             let shared = Arc::new((Mutex::new(0), Condvar::new()));
             let first = {
@@ -173,7 +173,7 @@ fn a_change_under_the_lock_is_not_missed() {
 /// begin to wait meanwhile.
 #[test]
 fn a_newcomer_does_not_steal_a_broadcast() {
-    run(4, async {
+    run(4, || async {
         for _ in 0..300 {
             let shared = Arc::new((Mutex::new(false), Condvar::new()));
             let (inside, is_inside) = rendezvous();

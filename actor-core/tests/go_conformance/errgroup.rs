@@ -14,7 +14,7 @@ use crate::run;
 /// once here, and at each `Wait` in Go.
 #[test]
 fn a_group_tells_the_first_error() {
-    run(2, async {
+    run(2, || async {
         let cases: [&[Result<(), u8>]; 5] = [
             &[],
             &[Ok(())],
@@ -43,7 +43,7 @@ fn a_group_tells_the_first_error() {
 /// over.
 #[test]
 fn the_group_s_context_ends_with_the_group() {
-    run(2, async {
+    run(2, || async {
         let cases: [(&[Result<(), &str>], _); 4] = [
             (&[], Ok(())),
             (&[Ok(())], Ok(())),
@@ -66,7 +66,7 @@ fn the_group_s_context_ends_with_the_group() {
 /// they work.
 #[test]
 fn an_error_reaches_the_others_through_the_context() {
-    run(2, async {
+    run(2, || async {
         let (group, context) = TaskGroup::with_context(&Context::background());
         let group = group.finish_others();
         let (told, is_told) = buffered(3);
@@ -93,7 +93,7 @@ fn an_error_reaches_the_others_through_the_context() {
 #[test]
 fn a_try_starts_no_more_than_the_limit() {
     const LIMIT: usize = 42;
-    run(4, async {
+    run(4, || async {
         let group = TaskGroup::<()>::new().limit(LIMIT);
         let (tx, rx) = rendezvous();
         let task = || {
@@ -122,7 +122,7 @@ fn a_try_starts_no_more_than_the_limit() {
 #[test]
 fn no_more_tasks_than_the_limit_run_at_once() {
     const LIMIT: usize = 10;
-    run(4, async {
+    run(4, || async {
         let group = TaskGroup::new().limit(LIMIT);
         let active = Arc::new(AtomicUsize::new(0));
         let ran = Arc::new(AtomicUsize::new(0));
@@ -145,7 +145,7 @@ fn no_more_tasks_than_the_limit_run_at_once() {
 /// errgroup_test.go: ExampleGroup_parallel: parts of an answer, gathered by the group.
 #[test]
 fn a_group_gathers_the_parts_of_an_answer() {
-    run(4, async {
+    run(4, || async {
         let (group, _context) = TaskGroup::<()>::with_context(&Context::background());
         let (results, gathered) = buffered(3);
         for (place, kind) in ["web", "image", "video"].into_iter().enumerate() {
@@ -171,7 +171,7 @@ fn a_group_gathers_the_parts_of_an_answer() {
 /// the others have ended. (Go had it, and took it out again.)
 #[test]
 fn a_panic_in_a_task_is_the_panic_of_wait() {
-    run(2, async {
+    run(2, || async {
         let alive = Arc::new(());
         let held = alive.clone();
         let waiting = go(async move {

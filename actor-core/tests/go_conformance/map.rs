@@ -67,7 +67,7 @@ fn random_operations_do_what_they_do_on_a_plain_map() {
 #[test]
 fn a_walk_beside_stores_sees_every_key_once() {
     const SIZE: usize = 256;
-    run(4, async {
+    run(4, || async {
         let map: Arc<Map<_, _>> = Arc::new((1..=SIZE).map(|n| (n, n)).collect());
         let stop = Arc::new(AtomicBool::new(false));
         let storing: Vec<_> = (1..=3)
@@ -184,7 +184,7 @@ fn what_was_deleted_or_cleared_can_be_stored_again() {
 /// clear.
 #[test]
 fn a_map_is_cleared_beside_writers_and_readers() {
-    run(4, async {
+    run(4, || async {
         let map = Arc::new(Map::new());
         let mut goroutines = Vec::new();
         for n in 0..10 {
@@ -207,7 +207,7 @@ fn a_map_is_cleared_beside_writers_and_readers() {
 /// store under one key one wins, and all see its value.
 #[test]
 fn of_many_that_store_under_one_key_one_wins() {
-    run(4, async {
+    run(4, || async {
         for _ in 0..200 {
             let map = Arc::new(Map::new());
             let storing: Vec<_> = (0..8)

@@ -70,7 +70,7 @@ fn a_pool_keeps_nothing_alive_after_its_end() {
 /// pool_test.go: TestPoolStress: ten goroutines put and get, on all Ps; what they get is whole.
 #[test]
 fn goroutines_on_all_processors_share_a_pool() {
-    run(4, async {
+    run(4, || async {
         let pool = Pool::with_reset(|| vec![0_u8; 64], |bytes| bytes.fill(0));
         let users: Vec<_> = (0..10_u8)
             .map(|n| {
@@ -97,7 +97,7 @@ fn goroutines_on_all_processors_share_a_pool() {
 #[test]
 fn no_object_has_two_owners() {
     const USERS: usize = 8;
-    run(4, async {
+    run(4, || async {
         let made = Arc::new(AtomicUsize::new(0));
         let pool = Pool::new({
             let made = made.clone();
@@ -150,7 +150,7 @@ fn what_is_not_used_for_two_rounds_is_let_go() {
 /// let go by two rounds, whichever P they were put in by.
 #[test]
 fn objects_put_in_on_any_processor_are_let_go() {
-    run(4, async {
+    run(4, || async {
         let alive = Arc::new(());
         let pool = Pool::new(|| Arc::new(()));
         let putting: Vec<_> = (0..10)

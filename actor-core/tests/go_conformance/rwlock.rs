@@ -13,7 +13,7 @@ use crate::{all, announced, run};
 #[test]
 fn readers_are_inside_together() {
     for (readers, procs) in [(1, 4), (3, 4), (4, 2)] {
-        run(procs, async move {
+        run(procs, move || async move {
             let lock = Arc::new(RwLock::new(()));
             let (locked, is_locked) = rendezvous();
             let (unlock, may_unlock) = rendezvous::<()>();
@@ -58,7 +58,7 @@ fn readers_and_writers_hammer_a_lock() {
         (10, 10),
         (10, 5),
     ] {
-        run(procs, async move {
+        run(procs, move || async move {
             let lock = Arc::new(RwLock::new(0));
             let activity = Arc::new(AtomicI32::new(0));
             let writer = || {
@@ -116,7 +116,7 @@ fn tries_tell_who_is_inside() {
 /// from then on; the guards may unlock elsewhere.
 #[test]
 fn a_writer_waits_for_every_reader_wherever_it_unlocks() {
-    run(2, async {
+    run(2, || async {
         let lock = Arc::new(RwLock::new(0));
         let (reads, read_locked) = buffered(2);
         let (writes, write_locked) = buffered(1);
@@ -152,7 +152,7 @@ fn a_writer_waits_for_every_reader_wherever_it_unlocks() {
 /// readers out, so that it gets its turn; the readers that waited are let in together after it.
 #[test]
 fn a_waiting_writer_keeps_new_readers_out() {
-    run(4, async {
+    run(4, || async {
         let lock = Arc::new(RwLock::new(0));
         let (waits, waiting) = buffered(1);
         let reading = lock.read().await;
@@ -179,7 +179,7 @@ fn a_waiting_writer_keeps_new_readers_out() {
 /// readers, nor readers writers.
 #[test]
 fn neither_side_starves_the_other() {
-    run(2, async {
+    run(2, || async {
         for counted_writes in [false, true] {
             let lock = Arc::new(RwLock::new(false));
             let (inside, is_inside) = buffered(4);

@@ -11,6 +11,7 @@ use actor_core::sync::{Mutex, WaitGroup};
 use actor_core::{go, select, sleep, yield_now};
 use parking_lot::Mutex as Plain;
 
+use crate::seeds::{gap, rounds};
 use crate::{Random, all, announced, run};
 
 /// Two goroutines that meet at the start of each round, by spinning: what they do then overlaps.
@@ -22,14 +23,15 @@ async fn meet(here: &AtomicUsize, there: &AtomicUsize, round: usize) {
         if turns % 1000 == 0 {
             yield_now().await;
         }
+        gap().await;
         std::hint::spin_loop();
     }
 }
 
 /// In each round the first of two channels is ready, then `second` makes the other one ready, and
-/// only then the first is emptied. Counts how often a select that runs meanwhile saw none ready.
-async fn defaults_beside(second: fn(&Sender<u8>)) -> usize {
-    const ROUNDS: usize = 20_000;
+/// only then the first is emptied. A select that runs meanwhile never sees none ready.
+async fn no_default_beside(second: fn(&Sender<u8>)) {
+    let rounds = rounds(20_000, 5);
     let (start, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (channels, new_channels) = buffered::<(Receiver<u8>, Receiver<u8>)>(1);
     let selecting = go({
@@ -37,10 +39,11 @@ async fn defaults_beside(second: fn(&Sender<u8>)) -> usize {
         async move {
             let mut random = Random(1);
             let mut defaults = 0;
-            for round in 1..=ROUNDS {
+            for round in 1..=rounds {
                 let (one, two) = new_channels.recv().await.unwrap();
                 meet(&here, &there, round).await;
                 (0..random.below(60)).for_each(|_| std::hint::spin_loop());
+                gap().await;
                 select! {
                     _ = one.recv() => {}
                     _ = two.recv() => {}
@@ -51,42 +54,40 @@ async fn defaults_beside(second: fn(&Sender<u8>)) -> usize {
         }
     });
     let mut random = Random(2);
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         let ((one, one_rx), (two, two_rx)) = (buffered(1), buffered(1));
         one.try_send(1).unwrap();
         let ends = (one_rx.clone(), two_rx.clone());
         channels.send(ends).await.unwrap();
         meet(&start, &started, round).await;
         (0..random.below(60)).for_each(|_| std::hint::spin_loop());
+        gap().await;
         second(&two);
+        gap().await;
         let _ = one_rx.try_recv();
     }
-    selecting.await.unwrap()
+    let defaults = selecting.await.unwrap();
+    assert_eq!(defaults, 0, "one of the channels was ready all the time");
 }
 
 /// chan_test.go: TestNonblockSelectRace: a select with a default sees all its channels at one
 /// moment: while at least one of them is ready at any time, the default never runs.
 #[test]
 fn a_default_never_runs_while_one_of_the_channels_is_ready() {
-    let defaults = run(4, defaults_beside(|two| two.try_send(1).unwrap()));
-    assert_eq!(defaults, 0, "one of the channels was ready all the time");
+    run(4, || no_default_beside(|two| two.try_send(1).unwrap()));
 }
 
 /// chan_test.go: TestNonblockSelectRace2: the same with a close.
 #[test]
 fn a_default_never_runs_while_a_channel_is_ready_or_closed() {
-    let defaults = run(4, defaults_beside(|two| assert!(two.close())));
-    assert_eq!(
-        defaults, 0,
-        "one of the channels was ready or closed all the time"
-    );
+    run(4, || no_default_beside(|two| assert!(two.close())));
 }
 
 /// chan_test.go: TestSelfSelect: two goroutines that both send and receive on one channel in one
 /// select neither hang nor receive from themselves.
 #[test]
 fn a_select_does_not_receive_what_it_sends() {
-    run(2, async {
+    run(2, || async {
         for capacity in [0, 10] {
             let (tx, rx) = buffered(capacity);
             let goroutines = [0, 1].map(|me| {
@@ -119,7 +120,7 @@ fn a_select_does_not_receive_what_it_sends() {
 #[test]
 fn selects_and_plain_operations_interact_without_loss() {
     const N: usize = 3_000;
-    run(10, async {
+    run(10, || async {
         let (txs, rxs): (Vec<_>, Vec<_>) = [0, 0, 2, 3].map(buffered).into_iter().unzip();
         let group = WaitGroup::new();
         let mut goroutines = Vec::new();
@@ -180,7 +181,7 @@ fn selects_and_plain_operations_interact_without_loss() {
 #[test]
 fn arms_that_are_ready_are_chosen_evenly() {
     const TRIALS: i32 = 10_000;
-    run(2, async {
+    run(2, || async {
         let full = |value| {
             let (tx, rx) = buffered(TRIALS as usize + 1);
             for _ in 0..=TRIALS {
@@ -227,7 +228,7 @@ fn arms_that_are_ready_are_chosen_evenly() {
 #[test]
 fn two_sends_to_one_channel_are_chosen_at_random() {
     const N: usize = 200;
-    run(2, async {
+    run(2, || async {
         for capacity in [0, N] {
             let (tx, rx) = buffered(capacity);
             let receiver = go(async move {
@@ -254,7 +255,7 @@ fn two_sends_to_one_channel_are_chosen_at_random() {
 /// places when another channel wins, and the goroutine behind it is served.
 #[test]
 fn a_channel_may_occur_twice_in_a_select() {
-    run(2, async {
+    run(2, || async {
         let (c, c_rx) = rendezvous();
         let (d, d_rx) = rendezvous();
         let (e, e_rx) = rendezvous();
@@ -288,7 +289,7 @@ fn a_channel_may_occur_twice_in_a_select() {
 /// with a default, neither hang nor lose what the channel holds.
 #[test]
 fn sends_to_a_full_channel_fall_to_the_default() {
-    run(1, async {
+    run(1, || async {
         let (tx, rx) = buffered(1);
         tx.try_send("first").unwrap();
         let sent = select! {
@@ -307,7 +308,7 @@ fn sends_to_a_full_channel_fall_to_the_default() {
 #[test]
 fn a_value_is_sent_on_one_channel_only() {
     const N: usize = 5_000;
-    run(4, async {
+    run(4, || async {
         let (txs, rxs): (Vec<_>, Vec<_>) = [0, 0, 0, 0].map(buffered).into_iter().unzip();
         let sender = go(async move {
             for n in 0..N {
@@ -352,7 +353,7 @@ macro_rules! waits {
 /// full and closed.
 #[test]
 fn each_operation_waits_exactly_when_it_should() {
-    run(1, async {
+    run(1, || async {
         let (never_tx, never_rx) = (Sender::never(), Receiver::<u8>::never());
         assert!(waits!(never_tx.send(1_u8)) && waits!(never_rx.recv()));
 
@@ -380,7 +381,7 @@ fn each_operation_waits_exactly_when_it_should() {
 /// arm wins.
 #[test]
 fn operands_are_evaluated_once_and_in_order() {
-    run(1, async {
+    run(1, || async {
         let (tx, rx) = buffered(1);
         let (_other, empty) = rendezvous::<u8>();
         let log = Plain::new(Vec::new());
@@ -399,7 +400,7 @@ fn operands_are_evaluated_once_and_in_order() {
 /// in order: who comes after it is served.
 #[test]
 fn a_losing_arm_at_the_end_of_a_queue_leaves_the_queue_in_order() {
-    run(2, async {
+    run(2, || async {
         let (one, one_rx) = rendezvous();
         let (two, two_rx) = rendezvous();
         let (waits, waiting) = buffered(1);
@@ -471,7 +472,7 @@ async fn send(how: u8, tx: Sender<i32>) {
 /// or not.
 #[test]
 fn every_form_of_receive_meets_every_form_of_send() {
-    run(2, async {
+    run(2, || async {
         for receiving in 0..3 {
             for sending in 0..3 {
                 for capacity in [0, 1, 10] {
@@ -497,7 +498,7 @@ fn every_form_of_receive_meets_every_form_of_send() {
 /// queue.
 #[test]
 fn a_channel_that_always_loses_collects_no_waiters() {
-    run(2, async {
+    run(2, || async {
         let (idle, idle_rx) = rendezvous();
         let (tx, rx) = rendezvous();
         let sender = go(async move {
@@ -523,7 +524,7 @@ fn a_channel_that_always_loses_collects_no_waiters() {
 /// end, on one P.
 #[test]
 fn a_timer_arm_is_not_starved_by_busy_channels() {
-    run(1, async {
+    run(1, || async {
         let (tx, rx) = rendezvous();
         let (done, is_done) = rendezvous::<()>();
         let talkers = [(); 2].map(|()| {
@@ -553,7 +554,7 @@ fn a_timer_arm_is_not_starved_by_busy_channels() {
 /// own all end.
 #[test]
 fn goroutines_that_talk_until_their_timers_all_end() {
-    run(2, async {
+    run(2, || async {
         let (tx, rx) = rendezvous();
         let talkers = [(); 2].map(|()| {
             let (tx, rx) = (tx.clone(), rx.clone());
@@ -577,7 +578,7 @@ fn goroutines_that_talk_until_their_timers_all_end() {
 #[test]
 fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
     const EACH: usize = 3_000;
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = buffered(128);
         let (stop, stopped) = rendezvous::<()>();
         let sum = Arc::new(Mutex::new(0));
@@ -620,7 +621,7 @@ fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
 /// a default, does one of those that are ready and nothing else.
 #[test]
 fn a_select_built_at_run_time_does_one_ready_operation() {
-    run(2, async {
+    run(2, || async {
         for count in [1, 2, 7, 40] {
             let channels: Vec<_> = (0..count).map(|_| buffered::<usize>(1)).collect();
             // Half of them can be received from, the others can be sent to; one side of each is
