@@ -7,6 +7,7 @@ use actor_core::chan::buffered;
 use actor_core::sync::{Cancel, ContextError};
 use actor_core::{Context, Handle, Instant, go, sleep, timeout};
 
+use crate::seeds::rounds;
 use crate::{Random, all, announced, ready, run};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -176,9 +177,9 @@ fn values_are_found_by_their_type() {
 #[test]
 fn a_tree_cancelled_everywhere_at_once_ends_everywhere() {
     run(4, || async {
-        for _ in 0..20 {
+        for _ in 0..rounds(20, 1) {
             let mut tree: Vec<(Context, Cancel)> = vec![Context::background().with_cancel()];
-            for parent in 0..25 {
+            for parent in 0..rounds(25, 10) {
                 for _ in 0..4 {
                     let child = tree[parent].0.with_cancel();
                     tree.push(child);
@@ -207,7 +208,7 @@ fn a_tree_cancelled_everywhere_at_once_ends_everywhere() {
 #[test]
 fn a_child_and_its_parent_may_be_cancelled_at_once() {
     run(4, || async {
-        for _ in 0..2000 {
+        for _ in 0..rounds(2000, 3) {
             let (parent, cancel) = Context::background().with_cancel();
             let (child, child_cancel) = parent.with_cancel();
             let other = go(async move {
@@ -374,7 +375,7 @@ fn the_cause_of_the_end_travels_down() {
 #[test]
 fn who_sees_it_done_sees_the_cause() {
     run(4, || async {
-        for _ in 0..2000 {
+        for _ in 0..rounds(2000, 3) {
             let (context, cancel) = Context::background().with_cancel();
             let cancelling = go(async move { cancel.cancel_cause("why") });
             while !context.is_done() {

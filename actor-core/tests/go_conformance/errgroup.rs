@@ -9,6 +9,7 @@ use actor_core::sync::{ContextError, TaskGroup};
 use actor_core::{Context, go, yield_now};
 
 use crate::run;
+use crate::seeds::rounds;
 
 /// errgroup_test.go: TestZeroGroup: `wait` tells the first error, of any number of tasks. It is told
 /// once here, and at each `Wait` in Go.
@@ -121,24 +122,24 @@ fn a_try_starts_no_more_than_the_limit() {
 /// errgroup_test.go: TestGoLimit: never more at once than the limit, however many there are.
 #[test]
 fn no_more_tasks_than_the_limit_run_at_once() {
-    const LIMIT: usize = 10;
     run(4, || async {
-        let group = TaskGroup::new().limit(LIMIT);
+        let (limit, tasks) = rounds((10, 1024), (3, 30));
+        let group = TaskGroup::new().limit(limit);
         let active = Arc::new(AtomicUsize::new(0));
         let ran = Arc::new(AtomicUsize::new(0));
-        for _ in 0..1024 {
+        for _ in 0..tasks {
             let (active, ran) = (active.clone(), ran.clone());
             let task = async move {
                 let others = active.fetch_add(1, SeqCst);
                 yield_now().await;
                 active.fetch_sub(1, SeqCst);
                 ran.fetch_add(1, SeqCst);
-                if others < LIMIT { Ok(()) } else { Err(others) }
+                if others < limit { Ok(()) } else { Err(others) }
             };
             group.go(task).await;
         }
         assert_eq!(group.wait().await, Ok(()));
-        assert_eq!(ran.load(SeqCst), 1024);
+        assert_eq!(ran.load(SeqCst), tasks);
     });
 }
 

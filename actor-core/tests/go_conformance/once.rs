@@ -8,14 +8,14 @@ use actor_core::chan::{buffered, rendezvous};
 use actor_core::go;
 use actor_core::sync::{Once, OnceCell, OnceFn, OnceValue};
 
-use crate::seeds::gap;
+use crate::seeds::{gap, rounds};
 use crate::{all, announced, run};
 
 /// once_test.go: TestOnce: of ten callers one acts, and all return after it has.
 #[test]
 fn of_many_callers_one_acts_and_all_see_it_done() {
     run(4, || async {
-        for _ in 0..100 {
+        for _ in 0..rounds(100, 3) {
             let once = Arc::new(Once::new());
             let count = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..10)

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use actor_core::sync::Pool;
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{all, run};
 
 /// pool_test.go: TestPool: what was put back is handed out again before anything new is made.
@@ -76,11 +77,11 @@ fn goroutines_on_all_processors_share_a_pool() {
             .map(|n| {
                 let pool = pool.clone();
                 go(async move {
-                    for round in 0..2_000 {
+                    for round in 0..rounds(2_000, 8) {
                         let mut bytes = pool.get();
                         assert!(bytes.iter().all(|byte| *byte == 0), "somebody else's");
                         bytes.fill(n);
-                        if round % 64 == 0 {
+                        if round % rounds(64, 2) == 0 {
                             yield_now().await; // it may come back on another P
                         }
                         assert!(bytes.iter().all(|byte| *byte == n));
@@ -107,12 +108,12 @@ fn no_object_has_two_owners() {
             .map(|_| {
                 let pool = pool.clone();
                 go(async move {
-                    for round in 0..2_000 {
+                    for round in 0..rounds(2_000, 10) {
                         let mine: Vec<_> = (0..round % 5).map(|_| pool.get()).collect();
                         for object in &mine {
                             assert_eq!(object.1.fetch_add(1, SeqCst), 0, "two owners");
                         }
-                        if round % 32 == 0 {
+                        if round % rounds(32, 3) == 0 {
                             yield_now().await;
                         }
                         for object in mine {

@@ -13,6 +13,7 @@ use actor_core::{
     Handle, JoinHandle, Runtime, blocking, go, lock_thread, sleep, spawn_blocking, yield_now,
 };
 
+use crate::seeds::rounds;
 use crate::{all, announced, run, run_real};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -280,13 +281,17 @@ fn ping_pong(work: u32, rounds: u32, stop: Arc<AtomicBool>) -> JoinHandle<u32> {
 #[test]
 fn a_pair_that_wakes_each_other_shares_its_processor() {
     for (work, other_work) in [(5_000, 10), (10, 5_000)] {
-        run(1, move || async move {
-            let stop = Arc::new(AtomicBool::new(false));
-            let endless = ping_pong(work, u32::MAX, stop.clone());
-            let counted = ping_pong(other_work, 1_000, stop);
-            assert_eq!(counted.await.unwrap(), 1_000, "it was not starved");
-            assert!(endless.await.unwrap() > 0, "nor was the other");
-        });
+        run_real(
+            1,
+            "it is about the order of the run queue, which seeds replace",
+            async move {
+                let stop = Arc::new(AtomicBool::new(false));
+                let endless = ping_pong(work, u32::MAX, stop.clone());
+                let counted = ping_pong(other_work, 1_000, stop);
+                assert_eq!(counted.await.unwrap(), 1_000, "it was not starved");
+                assert!(endless.await.unwrap() > 0, "nor was the other");
+            },
+        );
     }
 }
 
@@ -305,7 +310,7 @@ fn a_hundred_thousand_goroutines_each_start_the_next() {
     run(4, || async {
         let (done, is_done) = rendezvous();
         for _ in 0..4 {
-            line(25_000, done.clone());
+            line(rounds(25_000, 20), done.clone());
         }
         for _ in 0..4 {
             assert_eq!(is_done.recv().await, Some(()));

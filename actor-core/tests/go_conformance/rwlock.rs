@@ -7,6 +7,7 @@ use actor_core::chan::{buffered, rendezvous};
 use actor_core::sync::RwLock;
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{all, announced, run};
 
 /// rwmutex_test.go: TestParallelReaders: all readers are inside at once.
@@ -46,7 +47,6 @@ fn readers_are_inside_together() {
 /// of Ps.
 #[test]
 fn readers_and_writers_hammer_a_lock() {
-    const ROUNDS: i32 = 300;
     const WRITER: i32 = 10_000;
     for (procs, readers) in [
         (1, 1),
@@ -59,12 +59,13 @@ fn readers_and_writers_hammer_a_lock() {
         (10, 5),
     ] {
         run(procs, move || async move {
+            let each = rounds(300, 3);
             let lock = Arc::new(RwLock::new(0));
             let activity = Arc::new(AtomicI32::new(0));
             let writer = || {
                 let (lock, activity) = (lock.clone(), activity.clone());
                 go(async move {
-                    for _ in 0..ROUNDS {
+                    for _ in 0..each {
                         let mut count = lock.write().await;
                         assert_eq!(activity.fetch_add(WRITER, SeqCst), 0, "not alone");
                         *count += 1;
@@ -76,7 +77,7 @@ fn readers_and_writers_hammer_a_lock() {
                 let (lock, activity) = (lock.clone(), activity.clone());
                 go(async move {
                     let mut before = 0;
-                    for _ in 0..ROUNDS {
+                    for _ in 0..each {
                         let count = lock.read().await;
                         let inside = activity.fetch_add(1, SeqCst);
                         assert!((0..WRITER).contains(&inside), "beside a writer");
@@ -91,7 +92,7 @@ fn readers_and_writers_hammer_a_lock() {
             goroutines.push(writer());
             goroutines.extend((readers / 2..readers).map(|_| reader()));
             all(goroutines).await;
-            assert_eq!(*lock.read().await, 2 * ROUNDS);
+            assert_eq!(*lock.read().await, 2 * each);
         });
     }
 }
@@ -187,7 +188,7 @@ fn neither_side_starves_the_other() {
                 .map(|_| {
                     let (lock, inside) = (lock.clone(), inside.clone());
                     go(async move {
-                        let mut rounds = 0;
+                        let mut turns = 0;
                         loop {
                             let stop = if counted_writes {
                                 let guard = lock.read().await;
@@ -201,8 +202,8 @@ fn neither_side_starves_the_other() {
                             if stop {
                                 return;
                             }
-                            rounds += 1;
-                            if rounds == 10 {
+                            turns += 1;
+                            if turns == rounds(10, 2) {
                                 inside.send(()).await.unwrap();
                             }
                         }
@@ -212,7 +213,7 @@ fn neither_side_starves_the_other() {
             for _ in 0..4 {
                 is_inside.recv().await.unwrap(); // from now on they come all the time
             }
-            for _ in 0..100 {
+            for _ in 0..rounds(100, 10) {
                 if counted_writes {
                     drop(lock.write().await);
                 } else {

@@ -12,7 +12,7 @@ use actor_core::{go, select, sleep, yield_now};
 use parking_lot::Mutex as Plain;
 
 use crate::seeds::{gap, rounds};
-use crate::{Random, all, announced, run};
+use crate::{Random, all, announced, run, run_real};
 
 /// Two goroutines that meet at the start of each round, by spinning: what they do then overlaps.
 async fn meet(here: &AtomicUsize, there: &AtomicUsize, round: usize) {
@@ -93,7 +93,7 @@ fn a_select_does_not_receive_what_it_sends() {
             let goroutines = [0, 1].map(|me| {
                 let (tx, rx) = (tx.clone(), rx.clone());
                 go(async move {
-                    for n in 0..1000 {
+                    for n in 0..rounds(1000, 20) {
                         let got = if me == 0 || n % 2 == 0 {
                             select! {
                                 sent = tx.send(me) => { sent.unwrap(); None }
@@ -119,19 +119,19 @@ fn a_select_does_not_receive_what_it_sends() {
 /// channel that is through is replaced by one that is never ready.
 #[test]
 fn selects_and_plain_operations_interact_without_loss() {
-    const N: usize = 3_000;
     run(10, || async {
+        let each = rounds(3_000, 5);
         let (txs, rxs): (Vec<_>, Vec<_>) = [0, 0, 2, 3].map(buffered).into_iter().unzip();
         let group = WaitGroup::new();
         let mut goroutines = Vec::new();
         for (tx, rx) in txs.iter().cloned().zip(rxs.iter().cloned()) {
             goroutines.push(group.go(async move {
-                for _ in 0..N {
+                for _ in 0..each {
                     tx.send(()).await.unwrap();
                 }
             }));
             goroutines.push(group.go(async move {
-                for _ in 0..N {
+                for _ in 0..each {
                     rx.recv().await.unwrap();
                 }
             }));
@@ -139,7 +139,7 @@ fn selects_and_plain_operations_interact_without_loss() {
         let mut out = txs.clone();
         goroutines.push(group.go(async move {
             let mut count = [0; 4];
-            for _ in 0..4 * N {
+            for _ in 0..4 * each {
                 let sent = select! {
                     r = out[3].send(()) => { r.unwrap(); 3 }
                     r = out[2].send(()) => { r.unwrap(); 2 }
@@ -147,16 +147,16 @@ fn selects_and_plain_operations_interact_without_loss() {
                     r = out[1].send(()) => { r.unwrap(); 1 }
                 };
                 count[sent] += 1;
-                if count[sent] == N {
+                if count[sent] == each {
                     out[sent] = Sender::never();
                 }
             }
-            assert_eq!(count, [N; 4]);
+            assert_eq!(count, [each; 4]);
         }));
         let mut into = rxs.clone();
         goroutines.push(group.go(async move {
             let mut count = [0; 4];
-            for _ in 0..4 * N {
+            for _ in 0..4 * each {
                 let received = select! {
                     Some(()) = into[0].recv() => 0,
                     Some(()) = into[1].recv() => 1,
@@ -164,11 +164,11 @@ fn selects_and_plain_operations_interact_without_loss() {
                     Some(()) = into[3].recv() => 3,
                 };
                 count[received] += 1;
-                if count[received] == N {
+                if count[received] == each {
                     into[received] = Receiver::never();
                 }
             }
-            assert_eq!(count, [N; 4]);
+            assert_eq!(count, [each; 4]);
         }));
         group.wait().await;
         all(goroutines).await;
@@ -180,11 +180,11 @@ fn selects_and_plain_operations_interact_without_loss() {
 /// the times: within ten standard deviations, which chance never leaves.
 #[test]
 fn arms_that_are_ready_are_chosen_evenly() {
-    const TRIALS: i32 = 10_000;
     run(2, || async {
-        let full = |value| {
-            let (tx, rx) = buffered(TRIALS as usize + 1);
-            for _ in 0..=TRIALS {
+        let trials = rounds(10_000_i32, 200);
+        let full = move |value| {
+            let (tx, rx) = buffered(trials as usize + 1);
+            for _ in 0..=trials {
                 tx.try_send(value).unwrap();
             }
             (tx, rx)
@@ -209,7 +209,7 @@ fn arms_that_are_ready_are_chosen_evenly() {
             }
         });
         let mut ones = 0;
-        for _ in 0..TRIALS {
+        for _ in 0..trials {
             match result.recv().await {
                 Some(1) => ones += 1,
                 Some(2) => {}
@@ -218,8 +218,11 @@ fn arms_that_are_ready_are_chosen_evenly() {
         }
         drop(done);
         chooser.await.unwrap();
-        let off = (ones - TRIALS / 2).abs();
-        assert!(off <= 500, "{ones} of {TRIALS} is not a fair share");
+        let off = (ones - trials / 2).abs();
+        assert!(
+            off <= rounds(500, 71),
+            "{ones} of {trials} is not a fair share"
+        );
     });
 }
 
@@ -307,11 +310,11 @@ fn sends_to_a_full_channel_fall_to_the_default() {
 /// four are merged by another select.
 #[test]
 fn a_value_is_sent_on_one_channel_only() {
-    const N: usize = 5_000;
     run(4, || async {
+        let many = rounds(5_000, 30);
         let (txs, rxs): (Vec<_>, Vec<_>) = [0, 0, 0, 0].map(buffered).into_iter().unzip();
         let sender = go(async move {
-            for n in 0..N {
+            for n in 0..many {
                 select! {
                     sent = txs[0].send(n) => sent.unwrap(),
                     sent = txs[1].send(n) => sent.unwrap(),
@@ -334,7 +337,7 @@ fn a_value_is_sent_on_one_channel_only() {
         while let Some(n) = values.recv().await {
             assert!(seen.insert(n), "{n} was sent twice");
         }
-        assert_eq!(seen.len(), N);
+        assert_eq!(seen.len(), many);
         sender.await.unwrap();
     });
 }
@@ -502,11 +505,11 @@ fn a_channel_that_always_loses_collects_no_waiters() {
         let (idle, idle_rx) = rendezvous();
         let (tx, rx) = rendezvous();
         let sender = go(async move {
-            for n in 0..10_000 {
+            for n in 0..rounds(10_000, 20) {
                 tx.send(n).await.unwrap();
             }
         });
-        for n in 0..10_000 {
+        for n in 0..rounds(10_000, 20) {
             select! {
                 value = rx.recv() => assert_eq!(value, Some(n)),
                 _ = idle_rx.recv() => panic!("nothing was sent there"),
@@ -524,68 +527,76 @@ fn a_channel_that_always_loses_collects_no_waiters() {
 /// end, on one P.
 #[test]
 fn a_timer_arm_is_not_starved_by_busy_channels() {
-    run(1, || async {
-        let (tx, rx) = rendezvous();
-        let (done, is_done) = rendezvous::<()>();
-        let talkers = [(); 2].map(|()| {
-            let (tx, is_done) = (tx.clone(), is_done.clone());
-            go(async move {
-                loop {
-                    select! {
-                        sent = tx.send(()) => sent.unwrap(),
-                        _ = is_done.recv() => return,
+    run_real(
+        1,
+        "simulated time stands still while somebody runs",
+        async {
+            let (tx, rx) = rendezvous();
+            let (done, is_done) = rendezvous::<()>();
+            let talkers = [(); 2].map(|()| {
+                let (tx, is_done) = (tx.clone(), is_done.clone());
+                go(async move {
+                    loop {
+                        select! {
+                            sent = tx.send(()) => sent.unwrap(),
+                            _ = is_done.recv() => return,
+                        }
                     }
+                })
+            });
+            let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
+            loop {
+                select! {
+                    got = rx.recv() => assert_eq!(got, Some(())),
+                    () = timer.as_mut() => break,
                 }
-            })
-        });
-        let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
-        loop {
-            select! {
-                got = rx.recv() => assert_eq!(got, Some(())),
-                () = timer.as_mut() => break,
             }
-        }
-        drop(done);
-        all(talkers).await;
-    });
+            drop(done);
+            all(talkers).await;
+        },
+    );
 }
 
 /// proc_test.go: TestTimerFairness2: goroutines that talk to each other and wait for a timer of their
 /// own all end.
 #[test]
 fn goroutines_that_talk_until_their_timers_all_end() {
-    run(2, || async {
-        let (tx, rx) = rendezvous();
-        let talkers = [(); 2].map(|()| {
-            let (tx, rx) = (tx.clone(), rx.clone());
-            go(async move {
-                let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
-                loop {
-                    select! {
-                        sent = tx.send(()) => sent.unwrap(),
-                        got = rx.recv() => assert_eq!(got, Some(())),
-                        () = timer.as_mut() => return,
+    run_real(
+        2,
+        "simulated time stands still while somebody runs",
+        async {
+            let (tx, rx) = rendezvous();
+            let talkers = [(); 2].map(|()| {
+                let (tx, rx) = (tx.clone(), rx.clone());
+                go(async move {
+                    let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
+                    loop {
+                        select! {
+                            sent = tx.send(()) => sent.unwrap(),
+                            got = rx.recv() => assert_eq!(got, Some(())),
+                            () = timer.as_mut() => return,
+                        }
                     }
-                }
-            })
-        });
-        all(talkers).await;
-    });
+                })
+            });
+            all(talkers).await;
+        },
+    );
 }
 
 /// proc_test.go: BenchmarkSelectProdCons: producers and consumers that also watch a timer and a stop
 /// channel: each value once, and all stop.
 #[test]
 fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
-    const EACH: usize = 3_000;
     run(4, || async {
-        let (tx, rx) = buffered(128);
+        let each = rounds(3_000, 5);
+        let (tx, rx) = buffered(rounds(128, 3));
         let (stop, stopped) = rendezvous::<()>();
         let sum = Arc::new(Mutex::new(0));
         let producers = [(); 4].map(|()| {
             let (tx, stopped) = (tx.clone(), stopped.clone());
             go(async move {
-                for _ in 0..EACH {
+                for _ in 0..each {
                     select! {
                         sent = tx.send(1) => sent.unwrap(),
                         _ = stopped.recv() => panic!("stopped too early"),
@@ -611,7 +622,7 @@ fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
         all(consumers).await;
         assert_eq!(
             *sum.lock().await,
-            4 * EACH,
+            4 * each,
             "biased: values before the stop"
         );
     });

@@ -10,6 +10,7 @@ use actor_core::chan::buffered;
 use actor_core::sync::{AcquireError, Semaphore, TryAcquireError};
 use actor_core::{go, timeout, yield_now};
 
+use crate::seeds::{gap, rounds};
 use crate::{all, announced, run};
 
 /// mutex_test.go: TestSemaphore: ten goroutines take and give back the only permit.
@@ -22,9 +23,10 @@ fn ten_goroutines_hammer_one_permit() {
             .map(|_| {
                 let (semaphore, inside) = (semaphore.clone(), inside.clone());
                 go(async move {
-                    for _ in 0..1000 {
+                    for _ in 0..rounds(1000, 3) {
                         let _permit = semaphore.acquire(1).await.unwrap();
                         assert_eq!(inside.fetch_add(1, SeqCst), 0);
+                        gap().await;
                         inside.fetch_sub(1, SeqCst);
                     }
                 })
@@ -46,10 +48,10 @@ fn requests_of_any_weight_hold_no_more_than_there_is() {
             .map(|weight| {
                 let (semaphore, held) = (semaphore.clone(), held.clone());
                 go(async move {
-                    for round in 0..500 {
+                    for round in 0..rounds(500, 5) {
                         let _permit = semaphore.acquire(weight).await.unwrap();
                         assert!(held.fetch_add(weight, SeqCst) + weight <= SIZE);
-                        if round % 8 == 0 {
+                        if round % rounds(8, 2) == 0 {
                             yield_now().await;
                         }
                         held.fetch_sub(weight, SeqCst);
@@ -199,7 +201,7 @@ fn a_permit_goes_to_the_one_that_waits() {
     run(2, || async {
         let semaphore = Arc::new(Semaphore::new(1));
         let (waits, waiting) = buffered(1);
-        for _ in 0..200 {
+        for _ in 0..rounds(200, 5) {
             let permit = semaphore.acquire(1).await.unwrap();
             let other = go({
                 let (semaphore, waits) = (semaphore.clone(), waits.clone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use actor_core::chan::buffered;
+use actor_core::chan::{Receiver, Sender, buffered, rendezvous};
 use actor_core::{
     Handle, Instant, Ticker, Timer, after, after_func, go, interval, select, sleep, sleep_until,
     timeout, yield_now,
@@ -39,20 +39,25 @@ fn a_sleep_lasts_at_least_its_time() {
 /// sleep_test.go: TestAfterFunc: timers of zero, each set by the one before, all come.
 #[test]
 fn a_timer_that_sets_the_next_goes_on_to_the_last() {
-    fn chain(left: u32, done: actor_core::chan::Sender<()>) {
+    fn chain(left: u32, done: Sender<()>, stopped: Receiver<()>) {
         drop(go(async move {
             sleep(Duration::ZERO).await;
             if left == 0 {
                 done.send(()).await.unwrap();
             } else {
-                chain(left - 1, done);
-                sleep(HOUR).await; // does not keep the next from running
+                chain(left - 1, done, stopped.clone());
+                // This does not keep the next from running.
+                select! {
+                    () = sleep(HOUR) => panic!("an hour has passed"),
+                    _ = stopped.recv() => {}
+                }
             }
         }));
     }
     run(2, || async {
         let (done, is_done) = buffered(1);
-        chain(10, done);
+        let (_stop, stopped) = rendezvous();
+        chain(10, done, stopped);
         assert_eq!(is_done.recv().await, Some(()));
     });
 }
@@ -167,7 +172,7 @@ fn timers_come_in_the_order_of_their_deadlines() {
 fn timers_stopped_by_a_hundred_goroutines_leave_nothing_behind() {
     run(4, || async {
         let fired = Arc::new(AtomicUsize::new(0));
-        let goroutines: Vec<_> = (0..100)
+        let goroutines: Vec<_> = (0..rounds(100, 10))
             .map(|_| {
                 let fired = fired.clone();
                 go(async move {
@@ -248,6 +253,8 @@ fn the_longest_sleep_does_not_overflow_into_a_short_one() {
         let mut past = pin!(sleep_until(start));
         assert!(ready(&mut past).is_some(), "over at its first poll");
         assert!(!longest.is_finished() && !far.is_finished());
+        longest.abort();
+        far.abort();
     });
 }
 
@@ -270,12 +277,12 @@ fn a_ticker_of_the_longest_period_is_in_nobody_s_way() {
 #[test]
 fn no_timer_of_zero_is_missed() {
     run(2, || async {
-        for _ in 0..10_000 {
+        for _ in 0..rounds(10_000, 20) {
             sleep(Duration::ZERO).await;
             sleep(Duration::from_nanos(1)).await;
         }
         let mut timer = pin!(sleep(HOUR));
-        for _ in 0..10_000 {
+        for _ in 0..rounds(10_000, 20) {
             timer.as_mut().reset(Instant::now());
             timer.as_mut().await;
         }
@@ -288,7 +295,7 @@ fn no_timer_of_zero_is_missed() {
 fn a_timer_moved_earlier_again_and_again_fires() {
     run(2, || async {
         let past = Instant::now();
-        for _ in 0..1000 {
+        for _ in 0..rounds(1000, 3) {
             let mut timer = pin!(sleep(HOUR));
             for _ in 0..10 {
                 timer.as_mut().reset(Instant::now() + HOUR);
@@ -306,7 +313,9 @@ fn a_timer_moved_earlier_again_and_again_fires() {
 fn timers_moved_to_and_fro_are_not_lost() {
     run(2, || async {
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
-        let mut timers: Vec<_> = (0..100).map(|_| (0, Box::pin(sleep(HOUR)))).collect();
+        let mut timers: Vec<_> = (0..rounds(100, 20))
+            .map(|_| (0, Box::pin(sleep(HOUR))))
+            .collect();
         while !timers.is_empty() {
             let index = random.below(timers.len());
             let (step, timer) = &mut timers[index];
@@ -338,7 +347,7 @@ fn a_timer_reset_by_many_goroutines_keeps_the_last_deadline() {
             .map(|_| {
                 let timer = timer.clone();
                 go(async move {
-                    for _ in 0..1000 {
+                    for _ in 0..rounds(1000, 5) {
                         {
                             let mut timer = timer.lock();
                             assert!(ready(&mut *timer).is_none());
@@ -363,7 +372,7 @@ fn a_timer_reset_by_many_goroutines_keeps_the_last_deadline() {
 #[test]
 fn a_timer_stopped_while_it_fires_has_done_one_of_both() {
     run(4, || async {
-        for round in 0..200 {
+        for round in 0..rounds(200, 5) {
             let timers: Vec<_> = (0..20)
                 .map(|n| {
                     go(async move {
@@ -393,9 +402,9 @@ fn a_timer_stopped_while_it_fires_has_done_one_of_both() {
 #[test]
 fn timers_of_the_same_moment_all_fire() {
     run(4, || async {
-        for _ in 0..50 {
+        for _ in 0..rounds(50, 2) {
             let due = Instant::now() + Duration::from_micros(300);
-            let sleepers: Vec<_> = (0..100)
+            let sleepers: Vec<_> = (0..rounds(100, 20))
                 .map(|_| {
                     go(async move {
                         sleep_until(due).await;
@@ -515,9 +524,10 @@ type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[test]
 fn a_hundred_thousand_stopped_timers_delay_nobody() {
     run(1, || async {
-        for _ in 0..100 {
-            let mut timers: Vec<Boxed> =
-                (0..1000).map(|_| Box::pin(sleep(HOUR)) as Boxed).collect();
+        for _ in 0..rounds(100, 2) {
+            let mut timers: Vec<Boxed> = (0..rounds(1000, 50))
+                .map(|_| Box::pin(sleep(HOUR)) as Boxed)
+                .collect();
             assert!(timers.iter_mut().all(|timer| ready(timer).is_none()));
         }
         sleep(ms(1)).await;
@@ -552,7 +562,7 @@ fn an_event_that_is_taken_late_tells_its_own_moment() {
 /// sleep_test.go: TestAfterFunc: functions of zero that each set the next are all called.
 #[test]
 fn functions_that_set_the_next_are_all_called() {
-    fn set(left: u32, done: actor_core::chan::Sender<()>) {
+    fn set(left: u32, done: Sender<()>) {
         drop(after_func(Duration::ZERO, move || {
             if left == 0 {
                 done.try_send(()).unwrap();
@@ -621,10 +631,10 @@ fn reset_says_whether_it_was_active() {
 #[test]
 fn what_stop_says_holds_while_timers_fire() {
     run(4, || async {
-        let goroutines: Vec<_> = (0..50)
+        let goroutines: Vec<_> = (0..rounds(50, 8))
             .map(|n| {
                 go(async move {
-                    for _ in 0..20 {
+                    for _ in 0..rounds(20, 3) {
                         let (mut one, mut two) = (after(ms(1)), after(ms(1)));
                         let other = select! {
                             _ = &mut one => &mut two,
@@ -650,7 +660,7 @@ fn what_stop_says_holds_while_timers_fire() {
 #[test]
 fn a_function_set_and_stopped_by_many_is_called_as_told() {
     run(4, || async {
-        for _ in 0..200 {
+        for _ in 0..rounds(200, 3) {
             let called = Arc::new(AtomicUsize::new(0));
             let function = Arc::new(after_func(HOUR, {
                 let called = called.clone();
@@ -737,7 +747,7 @@ fn a_ticker_that_many_wait_for_serves_them_in_turn() {
                 let ticker = ticker.clone();
                 go(async move {
                     let mut ticks = Vec::new();
-                    for _ in 0..200 {
+                    for _ in 0..rounds(200, 10) {
                         let next = async { ticker.lock().await.tick().await };
                         select! {
                             due = next => ticks.push(due),

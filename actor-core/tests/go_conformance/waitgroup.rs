@@ -8,6 +8,7 @@ use actor_core::chan::{TryRecvError, buffered};
 use actor_core::go;
 use actor_core::sync::WaitGroup;
 
+use crate::seeds::rounds;
 use crate::{all, announced, run, run_real};
 
 /// waitgroup_test.go: TestWaitGroup: two groups as the two halves of a barrier, used again and again:
@@ -67,7 +68,7 @@ fn a_group_driven_below_zero_panics() {
 fn a_group_may_be_used_again_before_its_waiters_have_returned() {
     run(4, || async {
         let group = WaitGroup::new();
-        for _ in 0..1000 {
+        for _ in 0..rounds(1000, 5) {
             group.add(1);
             let (waits, waiting) = buffered(1);
             let waiter = go({
@@ -88,7 +89,7 @@ fn a_group_may_be_used_again_before_its_waiters_have_returned() {
 #[test]
 fn what_was_done_before_done_is_seen_after_wait() {
     run(4, || async {
-        for _ in 0..1000 {
+        for _ in 0..rounds(1000, 5) {
             let group = WaitGroup::new();
             let sum = Arc::new(AtomicUsize::new(0));
             for _ in 0..2 {
