@@ -15,8 +15,12 @@
 
 pub mod counting_alloc;
 pub mod gap;
+pub mod instructions;
 pub mod peers;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod report;
+pub mod savina;
 pub mod work;
 
 pub use peers::{Kameo, Ours, Peer, Tokio};

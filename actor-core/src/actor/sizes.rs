@@ -44,5 +44,5 @@ fn an_idle_actor_does_not_grow() {
     );
     println!("{sizes}");
     assert!(size_of::<Cell<Unit>>() + arc_counts <= 144, "{sizes}");
-    assert!(future <= 96, "{sizes}");
+    assert!(future <= 24, "{sizes}");
 }

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, wedged};
+use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, poison, wedged};
 use crate::{
     chan::{NoReply, discard_with},
     sched::{
@@ -33,6 +33,9 @@ use crate::{
         wait::{self, Wait},
     },
 };
+
+pub(super) const DOWN: &str = "#[down]";
+pub(super) const EXIT: &str = "#[exit]";
 
 thread_local! {
     /// The message or hook that the actor polled by this thread works on; empty for none.
@@ -101,10 +104,13 @@ impl Work {
 
 /// The next message goes to its handler. By value, so that it is not kept in the serving future.
 #[inline]
-pub(super) fn begin<A: Actor>(msg: A::Msg) -> A::Msg {
+pub(super) fn begin<A: Actor>(mut msg: A::Msg, cell: &Cell<A>) -> A::Msg {
     HANDLER.set(msg.name());
     if A::LIMITED {
         LIMIT.set(times(A::limit(&msg)));
+    }
+    if A::RETRIES {
+        poison::set_aside(cell, &mut msg);
     }
     msg
 }
@@ -115,6 +121,11 @@ pub(super) fn begin_hook<A: Actor>(name: &'static str) {
     if A::LIMITED {
         LIMIT.set(times(A::HANDLER_LIMIT));
     }
+}
+
+/// Whether this thread polls an actor's `#[down]` or `#[exit]`.
+pub(super) fn is_in_signal_hook() -> bool {
+    [DOWN, EXIT].contains(&HANDLER.get())
 }
 
 /// The panic that comes next is one of work beside the actor.
@@ -134,6 +145,9 @@ fn times(limit: Option<Duration>) -> Option<(Instant, Instant)> {
 /// The handler or hook is done.
 #[inline]
 pub(super) fn end<A: Actor>(cell: &Cell<A>) {
+    if A::RETRIES {
+        cell.drop_spare();
+    }
     HANDLER.set("");
     if cell.control.is_waiting() {
         end_waiting(cell);
@@ -297,32 +311,42 @@ impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Served<'_, A
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let cell = this.ctx.cell();
-        let resumed = if cell.control.is_waiting() {
-            cell.life.waiting_handler()
-        } else {
-            ""
-        };
-        let outer = HANDLER.replace(resumed);
-        let polled = catch_unwind(AssertUnwindSafe(|| this.serve.poll(cx)));
-        let handler = HANDLER.replace(outer);
-        match polled {
-            Ok(Poll::Pending) => {
-                if !handler.is_empty() && !cell.control.is_waiting() {
-                    begin_waiting(this.ctx, handler, cx);
-                }
-                Poll::Pending
+        served(this.ctx, cx, |cx| this.serve.poll(cx))
+    }
+}
+
+/// One poll of the serving code: catches its panics, and knows what it works on.
+#[inline]
+pub(super) fn served<A: Actor>(
+    ctx: &Ctx<A>,
+    cx: &mut Context<'_>,
+    serve: impl FnOnce(&mut Context<'_>) -> Poll<Result<(), Box<Cut>>>,
+) -> Poll<Result<(), Box<Cut>>> {
+    let cell = ctx.cell();
+    let resumed = if cell.control.is_waiting() {
+        cell.life.waiting_handler()
+    } else {
+        ""
+    };
+    let outer = HANDLER.replace(resumed);
+    let polled = catch_unwind(AssertUnwindSafe(|| serve(cx)));
+    let handler = HANDLER.replace(outer);
+    match polled {
+        Ok(Poll::Pending) => {
+            if !handler.is_empty() && !cell.control.is_waiting() {
+                begin_waiting(ctx, handler, cx);
             }
-            Ok(Poll::Ready(done)) => Poll::Ready(done),
-            Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
-                handler: if handler.is_empty() {
-                    "(between messages)"
-                } else {
-                    handler
-                },
-                panic: Panic::new(payload),
-            }))),
+            Poll::Pending
         }
+        Ok(Poll::Ready(done)) => Poll::Ready(done),
+        Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
+            handler: if handler.is_empty() {
+                "(between messages)"
+            } else {
+                handler
+            },
+            panic: Panic::new(payload),
+        }))),
     }
 }
 

@@ -37,7 +37,7 @@ use super::runtime::Handle;
 use super::shared::Shared;
 use super::shield::shield;
 use super::simulated;
-use super::task::{self, Ran, RunToken};
+use super::task::{self, Joinable, Ran, RunToken};
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicUsize, Ordering};
 
@@ -275,9 +275,9 @@ impl Shared {
             "it is for code that waits outside of the program; put that behind a trait with a \
              simulated implementation, or run what only computes in a goroutine",
         );
-        let id = self.registry.next_id(0);
-        let origin = Origin::new(location);
-        let (token, task) = task::new_task::<_, ()>(Job(Some(f)), Arc::as_ptr(self), id, origin);
+        let home = self.number.home_of(self.registry.next_id(0));
+        let job = Job(Some(f));
+        let (token, task) = task::new_task::<_, (), Joinable>(job, home, Origin::new(location));
         if self.registry.insert(&task) {
             self.blocking.push(self, token);
         } else {

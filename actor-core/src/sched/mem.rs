@@ -7,8 +7,9 @@
 //!              depot of the class (one lock, bounded) ◀─▶ the global allocator
 //! ```
 //!
-//! - Size classes are multiples of 64 bytes up to 1 KiB; anything else goes straight to the global
-//!   allocator. Blocks of a class are interchangeable, whoever allocated them.
+//! - Size classes are multiples of 16 bytes up to 1 KiB, so that little is lost to rounding; anything
+//!   else goes straight to the global allocator. Blocks of a class are interchangeable, whoever
+//!   allocated them: they are aligned as the size allows, to 64 at most.
 //! - What one thread frees and another allocates (a reply slot, say) travels in magazines of
 //!   `MAGAZINE` blocks, so a warm pair of threads never meets the allocator.
 //! - A free list holds at most two magazines, the depot at most `DEPOT_MAX` a class; `trim` empties
@@ -22,8 +23,8 @@ use std::ptr::NonNull;
 
 use parking_lot::Mutex;
 
-const CLASS: usize = 64;
-const CLASSES: usize = 16;
+const CLASS: usize = 16;
+const CLASSES: usize = 64;
 const MAGAZINE: usize = 32;
 const DEPOT_MAX: usize = 32;
 const ALIGN: usize = 64;
@@ -100,7 +101,10 @@ thread_local! {
 }
 
 const fn layout_of(class: usize) -> Layout {
-    match Layout::from_size_align((class + 1) * CLASS, ALIGN) {
+    let size = (class + 1) * CLASS;
+    let align = 1 << size.trailing_zeros();
+    let align = if align < ALIGN { align } else { ALIGN };
+    match Layout::from_size_align(size, align) {
         Ok(layout) => layout,
         Err(_) => unreachable!(),
     }
@@ -111,7 +115,8 @@ const fn class_of(layout: Layout) -> Option<usize> {
     if cfg!(any(actor_loom, actor_no_pool)) || layout.size() == 0 || layout.align() > ALIGN {
         return None;
     }
-    let class = (layout.size() - 1) / CLASS;
+    // A multiple of the alignment, whose class then has it.
+    let class = layout.pad_to_align().size().div_ceil(CLASS) - 1;
     if class < CLASSES { Some(class) } else { None }
 }
 

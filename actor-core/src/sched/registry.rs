@@ -76,7 +76,7 @@ impl Registry {
     #[must_use]
     pub(crate) fn insert(&self, task: &TaskRef) -> bool {
         let header = task.ptr();
-        let mut list = self.shard(task.header().id).lock();
+        let mut list = self.shard(task.header().id()).lock();
         if list.closed {
             return false;
         }
@@ -101,7 +101,7 @@ impl Registry {
     pub(crate) fn remove(&self, header: NonNull<Header>) {
         // SAFETY: the caller still has the registry's reference.
         let head = unsafe { header.as_ref() };
-        let mut list = self.shard(head.id).lock();
+        let mut list = self.shard(head.id()).lock();
         // SAFETY: links are ours under the lock; neighbours are alive by their references.
         unsafe {
             let links = std::mem::take(&mut *head.links.get());
@@ -152,7 +152,7 @@ impl Registry {
                 let label = head.vtable.label.map(|label| label().to_owned());
                 let name = head.origin.name().map(|name| name.to_string());
                 sleepers.push(Sleeper {
-                    id: head.id,
+                    id: head.id(),
                     name: name.or(label),
                     location: head.origin.location(),
                     wait: head.wait.get(),

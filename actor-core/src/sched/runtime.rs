@@ -17,11 +17,11 @@ use super::clock::Instant;
 use super::context;
 use super::cpus::{Cpus, Pinning};
 use super::deadlock::{self, DeadlockPolicy};
-use super::join::JoinHandle;
+use super::join::{AbortHandle, JoinHandle};
 use super::shared::{MachineLimits, Shared};
 use super::simulated;
 use super::sysmon;
-use super::task::{ForActor, WorksFor};
+use super::task::{Detached, ForActor, Joinable, Joining, TaskRef, WorksFor};
 use super::thread_park::block_on_thread;
 use super::tuning;
 use crate::shim::atomic::Ordering;
@@ -576,6 +576,18 @@ where
     go_on_current::<F, ()>(future, Some(name.into()), Location::caller())
 }
 
+/// Starts a goroutine that is the actor `A`. Nobody can join it.
+#[track_caller]
+pub(crate) fn go_as<A, F>(future: F) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let location = Location::caller();
+    AbortHandle::new(start_on_current::<F, ForActor<A>, Detached>(
+        future, None, location,
+    ))
+}
+
 /// Starts a goroutine that works for the actor `A`, which reports name.
 #[track_caller]
 pub(crate) fn go_for<A, F>(future: F) -> JoinHandle<F::Output>
@@ -597,13 +609,28 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    JoinHandle::new(start_on_current::<F, L, Joinable>(future, name, location))
+}
+
+#[track_caller]
+fn start_on_current<F, L, J>(
+    future: F,
+    name: Option<Arc<str>>,
+    location: &'static Location<'static>,
+) -> TaskRef
+where
+    J: Joining,
+    L: WorksFor,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let on_machine = context::with(|cx| cx.map(|cx| std::ptr::from_ref(&cx.shared)));
     match on_machine {
         // SAFETY: the context outlives this call: it belongs to the running thread's main loop.
-        Some(shared) => unsafe { &*shared }.go::<F, L>(future, name, location),
+        Some(shared) => unsafe { &*shared }.start::<F, L, J>(future, name, location),
         None => {
             let shared = context::shared().expect(OUTSIDE);
-            shared.go::<F, L>(future, name, location)
+            shared.start::<F, L, J>(future, name, location)
         }
     }
 }

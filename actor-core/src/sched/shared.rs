@@ -30,10 +30,11 @@ use super::machine::{self, Machine};
 use super::origin::Origin;
 use super::processor::Processor;
 use super::registry::Registry;
+use super::runtimes::Number;
 use super::shield::shield;
 use super::simulated;
 use super::sysmon;
-use super::task::{self, RunToken};
+use super::task::{self, Joinable, RunToken, TaskRef};
 use super::thread_park::Root;
 use super::timers::{NEVER, TimerKey};
 use super::tuning;
@@ -44,6 +45,7 @@ type MachineThread = (Arc<Machine>, std::thread::JoinHandle<()>);
 /// What all Ms of a runtime, its handles and its timers share.
 pub(crate) struct Shared {
     me: Weak<Shared>,
+    pub(crate) number: Number,
     pub(crate) name: String,
     pub(crate) procs: usize,
     machines_max: usize,
@@ -114,8 +116,10 @@ impl Shared {
             max: machines_max,
             keep_alive,
         } = machines;
-        Ok(Arc::new_cyclic(|me| Self {
+        let number = Number::take()?;
+        let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            number,
             procs,
             machines_max,
             keep_alive,
@@ -147,7 +151,9 @@ impl Shared {
             driver,
             intruder: Mutex::new(None),
             name,
-        }))
+        });
+        shared.number.stands_for(Arc::as_ptr(&shared));
+        Ok(shared)
     }
 
     #[inline]
@@ -201,13 +207,15 @@ impl Shared {
     #[inline]
     pub(crate) fn schedule_from_anywhere(token: RunToken) {
         context::with(|cx| {
-            // SAFETY: a token's goroutine is not complete, so its runtime is alive.
-            let shared = unsafe { &*token.shared() };
-            let Some(cx) = cx.filter(|cx| std::ptr::eq(&*cx.shared, shared)) else {
+            let home = token.home();
+            let Some(cx) = cx.filter(|cx| cx.shared.number.is_of(home)) else {
+                // SAFETY: a token's goroutine is not complete, so its runtime is alive.
+                let shared = unsafe { &*home.runtime() };
                 // Once the token is handed on, the runtime may end before we are done with it.
                 let shared = shared.arc();
                 return shared.inject([token]);
             };
+            let shared = &*cx.shared;
             let Some(p) = cx.p() else {
                 return match cx.try_defer(token) {
                     Ok(()) => {}
@@ -551,6 +559,22 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        JoinHandle::new(self.start::<F, L, Joinable>(future, name, location))
+    }
+
+    /// Starts a goroutine that works for `L`.
+    pub(crate) fn start<F, L, J>(
+        self: &Arc<Self>,
+        future: F,
+        name: Option<Arc<str>>,
+        location: &'static Location<'static>,
+    ) -> TaskRef
+    where
+        J: task::Joining,
+        L: task::WorksFor,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         context::with(|cx| {
             let cx = cx.filter(|cx| std::ptr::eq(&*cx.shared, &**self));
             let p = cx.and_then(|cx| cx.p());
@@ -560,7 +584,8 @@ impl Shared {
                 None => Origin::new(location),
                 Some(name) => Origin::named(id, name, location),
             };
-            let (token, task) = task::new_task::<F, L>(future, Arc::as_ptr(self), id, origin);
+            let home = self.number.home_of(id);
+            let (token, task) = task::new_task::<F, L, J>(future, home, origin);
             if !self.registry.insert(&task) {
                 // The runtime is ending: the goroutine is over before it begins.
                 self.cancel_unregistered(token, &task);
@@ -570,12 +595,12 @@ impl Shared {
             } else {
                 self.inject([token]);
             }
-            JoinHandle::new(task)
+            task
         })
     }
 
     #[cold]
-    pub(super) fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
+    pub(super) fn cancel_unregistered(&self, token: RunToken, task: &TaskRef) {
         // The token is ours, so `cancel` can't ask anybody to queue it.
         let _ = task.header().state.cancel();
         let task::Ran::Done = token.run() else {

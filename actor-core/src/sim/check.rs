@@ -150,6 +150,13 @@ impl Check {
         self
     }
 
+    /// A goroutine may panic whose handle was dropped. If nothing is said, that fails the run: nobody
+    /// else would see it.
+    pub fn may_panic(mut self) -> Self {
+        self.rulebook.may_panic = true;
+        self
+    }
+
     /// How much simulated time goroutines have to end after the test: a minute if nothing is said.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.rulebook.grace = grace;

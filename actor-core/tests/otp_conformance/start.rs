@@ -9,13 +9,13 @@ use actor_core::{
     actor::{ExitReason, StartError},
     go,
     sched::yield_now,
-    supervise::{AutoShutdown, ChildSpec, ChildState, Restart, Supervisor},
+    supervise::{AutoShutdown, ChildError, ChildSpec, ChildState, Restart, Supervisor},
 };
 
 use crate::{
     LONG, idle, kid, kid_of, line,
     probe::{Args, Gate, Log, Probe},
-    run, starts, states, stops, until_specs, until_state,
+    run, starts, states, stops,
 };
 
 /// supervisor_SUITE: sup_start_normal. A supervisor without children starts, and ends when asked.
@@ -214,15 +214,23 @@ fn the_error_of_a_start_names_each_child_on_the_way_to_the_one_that_failed() {
     });
 }
 
-/// supervisor_SUITE: sup_start_ignore_child. Ours: no start returns `ignore`; a child that has
-/// nothing to do ends in order, and is kept without running.
+/// An actor whose init returns `ignore`.
+struct Nothing;
+
+#[actor_core::actor(vis = pub(crate))]
+impl Nothing {
+    #[init]
+    fn new() -> Option<Self> {
+        None
+    }
+}
+
+/// supervisor_SUITE: sup_start_ignore_child.
 #[test]
-fn a_child_that_has_nothing_to_do_is_kept_without_running() {
+fn a_child_whose_init_ignores_is_kept_without_running() {
     run(|| async {
-        let nothing = ChildSpec::go("a", || async {}).restart(Restart::Transient);
-        let app = Supervisor::one_for_one("app").child(nothing);
+        let app = Supervisor::one_for_one("app").child(Nothing::child("a"));
         let app = app.child(idle("b")).start().await.unwrap();
-        until_state(&app, "a", ChildState::Stopped).await;
         let expected = [
             ("a".to_owned(), ChildState::Stopped),
             ("b".to_owned(), ChildState::Running),
@@ -234,16 +242,28 @@ fn a_child_that_has_nothing_to_do_is_kept_without_running() {
     });
 }
 
-/// supervisor_SUITE: sup_start_ignore_temporary_child. Ours as above: its spec is not kept.
+/// supervisor_SUITE: sup_start_ignore_temporary_child.
 #[test]
-fn a_temporary_child_that_has_nothing_to_do_is_forgotten() {
+fn a_temporary_child_whose_init_ignores_is_forgotten() {
     run(|| async {
-        let nothing = ChildSpec::once("a", async {});
-        let app = Supervisor::one_for_one("app").child(nothing);
+        let temporary = Nothing::child("a").restart(Restart::Temporary);
+        let app = Supervisor::one_for_one("app").child(temporary);
         let app = app.child(idle("b")).start().await.unwrap();
-        until_specs(&app, 1).await;
         let expected = [("b".to_owned(), ChildState::Running)];
         assert_eq!(states(&app).await, expected);
+        app.stop().await;
+    });
+}
+
+/// supervisor_SUITE: sup_start_ignore_temporary_child_start_child_simple. Ours: `start_child` says
+/// `Ignored`, where OTP's says `{ok, undefined}`.
+#[test]
+fn a_dynamic_child_whose_init_ignores_is_forgotten() {
+    run(|| async {
+        let app = Supervisor::dynamic("app").start().await.unwrap();
+        let ignored = app.start_child(Nothing::child("a")).await;
+        assert_eq!(ignored, Err(ChildError::Ignored));
+        assert_eq!(app.count_children().await.unwrap().specs, 0);
         app.stop().await;
     });
 }

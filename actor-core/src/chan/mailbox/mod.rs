@@ -34,7 +34,8 @@
 //! - Waiting senders ⇒ no room. `PARKED` ⇒ nothing queued, no batch, no waiting sender.
 //! - A batch is at most a quarter of the capacity and at most `BATCH_MAX`; its messages count
 //!   against the capacity until it is used up, and stay here when the receiver goes (a restart).
-//! - `mine`, `next` and `left` belong to the one [`MailboxReceiver`]; `receiving` makes sure it is one.
+//! - `mine`, `next` and `left` belong to the one [`MailboxReceiver`], or to whoever has the turn
+//!   ([`MailboxTurn`]); `receiving` makes sure it is one.
 //! - An idle mailbox owns no heap memory until its first message.
 
 mod lanes;
@@ -47,7 +48,7 @@ use std::task::Waker;
 
 use lanes::Lanes;
 pub(crate) use lanes::{Crossing, Displaced, Post, Water};
-pub(crate) use receiver::MailboxReceiver;
+pub(crate) use receiver::{MailboxReceiver, MailboxTurn};
 pub(crate) use sender::MailboxSend;
 
 use super::TrySendError;
@@ -450,14 +451,31 @@ impl<M> Mailbox<M> {
 
     /// Becomes the receiver, until the guard is dropped. Panics while there is another one.
     pub(crate) fn receiver(&self) -> MailboxReceiver<'_, M> {
-        // ORDERING: AcqRel pairs with the Release in `MailboxReceiver::drop`: we see what the last
+        self.become_receiver();
+        MailboxReceiver::of(self)
+    }
+
+    /// Becomes the receiver for a while; see [`MailboxTurn`]. Panics while there is another one.
+    #[inline]
+    pub(crate) fn turn(&self) -> MailboxTurn<'_, M> {
+        self.become_receiver();
+        MailboxTurn::of(self)
+    }
+
+    /// Who received by turns will not come back. Panics while there is a receiver.
+    pub(crate) fn leave(&self) {
+        drop(self.receiver());
+    }
+
+    #[inline]
+    fn become_receiver(&self) {
+        // ORDERING: Acquire pairs with the Release of the guards' drops: we see what the last
         // receiver left in `mine` and `waker`.
-        let taken = self.receiving.swap(true, Ordering::AcqRel);
+        let taken = self.receiving.swap(true, Ordering::Acquire);
         assert!(
             !taken,
             "a mailbox has one receiver at a time: drop the other one first"
         );
-        MailboxReceiver::of(self)
     }
 
     /// Takes all that is left. Panics while there is a receiver; see also `MailboxReceiver::drain`.

@@ -6,6 +6,8 @@
 //!   the waker; so the receiver itself may read it at any time.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
 use std::task::{Context, Poll, Waker};
 
 use super::super::ring::Slots;
@@ -367,6 +369,48 @@ impl<M> Shared<M> {
     }
 }
 
+/// The right to receive for a while: during a poll, say. It leaves all as it is, so the next one goes
+/// on where this one ends. Who takes turns says at last that it has left ([`Mailbox::leave`]).
+pub(crate) struct MailboxTurn<'a, M>(ManuallyDrop<MailboxReceiver<'a, M>>);
+
+impl<'a, M> MailboxTurn<'a, M> {
+    /// Not to be called while there is a receiver: see [`Mailbox::turn`].
+    #[inline]
+    pub(super) fn of(mailbox: &'a Mailbox<M>) -> Self {
+        Self(ManuallyDrop::new(MailboxReceiver::of(mailbox)))
+    }
+}
+
+impl<'a, M> Deref for MailboxTurn<'a, M> {
+    type Target = MailboxReceiver<'a, M>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<M> DerefMut for MailboxTurn<'_, M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<M> Drop for MailboxTurn<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        // ORDERING: Release pairs with the Acquire in `become_receiver`.
+        self.0.mailbox.receiving.store(false, Ordering::Release);
+    }
+}
+
+impl<M> fmt::Debug for MailboxTurn<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl<M> fmt::Debug for MailboxReceiver<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("MailboxReceiver")
@@ -377,12 +421,18 @@ impl<M> fmt::Debug for MailboxReceiver<'_, M> {
 
 impl<M> Drop for MailboxReceiver<'_, M> {
     fn drop(&mut self) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::LostMessage) {
+            while let Some(message) = self.take_from_batch() {
+                drop(message);
+            }
+        }
         // No longer parked: a message must not be handed to somebody who left (rendezvous), and the
         // waker goes, so that a stopped goroutine's memory does.
         let flags = self.mailbox.word.lock();
         self.mailbox.word.unlock(flags & !PARKED);
         self.replace_waker(None);
-        // ORDERING: Release pairs with the AcqRel in `receiver()`.
+        // ORDERING: Release pairs with the Acquire in `become_receiver`.
         self.mailbox.receiving.store(false, Ordering::Release);
     }
 }
