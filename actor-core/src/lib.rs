@@ -54,6 +54,7 @@ mod shim;
 pub mod sim;
 pub mod supervise;
 pub mod sync;
+pub mod testkit;
 
 pub use actor_macros::{actor, main, protocol, select, test};
 pub use chan::Select;

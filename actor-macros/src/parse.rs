@@ -10,6 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, Visibility};
 
 use crate::mistakes::Mistakes;
+use crate::mock::Wanted;
 use crate::poison::Poison;
 
 /// `#[actor(..)]`, with `None` for what was not given.
@@ -229,22 +230,49 @@ fn handlers_max(input: ParseStream<'_>) -> syn::Result<Expr> {
     Ok(max)
 }
 
-/// Reads `#[protocol(..)]`'s option, the handle's name.
-pub(crate) fn protocol_handle(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Ident> {
-    const FORM: &str = "the only option is `handle = Name`, the name of the handle";
-    let mut name = None;
-    for option in options_of(tokens, FORM, mistakes) {
-        if option.name == "handle" {
-            option.set(&mut name, handle, mistakes);
-        } else {
-            let name = &option.name;
-            mistakes.at(
-                name,
-                format!("`#[protocol]` has no option `{name}`; {FORM}"),
-            );
+/// `#[protocol(..)]`, with `None` for what was not given.
+#[derive(Default)]
+pub(crate) struct ProtocolOptions {
+    pub(crate) handle: Option<Ident>,
+    pub(crate) mock: Option<Wanted>,
+}
+
+/// Reads `#[protocol(..)]`'s options.
+pub(crate) fn protocol_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ProtocolOptions {
+    const FORM: &str = "the options are `handle = Name`, the name of the handle, `mock`, and \
+                        `mock = Name` for a mock of another name";
+    let mut options = ProtocolOptions::default();
+    let mut settings = Vec::new();
+    let mut word = None;
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(mock) if mock == "mock" => {
+                if word.is_some() {
+                    mistakes.at(mock, "the option `mock` is given twice; keep one of them");
+                } else {
+                    word = Some(mock);
+                }
+            }
+            _ => settings.push(piece),
         }
     }
-    name
+    let mut named: Option<Ident> = None;
+    for option in settings_of(settings, FORM, mistakes) {
+        match option.name.to_string().as_str() {
+            "handle" => option.set(&mut options.handle, handle, mistakes),
+            "mock" if word.is_some() => mistakes.at(
+                &option.name,
+                "the option `mock` is given twice; keep one of them",
+            ),
+            "mock" => option.set(&mut named, mock, mistakes),
+            other => mistakes.at(
+                &option.name,
+                format!("`#[protocol]` has no option `{other}`; {FORM}"),
+            ),
+        }
+    }
+    options.mock = named.map(Wanted::Named).or(word.map(|_| Wanted::Word));
+    options
 }
 
 /// The options of `#[main]` and `#[test]`.
@@ -533,6 +561,15 @@ fn handle(input: ParseStream<'_>) -> syn::Result<Ident> {
         syn::Error::new(
             error.span(),
             "a handle's name is one word; write `handle = BankRef`",
+        )
+    })
+}
+
+fn mock(input: ParseStream<'_>) -> syn::Result<Ident> {
+    input.parse().map_err(|error: syn::Error| {
+        syn::Error::new(
+            error.span(),
+            "a mock's name is one word; write `mock`, or `mock = FakeBank`",
         )
     })
 }

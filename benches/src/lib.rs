@@ -18,6 +18,7 @@ pub mod gap;
 pub mod instructions;
 pub mod peers;
 pub mod report;
+pub mod savina;
 pub mod work;
 
 pub use peers::{Kameo, Ours, Peer, Tokio};

@@ -291,7 +291,7 @@ impl Life {
         self.with_ties(|ties| ties.signals()).unwrap_or_default()
     }
 
-    pub(super) fn next_signal(&self) -> Option<Signal> {
+    pub(crate) fn next_signal(&self) -> Option<Signal> {
         self.with_ties(Ties::next_signal).flatten()
     }
 

@@ -63,6 +63,7 @@ mod reports;
 mod simulate;
 #[cfg(all(test, not(actor_loom)))]
 mod sizes;
+mod stand_in;
 mod start;
 mod ticker;
 mod ties;
@@ -91,7 +92,9 @@ pub use exit::{ExitReason, StopReason};
 pub use forward::{Answers, Forward};
 pub use handle::{ActorId, ActorRef, Exit};
 pub use ignore::NotStarted;
-pub use link::{Exited, NoProc};
+#[doc(hidden)]
+pub use link::Watchee;
+pub use link::{Exited, NoProc, Watched};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use overflow::Overflow;
 #[doc(hidden)]
@@ -101,11 +104,14 @@ pub use pressure::{HighWater, Pressure};
 pub use protocol::{AnyActor, BoxFuture, ErasedMessage, ProtocolCall};
 pub use reports::Reports;
 pub use start::start;
-pub use weak::WeakRef;
+pub use weak::{WeakProtocol, WeakRef};
 pub use wedged::{WedgedReport, report_wedged_after, wedged_reports};
 
 pub(crate) use caught::{Caught, caught};
 pub(crate) use cell::{Cell, next_id};
+pub(crate) use dead_letters::subscribe_dead_letters_here;
 pub(crate) use delivery::{Delivery, try_tell};
 pub(crate) use incarnation::{Link, spawn, spawn_named};
 pub(crate) use life::{Burial, Hold, Life, Phase};
+pub(crate) use stand_in::stand_in;
+pub(crate) use ties::Peer;

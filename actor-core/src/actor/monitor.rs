@@ -102,7 +102,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    pub(super) fn new(target: Arc<dyn Peer>) -> Self {
+    pub(crate) fn new(target: Arc<dyn Peer>) -> Self {
         let (id, slot) = (MonitorId::next(), Arc::default());
         ties::watch_from_outside(&*target, id, &slot);
         Self { id, target, slot }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::{
-    Restart, Strategy,
+    Restart, Strategy, SupervisionEvent,
     config::Config,
     delays::Delays,
     ending::Ending,
@@ -92,6 +92,9 @@ impl<'r> Engine<'r> {
         };
         self.stop_all(until).await;
         tracing::info!(supervisor = self.name(), %reason, "supervisor ended");
+        self.tell(SupervisionEvent::Ended {
+            reason: reason.clone(),
+        });
         reason
     }
 
@@ -103,7 +106,9 @@ impl<'r> Engine<'r> {
         }
         for slot in slots {
             match self.start(slot).await {
-                Ok(Started::Running) => {}
+                Ok(Started::Running) => {
+                    self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                }
                 Ok(Started::Ignored) => self.leave_out(slot),
                 Err(reason) => {
                     let child = self.table.at(slot).spec.id.to_string();
@@ -288,6 +293,11 @@ impl<'r> Engine<'r> {
                 entry.stage = Stage::Stopped;
                 entry.last_exit = Some(reason.clone());
                 tracing::error!(supervisor, child = &*entry.spec.id, %reason, "child start failed");
+                let told = reason.clone();
+                self.tell_of(slot, |child| SupervisionEvent::StartFailed {
+                    child,
+                    reason: told,
+                });
                 Err(reason)
             }
         }
@@ -295,6 +305,7 @@ impl<'r> Engine<'r> {
 
     /// The child, whose init said "not now", stays down; it is forgotten if nobody could start it.
     pub(super) fn leave_out(&mut self, slot: u32) {
+        self.tell_of(slot, |child| SupervisionEvent::Ignored { child });
         self.settle(slot);
         let temporary = self.table.at(slot).spec.restart == Restart::Temporary;
         if temporary || self.config.strategy == Strategy::Dynamic {

@@ -14,7 +14,7 @@ use super::{
     run::Shared, spec::Until,
 };
 use crate::{
-    actor::{ExitReason, Phase, Reply, StopReason},
+    actor::{ActorId, ExitReason, Monitor, Phase, Reply, StopReason, Watched, Watchee},
     chan::reply,
 };
 
@@ -92,6 +92,12 @@ impl SupervisorRef {
         &self.shared.name
     }
 
+    /// Its id, by which a [`Down`](crate::actor::Down) names it.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.shared.id
+    }
+
     /// True once it has ended and nothing is about to start it again.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -132,6 +138,25 @@ impl SupervisorRef {
             incarnation: None,
             key: None,
         }
+    }
+
+    /// Watches the incarnation that lives now: ready with a [`Down`](crate::actor::Down) when it and
+    /// all its children have ended. As [`ActorRef::monitor`](crate::actor::ActorRef::monitor); an actor
+    /// uses [`Ctx::monitor`](crate::actor::Ctx::monitor), or links with it.
+    ///
+    /// ```
+    /// use actor_core::{actor::ExitReason, prelude::*};
+    ///
+    /// # actor_core::Runtime::new().unwrap().run(async {
+    /// let app = Supervisor::one_for_one("app").start().await.unwrap();
+    /// let monitor = app.monitor();
+    /// app.stop().await;
+    /// let down = monitor.await;
+    /// assert_eq!((down.id, down.reason), (app.id(), ExitReason::Normal));
+    /// # });
+    /// ```
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(Arc::clone(&self.shared) as _)
     }
 
     fn exit_of_this_incarnation(&self) -> SupervisorExit {
@@ -261,6 +286,12 @@ impl SupervisorRef {
         // Refused when it is stopped for good; the slot in it dies and says so.
         self.shared.tell(command(slot));
         answer.await.map_err(|_| ChildError::SupervisorStopped)
+    }
+}
+
+impl Watched<SupervisorRef> for SupervisorRef {
+    fn watched(&self) -> Watchee {
+        Watchee(Arc::clone(&self.shared) as _)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{
     ChildCounts, ChildError, ChildInfo, ChildKey, ChildKind, ChildName, ChildSpec, ChildState,
-    Restart, Strategy,
+    Restart, Strategy, SupervisionEvent,
     config::misconfigured,
     engine::{Engine, Started},
     handle::Command,
@@ -104,11 +104,14 @@ impl Engine<'_> {
         let number = self.run.shared.next_child();
         let slot = self.table.add(spec, number);
         match self.start(slot).await {
-            Ok(Started::Running) => Ok(ChildKey {
-                supervisor: self.run.shared.id,
-                slot,
-                number,
-            }),
+            Ok(Started::Running) => {
+                self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                Ok(ChildKey {
+                    supervisor: self.run.shared.id,
+                    slot,
+                    number,
+                })
+            }
             Ok(Started::Ignored) => {
                 self.leave_out(slot);
                 Err(ChildError::Ignored)
@@ -132,7 +135,10 @@ impl Engine<'_> {
                     breaker.reset();
                 }
                 match self.start(slot).await {
-                    Ok(Started::Running) => Ok(()),
+                    Ok(Started::Running) => {
+                        self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                        Ok(())
+                    }
                     Ok(Started::Ignored) => {
                         self.leave_out(slot);
                         Err(ChildError::Ignored)
