@@ -17,8 +17,6 @@ pub mod counting_alloc;
 pub mod gap;
 pub mod instructions;
 pub mod peers;
-#[cfg(feature = "planted")]
-pub mod planted;
 pub mod protocol;
 pub mod report;
 pub mod savina;
