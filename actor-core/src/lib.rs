@@ -44,6 +44,9 @@ pub mod actor;
 pub mod chan;
 #[cfg(unix)]
 pub mod daemon;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub mod planted;
 pub mod router;
 pub mod sched;
 mod shim;

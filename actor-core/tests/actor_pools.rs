@@ -81,7 +81,9 @@ fn spawn_run(pool: &PoolRef, job: Job) -> Running {
 
 /// Lets as many workers stand at these gates.
 async fn hold<const N: usize>(pool: &PoolRef, gates: &[Gate; N]) -> [Running; N] {
-    let held = gates.each_ref().map(|gate| spawn_run(pool, Job::Hold(gate.clone())));
+    let held = gates
+        .each_ref()
+        .map(|gate| spawn_run(pool, Job::Hold(gate.clone())));
     for gate in gates {
         gate.entered().await;
     }
@@ -185,7 +187,10 @@ fn a_pool_that_is_stopped_has_done_what_waited_and_stops_its_workers() {
             assert!(job.await.unwrap().is_ok());
         }
         assert_eq!(pool.run(Job::Report).await, Err(CallError::Stopped));
-        assert_eq!(log.count("worker 0 stopped") + log.count("worker 1 stopped"), 2);
+        assert_eq!(
+            log.count("worker 0 stopped") + log.count("worker 1 stopped"),
+            2
+        );
     });
 }
 

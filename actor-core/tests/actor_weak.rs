@@ -201,7 +201,11 @@ async fn a_weak_handle_of_a_protocol_does_not_keep_the_actor_alive() {
     let weak = counted.downgrade();
     let ended = counter.wait();
     drop(counter);
-    assert_eq!(counted.asked().await, Ok(1), "the protocol's handle keeps it");
+    assert_eq!(
+        counted.asked().await,
+        Ok(1),
+        "the protocol's handle keeps it"
+    );
     let again = weak.upgrade().unwrap();
     drop(counted);
     assert_eq!(again.asked().await, Ok(2), "and so does an upgraded one");
@@ -230,7 +234,15 @@ async fn weak_handles_of_a_protocol_compare_and_hash_by_what_they_mean() {
     assert_eq!(same.id(), Some(counter.id()));
     assert_ne!(one.downgrade(), two.downgrade());
     assert_ne!(two.downgrade(), CountedRef::new(Mock).downgrade());
-    let all = HashSet::from([same.clone(), one.downgrade(), two.downgrade(), two.downgrade()]);
+    let all = HashSet::from([
+        same.clone(),
+        one.downgrade(),
+        two.downgrade(),
+        two.downgrade(),
+    ]);
     assert_eq!(all.len(), 2);
-    assert_eq!(format!("{same:?}"), format!("weak Counter#{}", counter.id()));
+    assert_eq!(
+        format!("{same:?}"),
+        format!("weak Counter#{}", counter.id())
+    );
 }

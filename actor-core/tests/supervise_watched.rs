@@ -56,7 +56,8 @@ impl Watcher {
 
     #[exit]
     fn left(&mut self, exited: Exited) {
-        self.0.add(format!("exit {} {}", exited.name, exited.reason));
+        self.0
+            .add(format!("exit {} {}", exited.name, exited.reason));
     }
 }
 
@@ -118,7 +119,10 @@ fn a_monitor_of_a_supervisor_is_told_its_end_once_its_children_are_gone() {
         drop(Probe::panic(&probe).await);
         let down = monitor.await;
         assert!(gave_up(&down.reason), "{}", down.reason);
-        assert_eq!((down.id, &*down.name, down.incarnation), (app.id(), "app", 1));
+        assert_eq!(
+            (down.id, &*down.name, down.incarnation),
+            (app.id(), "app", 1)
+        );
         assert!(probe.is_stopped());
         assert_eq!(app.monitor().await.reason, ExitReason::NoProc);
     });

@@ -86,8 +86,8 @@ fn atomics_and_the_clock_come_through_the_shim() {
     // std's atomics: statics (loom has none) and a parked foreign thread.
     const STD_ATOMICS: [&str; 7] = [
         "shim.rs",
-        "sched/simulated.rs",
         "sched/runtimes.rs",
+        "sched/simulated.rs",
         "sched/thread_park.rs",
         "sched/working.rs",
         "actor/",

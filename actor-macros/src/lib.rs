@@ -235,11 +235,41 @@ pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
 /// It keeps the actor alive as its own handles do, is equal to others that mean the same actor;
 /// `actor()` gives the actor's id, name, stop and so on, and `downgrade()` a weak handle.
 ///
+/// # Mocks
+///
+/// `#[protocol(mock)]` writes a `MockStorage` as well (`mock = Name` gives it another name), which is
+/// answered by closures and tells what it was called with:
+///
+/// ```
+/// use actor_core::prelude::*;
+///
+/// #[protocol(mock)]
+/// pub trait Storage {
+///     fn get(&self, key: String) -> Option<u64>;
+/// }
+///
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// let mock = MockStorage::new().on_get(|key| (key == "a").then_some(5));
+/// let storage: StorageRef = mock.handle();
+/// assert_eq!(storage.get("a".into()).await, Ok(Some(5)));
+/// assert_eq!(mock.expect_get().await, "a");
+/// # });
+/// ```
+///
+/// For each message it has `on_..` (the answer), `expect_..` (awaits a call) and `when_..` (replies
+/// lined up, failures, answers that take their time: [`MockMethod`]). A call that nobody has an answer
+/// for panics where it is made, and again when the mock is dropped. Arguments must be `Clone` and
+/// `Debug`. To have it in unit tests only: `#[cfg_attr(test, protocol(mock))]` beside
+/// `#[cfg_attr(not(test), protocol)]`.
+///
+/// # Who has it
+///
 /// An actor has a protocol by `#[actor(protocol = Storage)]`, if all its messages belong to it, or by
 /// `#[provides(Storage)]` on each that does.
 ///
 /// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
 /// [`ProtocolCall`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.ProtocolCall.html
+/// [`MockMethod`]: https://docs.rs/actor-core/latest/actor_core/testkit/mock/struct.MockMethod.html
 #[proc_macro_attribute]
 pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
     protocol::protocol(options.into(), item.into()).into()

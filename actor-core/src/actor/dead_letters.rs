@@ -251,7 +251,7 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
             scope,
             ..
         } = subscriber;
-        if subscriber.simulation != simulation || scope.is_some() && scope != here {
+        if subscriber.simulation != simulation || (scope.is_some() && scope != here) {
             continue;
         }
         if letters.try_send(letter.clone()).is_err() {

@@ -369,26 +369,6 @@ impl<A: Actor> Guest<Ctx<A>, Step<A>> for Stopping<A> {
     }
 }
 
-/// A message to its handler, by way of the simulation's faults.
-struct Simulated<A: Actor>(A::Msg);
-
-impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Simulated<A> {
-    fn enter<'s>(
-        self,
-        ctx: &'s Ctx<A>,
-        state: &'s mut A,
-    ) -> impl Future<Output = Step<A>> + Send + 's
-    where
-        Self: 's,
-    {
-        async move {
-            let msg = simulate::deliver(self.0, ctx).await;
-            state.handle(msg, ctx).await;
-            Step::Handled
-        }
-    }
-}
-
 /// A message to its handler.
 struct Handling<A: Actor>(A::Msg);
 
@@ -424,6 +404,26 @@ impl<A: Actor, F: Future<Output = ()>> Future for Handled<F, A> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step<A>> {
         self.project().handler.poll(cx).map(|()| Step::Handled)
+    }
+}
+
+/// As `Handling`, in a simulation.
+struct Delivering<A: Actor>(A::Msg);
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Delivering<A> {
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let msg = simulate::deliver(self.0, ctx).await;
+            state.handle(msg, ctx).await;
+            Step::Handled
+        }
     }
 }
 
@@ -532,7 +532,7 @@ fn serve_at<A: Actor>(
             }
             let msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
             if simulated::is_active() {
-                ready!(desk.lend(Simulated::<A>(msg), cx));
+                ready!(desk.lend(Delivering::<A>(msg), cx));
             } else if A::HANDLERS_WAIT {
                 ready!(desk.lend(Handling::<A>(msg), cx));
             } else {

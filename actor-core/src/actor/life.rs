@@ -380,6 +380,15 @@ impl Life {
         s.phase = Phase::Down;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::RegistryRace) {
+            let holds = s.more.as_mut().map(|more| std::mem::take(&mut more.holds));
+            drop(s);
+            for (_, held) in holds.unwrap_or_default() {
+                held.let_go();
+            }
+            s = self.state.lock();
+        }
         drop(s);
         drop((abort, work));
         ties.end(&reason);

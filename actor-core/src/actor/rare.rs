@@ -138,6 +138,10 @@ impl<A: Actor> Cell<A> {
 
     /// The incarnation has ended: nobody works for it any more.
     pub(super) fn end_beside(&self) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::TimerLeak) {
+            return;
+        }
         if let Some(lane) = self.rare_if_any(|rare| rare.lane.take()) {
             lane.end(|msg| self.dead_letter(msg, DeadLetterReason::Stopped));
         }

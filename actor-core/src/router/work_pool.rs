@@ -28,7 +28,8 @@ use crate::{
     },
     sched::{block_on_thread, go},
     supervise::{
-        Child, ChildError, ChildInfo, ChildSpec, StopSignal, Supervisor, SupervisorExit, SupervisorRef,
+        Child, ChildError, ChildInfo, ChildSpec, StopSignal, Supervisor, SupervisorExit,
+        SupervisorRef,
     },
     sync,
 };
@@ -82,7 +83,8 @@ impl Workers {
             self.ids.pop();
         }
         let back = self.first.iter().skip(self.ids.len());
-        self.ids.extend(back.take_while(|ids| is_there(ids)).cloned());
+        self.ids
+            .extend(back.take_while(|ids| is_there(ids)).cloned());
     }
 }
 
@@ -444,7 +446,13 @@ impl<J, R, E> Shared<J, R, E> {
     async fn resize(&self, count: usize) -> Result<(), ResizeError> {
         let mut workers = self.workers.lock().await;
         let workers = &mut *workers;
-        workers.look(&self.supervisor.which_children().await.map_err(ResizeError::Child)?);
+        workers.look(
+            &self
+                .supervisor
+                .which_children()
+                .await
+                .map_err(ResizeError::Child)?,
+        );
         while workers.ids.len() < count {
             let Some(worker) = (workers.make)(workers.ids.len()) else {
                 return Err(ResizeError::Child(ChildError::SupervisorStopped));

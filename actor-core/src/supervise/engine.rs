@@ -173,6 +173,14 @@ impl<'r> Engine<'r> {
         self.delays = Delays::default();
         let mut slots = self.table.in_order();
         slots.reverse();
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::ShutdownOrder) {
+            for &slot in &slots {
+                let slot = [slot];
+                let ended = self.end(&slot, Ending::Stop(Until::Further));
+                let _ = timeout(Duration::from_millis(1), ended).await;
+            }
+        }
         if self.config.strategy == Strategy::Dynamic {
             self.end(&slots, Ending::Stop(Until::Further)).await;
             for slot in slots {
@@ -297,6 +305,7 @@ impl<'r> Engine<'r> {
 
     /// The child, whose init said "not now", stays down; it is forgotten if nobody could start it.
     pub(super) fn leave_out(&mut self, slot: u32) {
+        self.tell_of(slot, |child| SupervisionEvent::Ignored { child });
         self.settle(slot);
         let temporary = self.table.at(slot).spec.restart == Restart::Temporary;
         if temporary || self.config.strategy == Strategy::Dynamic {

@@ -25,6 +25,11 @@ pub enum SupervisionEvent {
         /// How the start ended.
         reason: ExitReason,
     },
+    /// A child's init said "not now": it stays down.
+    Ignored {
+        /// The child's id.
+        child: Arc<str>,
+    },
     /// A child ended by itself.
     Exited {
         /// The child's id.
@@ -82,6 +87,7 @@ impl SupervisionEvent {
         match self {
             Self::Started { child }
             | Self::StartFailed { child, .. }
+            | Self::Ignored { child }
             | Self::Exited { child, .. }
             | Self::Delayed { child, .. }
             | Self::Restarted { child, .. }
@@ -100,6 +106,7 @@ impl fmt::Display for SupervisionEvent {
             Self::StartFailed { child, reason } => {
                 write!(f, "\"{child}\" could not start: {reason}")
             }
+            Self::Ignored { child } => write!(f, "\"{child}\" is not to run now"),
             Self::Exited {
                 child,
                 reason,

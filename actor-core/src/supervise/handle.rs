@@ -14,9 +14,7 @@ use super::{
     run::Shared, spec::Until,
 };
 use crate::{
-    actor::{
-        ActorId, ExitReason, Monitor, Phase, Reply, StopReason, Watched, Watchee,
-    },
+    actor::{ActorId, ExitReason, Monitor, Phase, Reply, StopReason, Watched, Watchee},
     chan::reply,
 };
 
