@@ -215,6 +215,7 @@ fn a_message_that_ran_into_its_limit_is_tried_again_too() {
         let office = Office::open().await;
         assert_eq!(office.printer.dry(2).await, Ok(2));
         assert_eq!(office.printer.dry(100).await, Err(CallError::TimedOut));
+        office.printer.note("next".into()).await.unwrap();
         assert_eq!(office.letters(), [("dry", DeadLetterReason::Poison)]);
         office.supervisor.stop().await;
     });

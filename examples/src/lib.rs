@@ -11,6 +11,10 @@ mod book {
     struct FirstSteps;
     #[doc = include_str!("../../book/src/actors.md")]
     struct ActorsAndSupervision;
+    #[doc = include_str!("../../book/src/names-and-groups.md")]
+    struct NamesAndGroups;
+    #[doc = include_str!("../../book/src/routers.md")]
+    struct Routers;
     #[cfg(unix)]
     #[doc = include_str!("../../book/src/daemon.md")]
     struct Daemon;

@@ -106,7 +106,7 @@ impl<A: Actor> ActorRef<A> {
     /// are handled, then the stop hook runs and the state is dropped.
     ///
     /// The request is made by the call; the future is ready when the state is dropped, and
-    /// dropping it changes nothing. A *permanent* supervised actor is then started again:
+    /// dropping it changes nothing. Of an actor that has ended it tells how. A *permanent* supervised actor is then started again:
     /// use the supervisor's `terminate_child` to stop one for good. Awaiting this inside the
     /// actor's own handler never ends; use [`Ctx::stop`](super::Ctx::stop) there.
     #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]

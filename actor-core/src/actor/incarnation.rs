@@ -31,7 +31,7 @@ use std::{
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash, poison,
+    computing, concurrent, crash, poison,
     rare::Crashed,
     registry, simulate,
     ticker::{Ticker, Ticks},
@@ -92,6 +92,7 @@ pub(crate) fn spawn_named<A: Actor, L: Link>(
 }
 
 fn spawn_begun<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
+    computing::watch();
     cell.life
         .spawned(go_as::<A, _>(future(Arc::clone(cell), args, link)));
 }

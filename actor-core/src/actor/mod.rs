@@ -35,6 +35,7 @@ mod beside;
 mod call;
 mod caught;
 mod cell;
+mod computing;
 mod concurrent;
 mod control;
 mod crash;

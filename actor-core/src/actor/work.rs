@@ -1,14 +1,15 @@
 //! What an actor works on: known to crash reports, time limits and the watcher of wedged handlers.
 //!
 //! ```text
-//!            begin: name → thread-local
+//!            begin: name → thread
 //!   (no work) ──────────────► running ──── Pending ───► waiting: name, time, waker → `Life`, boxed
 //!        ▲                     │  ▲                       │          control word: WAITING
-//!        └──────── end ────────┘  └─────── next poll ─────┘ name → thread-local
+//!        └──────── end ────────┘  └─────── next poll ─────┘ name → thread
 //! ```
-//! - A message that is handled in one poll costs two stores to a thread-local. Only a handler that
-//!   waits is written down where others can see it, once, at its first `Pending`.
-//! - The thread-local is saved and restored around each poll, and read where a panic is caught.
+//! - A message that is handled in one poll costs a few stores to the thread's own `sched::working`,
+//!   where the watcher finds a handler that computes without an end. Only a handler that waits is
+//!   written down in its actor, once, at its first `Pending`.
+//! - The thread's is saved and restored around each poll, and read where a panic is caught.
 //! - `WAITING` is set and cleared by the actor's own goroutine only.
 //! - A limit ([`Limited`]) has one timer per incarnation, reused, which is set while a limited handler
 //!   waits. When it fires, the handler's future is dropped where it is. A handler that can finish in
@@ -31,6 +32,7 @@ use crate::{
     sched::{
         Instant, Sleep, sleep_until,
         wait::{self, Wait},
+        working::{self, Sign},
     },
 };
 
@@ -38,9 +40,7 @@ pub(super) const DOWN: &str = "#[down]";
 pub(super) const EXIT: &str = "#[exit]";
 
 thread_local! {
-    /// The message or hook that the actor polled by this thread works on; empty for none.
-    static HANDLER: LocalCell<&'static str> = const { LocalCell::new("") };
-    /// Its limit; touched for actors with limits only.
+    /// The limit of what the actor polled by this thread works on; touched for actors with limits only.
     static LIMIT: LocalCell<Option<(Instant, Instant)>> = const { LocalCell::new(None) };
 }
 
@@ -105,7 +105,7 @@ impl Work {
 /// The next message goes to its handler. By value, so that it is not kept in the serving future.
 #[inline]
 pub(super) fn begin<A: Actor>(mut msg: A::Msg, cell: &Cell<A>) -> A::Msg {
-    HANDLER.set(msg.name());
+    working::here().set(msg.name());
     if A::LIMITED {
         LIMIT.set(times(A::limit(&msg)));
     }
@@ -117,21 +117,31 @@ pub(super) fn begin<A: Actor>(mut msg: A::Msg, cell: &Cell<A>) -> A::Msg {
 
 /// A hook is about to run between messages.
 pub(super) fn begin_hook<A: Actor>(name: &'static str) {
-    HANDLER.set(name);
+    working::here().set(name);
     if A::LIMITED {
         LIMIT.set(times(A::HANDLER_LIMIT));
     }
 }
 
+/// What the watcher is to know of this actor's type.
+fn sign<A: Actor>() -> &'static Sign {
+    const {
+        &Sign {
+            name: A::NAME,
+            wedged_after: A::WEDGED_AFTER,
+        }
+    }
+}
+
 /// Whether this thread polls an actor's `#[down]` or `#[exit]`.
 pub(super) fn is_in_signal_hook() -> bool {
-    [DOWN, EXIT].contains(&HANDLER.get())
+    [DOWN, EXIT].contains(&working::here().get())
 }
 
 /// The panic that comes next is one of work beside the actor.
 #[cold]
 pub(super) fn blame_beside() {
-    HANDLER.set("(pipe or stream)");
+    working::here().set("(pipe or stream)");
 }
 
 /// The begin of what begins now, and its deadline.
@@ -148,7 +158,7 @@ pub(super) fn end<A: Actor>(cell: &Cell<A>) {
     if A::RETRIES {
         cell.drop_spare();
     }
-    HANDLER.set("");
+    working::here().set("");
     if cell.control.is_waiting() {
         end_waiting(cell);
     }
@@ -194,7 +204,7 @@ fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>
     wedged::somebody_waits();
 }
 
-/// The work of one concurrent handler. It has the thread-local only while it is polled, and a place
+/// The work of one concurrent handler. It has the thread only while it is polled, and a place
 /// of its own in `Work`, since others of its actor wait at the same time.
 pub(super) struct Beside {
     handler: &'static str,
@@ -208,7 +218,7 @@ impl Beside {
     /// Its message goes to its handler. `key` tells it from others of the same actor.
     pub(super) fn begin<A: Actor>(msg: &A::Msg, key: u64) -> Self {
         let handler = msg.name();
-        HANDLER.set(handler);
+        working::here().set(handler);
         let limit = if A::LIMITED {
             times(A::limit(msg))
         } else {
@@ -228,12 +238,12 @@ impl Beside {
 
     /// Before each poll. If that panics, the handler's name stays for who catches it.
     pub(super) fn resume(&self) {
-        HANDLER.set(self.handler);
+        working::here().set(self.handler);
     }
 
     /// It returned `Pending`.
     pub(super) fn pause<A: Actor>(&mut self, ctx: &Ctx<A>) {
-        HANDLER.set("");
+        working::here().set("");
         if std::mem::replace(&mut self.is_noted, true) {
             return;
         }
@@ -256,7 +266,7 @@ impl Beside {
 
     /// It is done.
     pub(super) fn end<A: Actor>(&self, cell: &Cell<A>) {
-        HANDLER.set("");
+        working::here().set("");
         if self.is_noted {
             let noted = |work: &mut Work| work.beside.retain(|(key, _)| *key != self.key);
             cell.life.with_work(noted);
@@ -328,9 +338,10 @@ pub(super) fn served<A: Actor>(
     } else {
         ""
     };
-    let outer = HANDLER.replace(resumed);
+    let (here, sign) = (working::here(), sign::<A>());
+    let outer = here.begin(cell.id().number(), sign, resumed);
     let polled = catch_unwind(AssertUnwindSafe(|| serve(cx)));
-    let handler = HANDLER.replace(outer);
+    let handler = here.end(outer);
     match polled {
         Ok(Poll::Pending) => {
             if !handler.is_empty() && !cell.control.is_waiting() {

@@ -61,6 +61,7 @@ mod timers;
 mod timers_loom_models;
 mod tuning;
 pub(crate) mod wait;
+pub(crate) mod working;
 mod yield_now;
 
 pub use blocking_pool::spawn_blocking;

@@ -107,7 +107,8 @@ impl SupervisorRef {
     /// Asks it to stop its children, last started first, each within its deadline, and to end.
     ///
     /// The request is made by the call; the future is ready when all of them have ended. A
-    /// supervisor that is itself a permanent child is then started again.
+    /// supervisor that is itself a permanent child is then started again. Stopping one that is
+    /// stopping or has ended changes nothing, and tells how it ended.
     #[must_use = "the request is made; await it to know when all has stopped, or `drop` it"]
     pub fn stop(&self) -> SupervisorExit {
         let exit = self.exit_of_this_incarnation();

@@ -72,7 +72,8 @@ fn options() -> Result<Options, String> {
 fn measure(benchmark: &Benchmark, ops: u64, rounds: usize) -> [Cell; 3] {
     let mut cells = PEERS.map(|peer| Cell {
         work: format!("{}, per {}", benchmark.name, benchmark.operation),
-        peer,
+        peer: peer.into(),
+        group: Group::Actors,
         unit: "ns",
         samples: Vec::new(),
         note: format!("{ops} operations a round"),
@@ -123,7 +124,8 @@ fn count(benchmark: usize) -> Result<[Cell; 3], String> {
     let of = &ALL[benchmark];
     let mut cells = PEERS.map(|peer| Cell {
         work: format!("{}, per {}", of.name, of.operation),
-        peer,
+        peer: peer.into(),
+        group: Group::Actors,
         unit: "instructions",
         samples: Vec::new(),
         note: "on one core".into(),
