@@ -44,12 +44,16 @@ pub mod actor;
 pub mod chan;
 #[cfg(unix)]
 pub mod daemon;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub mod planted;
 pub mod router;
 pub mod sched;
 mod shim;
 pub mod sim;
 pub mod supervise;
 pub mod sync;
+pub mod testkit;
 
 pub use actor_macros::{actor, main, protocol, select, test};
 pub use chan::Select;

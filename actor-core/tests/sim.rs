@@ -381,6 +381,16 @@ fn an_error_that_is_returned_fails_the_test() {
 }
 
 #[test]
+fn a_panic_that_nobody_joins_fails_the_test() {
+    let test = |_| async { drop(go(async { panic!("unseen") })) };
+    let found = failure(test);
+    assert_eq!(found.kind, FailureKind::Panicked);
+    assert!(found.message.contains("nobody joins"), "{found}");
+    sim::check(test).may_panic().run();
+    sim::check(|_| async { assert!(go(async { panic!("seen") }).await.is_err()) }).run();
+}
+
+#[test]
 fn a_property_that_is_violated_ends_the_run() {
     let failure = failure(|sim| async move {
         let n = sim.below(10);

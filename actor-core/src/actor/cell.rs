@@ -23,6 +23,7 @@ use super::{
     life::Burial,
     overflow,
     ties::{Peer, Signal},
+    work,
 };
 use crate::{
     chan::Mailbox,
@@ -159,6 +160,7 @@ impl<A: Actor> Cell<A> {
     /// Refuses messages until the next incarnation begins, and drops those that are queued.
     pub(crate) fn clear_mailbox(&self) {
         self.mailbox.close();
+        self.bury_beside();
         self.discard_queue();
     }
 
@@ -245,6 +247,14 @@ impl<A: Actor> Peer for Cell<A> {
     fn signalled(&self) {
         self.control.signal();
         self.mailbox.wake_receiver();
+    }
+
+    fn told_at_once(&self) {
+        if work::is_in_signal_hook() {
+            self.control.echo();
+        } else {
+            self.signalled();
+        }
     }
 }
 

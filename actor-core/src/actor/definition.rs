@@ -7,7 +7,7 @@ use std::{fmt, future::Future, time::Duration};
 
 use super::{
     ActorRef, Concurrency, Concurrently, Ctx, Down, ExitReason, Exited, HighWater, Overflow,
-    Pressure, StopReason,
+    Poison, Pressure, StopReason,
 };
 use crate::chan::Capacity;
 
@@ -31,6 +31,19 @@ pub trait Message: Send + 'static {
     /// the key.
     #[inline]
     fn coalesce_key(&self) -> Option<u64> {
+        None
+    }
+
+    /// A copy of it for another try, if its actor crashes on it: see
+    /// [`Poison::Retry`](super::Poison::Retry). Asked before each try but the last; `None`: it is
+    /// not tried again.
+    ///
+    /// A reply slot that stays in the message is answered by the crash. `#[poison(retry(n))]` moves
+    /// it into the copy, and answers through that.
+    fn spare(&mut self) -> Option<Self>
+    where
+        Self: Sized,
+    {
         None
     }
 
@@ -211,6 +224,17 @@ pub trait Actor: Sized + Send + 'static {
     /// [`report_wedged_after`](super::report_wedged_after) says.
     const WEDGED_AFTER: Option<Duration> = None;
 
+    /// Whether any message is tried again when the actor crashes on it: only then are messages
+    /// copied. `poison = retry(n)` and `#[poison(retry(n))]` set it.
+    const RETRIES: bool = false;
+
+    /// What becomes of the message of this [name](Message::name) if the actor crashes on it: by
+    /// default [`Poison::Drop`]. Not asked for hooks and ticks.
+    fn poison(message: &str) -> Poison {
+        let _ = message;
+        Poison::Drop
+    }
+
     /// How long this message's handler may take; only if [`LIMITED`](Actor::LIMITED).
     ///
     /// When the time is over the handler's future is dropped at the await it waits in, its asker
@@ -233,6 +257,14 @@ pub trait Actor: Sized + Send + 'static {
         args: Self::Args,
         ctx: &Ctx<Self>,
     ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
+
+    /// Whether this error of [`init`](Actor::init) says "not now" instead of a failure:
+    /// [`ExitReason::Ignored`](super::ExitReason::Ignored). `#[actor]` writes it where `#[init]`
+    /// returns an `Option<Self>`; by hand take [`NotStarted`](super::NotStarted) as the error.
+    fn is_ignored(error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
 
     /// Runs before [`init`](Actor::init) at every start but the first, and is told how the former
     /// incarnation ended. `#[restarting]` writes it.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     hash::{Hash, Hasher},
     num::NonZeroU64,
     pin::Pin,
@@ -10,7 +10,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, ties::Peer};
+use super::{
+    Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, life::State, ties::Peer,
+};
 
 /// The identity of an actor: unique in the process, kept across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -175,13 +177,29 @@ impl<A: Actor> ActorRef<A> {
         }
     }
 
+    /// Waits until an incarnation lives whose init has returned.
+    pub(crate) async fn until_running(&self) {
+        struct Waiting<'a, A: Actor>(&'a Cell<A>, Option<u32>);
+        impl<A: Actor> Drop for Waiting<'_, A> {
+            fn drop(&mut self) {
+                self.0.life.unregister(&mut self.1);
+            }
+        }
+        let mut waiting = Waiting(self.cell(), None);
+        poll_fn(|cx| {
+            let running = |s: &State| (s.phase() == Phase::Running).then_some(());
+            waiting.0.life.poll_until(&mut waiting.1, cx, running)
+        })
+        .await;
+    }
+
     /// Watches the incarnation that lives now: the future is ready with a [`Down`](super::Down) when
     /// it has ended and its state is dropped. Erlang's `monitor/2`; an actor that wants to go on
     /// with its messages meanwhile uses [`Ctx::monitor`](super::Ctx::monitor).
     ///
-    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. If no incarnation lives it is ready at
-    /// once, with [`NoProc`](ExitReason::NoProc): after the end, between two incarnations, and
-    /// before the first start.
+    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. Between two incarnations it watches the
+    /// next one. If there is none it is ready at once, with [`NoProc`](ExitReason::NoProc): after the
+    /// end for good, and before the first start.
     ///
     /// ```
     /// # use actor_core::actor::{Actor, ActorRef};
@@ -192,6 +210,11 @@ impl<A: Actor> ActorRef<A> {
     /// ```
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.peer())
+    }
+
+    /// For those who look at its life without keeping it alive, as a handle would.
+    pub(crate) fn shared_cell(&self) -> Arc<Cell<A>> {
+        Arc::clone(&self.cell)
     }
 
     fn exit_of_this_incarnation(&self) -> Exit<A> {

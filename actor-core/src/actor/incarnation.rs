@@ -31,7 +31,9 @@ use std::{
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash, registry, simulate,
+    concurrent, crash, poison,
+    rare::Crashed,
+    registry, simulate,
     ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
@@ -41,7 +43,7 @@ use crate::{
     sched::{
         go_as,
         lent::{Guest, Lent, Open, Tenant},
-        simulated,
+        simulated, yield_now,
     },
 };
 
@@ -251,8 +253,12 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
     #[cold]
     fn crash(&mut self, cut: Cut) -> ExitReason {
         let reason = match cut {
-            Cut::Panicked { handler, panic } => self.panicked(handler, panic),
+            Cut::Panicked { handler, panic } => {
+                poison::judge(self.ctx().cell(), handler, Crashed::Panicked);
+                self.panicked(handler, panic)
+            }
             Cut::TimedOut { handler, limit } => {
+                poison::judge(self.ctx().cell(), handler, Crashed::TimedOut);
                 let reason = ExitReason::TimedOut {
                     message: handler.to_owned(),
                     limit,
@@ -339,7 +345,7 @@ impl<A: Actor> Guest<Ctx<A>, Step<A>> for Starting<A> {
             };
             Step::Made(match Caught::new(make).await {
                 Ok(Ok(state)) => Ok(state),
-                Ok(Err(error)) => Err(Failure::Failed(init_failed(error))),
+                Ok(Err(error)) => Err(Failure::Failed(init_failed::<A>(error))),
                 Err(panic) => Err(Failure::Panicked(panic)),
             })
         }
@@ -482,10 +488,11 @@ impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for ByTheClock {
 }
 
 #[cold]
-fn init_failed(error: impl std::fmt::Display) -> ExitReason {
+fn init_failed<A: Actor>(error: A::Error) -> ExitReason {
     // The error's Display is user code as well.
-    match caught(|| error.to_string()) {
-        Ok(message) => ExitReason::InitFailed { message },
+    match caught(move || (!A::is_ignored(&error)).then(|| error.to_string())) {
+        Ok(Some(message)) => ExitReason::InitFailed { message },
+        Ok(None) => ExitReason::Ignored,
         Err(panic) => panic.into(),
     }
 }
@@ -522,7 +529,7 @@ fn serve_at<A: Actor>(
             if !matches!(next, Next::Message) {
                 break (next, msg);
             }
-            let msg = work::begin::<A>(inbox.joined::<A>(present(msg)));
+            let msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
             if simulated::is_active() {
                 ready!(desk.lend(Delivering::<A>(msg), cx));
             } else if A::HANDLERS_WAIT {
@@ -567,7 +574,7 @@ async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(),
         .await;
         match next {
             Next::Message => {
-                let mut msg = work::begin::<A>(inbox.joined::<A>(present(msg)));
+                let mut msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
                 if simulated::is_active() {
                     msg = Box::pin(simulate::deliver(msg, ctx)).await;
                 }
@@ -600,20 +607,28 @@ async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
     let cell = ctx.cell();
     // Before they are taken: one that comes later sets it again.
     cell.control.clear_signal();
-    while !cell.control.stop_now()
+    // No more than there are: a hook that monitors the dead gets an answer for each.
+    let mut left = cell.life.signals();
+    while left > 0
+        && !cell.control.stop_now()
         && let Some(signal) = cell.next_signal()
     {
+        left -= 1;
         match signal {
             Signal::Down(down) => {
-                work::begin_hook::<A>("#[down]");
+                work::begin_hook::<A>(work::DOWN);
                 state.down(down, ctx).await;
             }
             Signal::Exited(exited) => {
-                work::begin_hook::<A>("#[exit]");
+                work::begin_hook::<A>(work::EXIT);
                 state.exit(exited, ctx).await;
             }
         }
         work::end(cell);
+    }
+    if cell.control.has_echo() {
+        // Such a hook may do that for ever, which is to hold up nobody else.
+        yield_now().await;
     }
 }
 
@@ -723,7 +738,7 @@ fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
     if cell.control.stop_now() {
         return Some((Next::Stop, None));
     }
-    if cell.control.is_signalled() {
+    if cell.control.is_signalled() || cell.control.has_echo() && cell.control.echo_is_next() {
         return Some((Next::Signals, None));
     }
     if !cell.control.beside_is_next() {

@@ -201,6 +201,11 @@ impl State {
         matches!(self.phase, Phase::Starting | Phase::Running)
     }
 
+    /// Does one incarnation live, or is its supervisor to decide about the next one?
+    pub(super) fn may_end(&self) -> bool {
+        self.is_alive() || self.phase == Phase::Down
+    }
+
     pub(crate) fn last_exit(&self) -> ExitReason {
         if self.marks & ENDED_NORMALLY != 0 {
             return ExitReason::Normal;
@@ -354,7 +359,12 @@ impl Life {
         since.map(Instant::elapsed)
     }
 
-    pub(super) fn next_signal(&self) -> Option<Signal> {
+    /// How many signals have come.
+    pub(super) fn signals(&self) -> usize {
+        self.with_ties(|ties| ties.signals()).unwrap_or_default()
+    }
+
+    pub(crate) fn next_signal(&self) -> Option<Signal> {
         self.with_ties(Ties::next_signal).flatten()
     }
 
@@ -391,9 +401,11 @@ impl Life {
         s.phase = Phase::Starting;
         s.incarnation = s.incarnation.wrapping_add(1);
         s.kill_pending = false;
+        let incarnation = s.incarnation;
         if let Some(more) = &mut s.more {
             more.doom = None;
             more.stop_cause = None;
+            more.ties.begin(incarnation);
         }
         if s.incarnation > 1 || s.more.is_some() || crash::is_enabled() {
             s.more.get_or_insert_default().since = Some(Instant::now());
@@ -445,6 +457,15 @@ impl Life {
         s.phase = Phase::Down;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::RegistryRace) {
+            let holds = s.more.as_mut().map(|more| std::mem::take(&mut more.holds));
+            drop(s);
+            for (_, held) in holds.unwrap_or_default() {
+                held.let_go();
+            }
+            s = self.state.lock();
+        }
         drop(s);
         drop((abort, work));
         if let Some(ties) = ties {
@@ -510,10 +531,15 @@ impl Life {
             }
             s = self.state.lock();
         }
+        // What was tied to a next incarnation is told that there is none.
+        let reason = if s.is_alive() {
+            s.last_exit()
+        } else {
+            ExitReason::NoProc
+        };
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
-        let reason = s.last_exit();
         drop(s);
         if let Some(ties) = ties {
             ties.end(&reason);

@@ -242,7 +242,14 @@ impl<A: Actor> Cell<A> {
             DeadLetterReason::Stopped => NoReply::Stopped,
             DeadLetterReason::Overflow => NoReply::Overloaded,
             DeadLetterReason::Coalesced => NoReply::Replaced,
+            DeadLetterReason::Poison => NoReply::Panicked,
         };
+        self.dead_letter_as(msg, reason, answer);
+    }
+
+    /// The same, with another answer than is usual for the reason.
+    #[cold]
+    pub(super) fn dead_letter_as(&self, msg: A::Msg, reason: DeadLetterReason, answer: NoReply) {
         dead_letters::count(self.name(), self.id(), msg.name(), reason);
         // A message's Drop is user code.
         if let Err(panic) = caught(|| discard_with(answer, || drop(msg))) {

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, wedged};
+use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, poison, wedged};
 use crate::{
     chan::{NoReply, discard_with},
     sched::{
@@ -33,6 +33,9 @@ use crate::{
         wait::{self, Wait},
     },
 };
+
+pub(super) const DOWN: &str = "#[down]";
+pub(super) const EXIT: &str = "#[exit]";
 
 thread_local! {
     /// The message or hook that the actor polled by this thread works on; empty for none.
@@ -104,10 +107,13 @@ impl Work {
 
 /// The next message goes to its handler. By value, so that it is not kept in the serving future.
 #[inline]
-pub(super) fn begin<A: Actor>(msg: A::Msg) -> A::Msg {
+pub(super) fn begin<A: Actor>(mut msg: A::Msg, cell: &Cell<A>) -> A::Msg {
     HANDLER.set(msg.name());
     if A::LIMITED {
         LIMIT.set(times(A::limit(&msg)));
+    }
+    if A::RETRIES {
+        poison::set_aside(cell, &mut msg);
     }
     msg
 }
@@ -118,6 +124,11 @@ pub(super) fn begin_hook<A: Actor>(name: &'static str) {
     if A::LIMITED {
         LIMIT.set(times(A::HANDLER_LIMIT));
     }
+}
+
+/// Whether this thread polls an actor's `#[down]` or `#[exit]`.
+pub(super) fn is_in_signal_hook() -> bool {
+    [DOWN, EXIT].contains(&HANDLER.get())
 }
 
 /// The panic that comes next is one of work beside the actor.
@@ -137,6 +148,9 @@ fn times(limit: Option<Duration>) -> Option<(Instant, Instant)> {
 /// The handler or hook is done.
 #[inline]
 pub(super) fn end<A: Actor>(cell: &Cell<A>) {
+    if A::RETRIES {
+        cell.drop_spare();
+    }
     HANDLER.set("");
     if cell.control.is_waiting() {
         end_waiting(cell);

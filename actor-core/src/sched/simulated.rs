@@ -16,6 +16,7 @@
 //!   at first.
 //! - What would leave the simulation is refused: see [`refuse`] and [`Intruder`].
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::clock::Instant;
 use super::context::{self, Context};
 use super::cpus::Cpus;
 use super::deadlock::{self, DeadlockPolicy, OurThread};
+use super::join::JoinError;
 use super::machine::Machine;
 use super::processor::Processor;
 use super::shared::{MachineLimits, Shared};
@@ -103,6 +105,8 @@ pub(crate) trait Director {
     /// A handler's answer is to be lost.
     fn loses_reply(&self) -> bool;
     fn dead_letter(&self, actor: &str, message: &'static str, reason: &str);
+    /// A goroutine has panicked, and nobody joins it.
+    fn panicked(&self, payload: Box<dyn Any + Send>);
     /// The code does what can't be simulated.
     fn refused(&self, what: &str);
     /// The next of the numbers that name things.
@@ -151,6 +155,14 @@ pub(crate) fn next_id() -> Option<u64> {
         return None;
     }
     with(|director| director.next_id())
+}
+
+/// A goroutine ended like that, and nobody has looked at it.
+#[cold]
+pub(crate) fn unseen(error: JoinError) {
+    if error.is_panic() {
+        with(|director| director.panicked(error.into_panic()));
+    }
 }
 
 /// In a simulation, ends what the caller is about to do.

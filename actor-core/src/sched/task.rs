@@ -36,6 +36,7 @@ use super::registry::Links;
 use super::runtimes::Home;
 use super::shared::Shared;
 use super::shield::shield;
+use super::simulated;
 use super::state::{Hold, Idle, Notify, Start, State};
 use super::thin_waker::ThinWaker;
 use super::wait::WaitWord;
@@ -208,7 +209,10 @@ impl RunToken {
         let head = unsafe { self.0.as_ref() };
         match (head.origin.name(), head.vtable.label) {
             (Some(name), _) => name.to_string(),
-            (None, Some(label)) => label().to_owned(),
+            (None, Some(label)) => {
+                let path = label().split('<').next().unwrap_or_default();
+                path.rsplit("::").next().unwrap_or_default().to_owned()
+            }
             (None, None) => head.origin.location().to_string(),
         }
     }
@@ -475,6 +479,11 @@ unsafe fn drop_output<F: Future, J: Joining>(header: NonNull<Header>) {
     let cell = header.cast::<Cell<F, J>>();
     // SAFETY: the caller owns the output, which is there.
     let output = unsafe { Stage::take_output(cell.as_ref().stage.get()) };
+    if simulated::is_active()
+        && let Err(error) = output
+    {
+        return simulated::unseen(error);
+    }
     shield(|| drop(output));
 }
 

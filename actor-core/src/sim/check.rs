@@ -19,6 +19,8 @@ const REPLAY: &str = "ACTOR_SIM";
 const SEEDS: &str = "ACTOR_SIM_SEEDS";
 /// Lines of a failed run in a report; all of them if it is run again.
 const LINES: usize = 60;
+/// A longer trace than this is left out of the command.
+const TRACE_MAX: usize = 2000;
 
 /// Makes a check of an async closure: [`run`](Check::run) runs it once for each seed.
 ///
@@ -145,6 +147,13 @@ impl Check {
     /// Goroutines may be left when the test is over. If nothing is said, that fails the run.
     pub fn may_leak(mut self) -> Self {
         self.rulebook.may_leak = true;
+        self
+    }
+
+    /// A goroutine may panic whose handle was dropped. If nothing is said, that fails the run: nobody
+    /// else would see it.
+    pub fn may_panic(mut self) -> Self {
+        self.rulebook.may_panic = true;
         self
     }
 
@@ -369,8 +378,12 @@ impl Check {
             .package
             .as_ref()
             .map_or_else(String::new, |package| format!(" -p {package}"));
+        let trace = match trace.len() {
+            0..=TRACE_MAX => format!(":{trace}"),
+            _ => String::new(), // nothing to read or to paste; the seed makes the same choices
+        };
         Some(format!(
-            "{REPLAY}={seed}:{trace} cargo test{package} {} -- --exact --nocapture",
+            "{REPLAY}={seed}{trace} cargo test{package} {} -- --exact --nocapture",
             name.test
         ))
     }

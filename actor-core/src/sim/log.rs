@@ -83,7 +83,12 @@ impl Log {
         self.keep(Event::Clock(to));
     }
 
-    pub(super) fn message(&mut self, actor: Arc<str>, message: &'static str) {
+    /// A message goes to the handler of the goroutine `who`, which is called as its actor from now on.
+    pub(super) fn message(&mut self, who: u64, actor: Arc<str>, message: &'static str) {
+        let known = self.names.entry(who).or_insert_with(|| actor.clone());
+        if !Arc::ptr_eq(known, &actor) {
+            *known = actor.clone();
+        }
         self.mix_text(&actor);
         self.mix_text(message);
         self.keep(Event::Message { actor, message });
@@ -133,10 +138,12 @@ impl Log {
         }
     }
 
-    /// The steps as lines of text, at most the last `most` of them.
+    /// The steps as lines of text, at most the last `most` of them, and how many were left out.
     pub(super) fn lines(&self, most: usize) -> (Vec<String>, usize) {
         let mut lines: Vec<String> = Vec::new();
         let mut now = START;
+        // How many messages the step has handled whose line is the last one.
+        let mut handled = None;
         for event in &self.events {
             match event {
                 Event::Clock(to) => now = *to,
@@ -145,19 +152,26 @@ impl Log {
                     out_of,
                     chosen,
                 } => {
-                    let mark = if *chosen == 0 { ' ' } else { '*' };
+                    handled = Some(0);
                     let at = (now - START).as_secs_f64();
-                    let mut line = format!("{mark}{at:>12.6}s  #{who} {}", self.name(*who));
-                    if *out_of > 1 {
-                        let _ = write!(line, " (number {} of {out_of})", chosen + 1);
+                    let name = self.name(*who);
+                    lines.push(match chosen {
+                        0 => format!(" {at:>12.6}s  #{who} {name}"),
+                        _ => format!("*{at:>12.6}s  #{who} {name} (not the first of {out_of})"),
+                    });
+                }
+                Event::Message { actor, message } => match (&mut handled, lines.last_mut()) {
+                    (Some(before), Some(line)) => {
+                        let joint = if *before == 0 { ": handles" } else { "," };
+                        *before += 1;
+                        let _ = write!(line, "{joint} {message}");
                     }
-                    lines.push(line);
+                    _ => lines.push(format!("{:>16}\"{actor}\" handles {message}", "")),
+                },
+                Event::Note(text) => {
+                    handled = None;
+                    lines.push(format!("{:>16}{text}", ""));
                 }
-                Event::Message { actor, message } => {
-                    let said = format!("{:>16}handles `{message}` as \"{actor}\"", "");
-                    lines.push(said);
-                }
-                Event::Note(text) => lines.push(format!("{:>16}{text}", "")),
             }
         }
         let left_out = lines.len().saturating_sub(most);

@@ -50,6 +50,8 @@
 //! blocked), Coyote and shuttle (controlled schedules), PCT (Burckhardt et al., 2010), Hypothesis
 //! (shrinking the choices instead of the values).
 
+#![deny(unsafe_code)]
+
 mod check;
 mod choices;
 mod duration;

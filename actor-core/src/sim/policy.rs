@@ -196,7 +196,8 @@ impl Policy for RoundRobin {
 ///
 /// Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic
 /// Guarantees of Finding Bugs", 2010. Ours lowers one that runs very often in a row, too, since in an
-/// actor system a goroutine may yield for as long as others don't run.
+/// actor system a goroutine may yield for as long as others don't run; and now and then whoever runs,
+/// since some that wait for each other may be busy for as long, as a supervisor that retries is.
 #[derive(Debug, Clone)]
 pub struct Pct {
     /// How many orderings the bugs may need that it is to find.
@@ -212,6 +213,7 @@ impl From<Pct> for Box<dyn Policy> {
             ranks: Vec::new(),
             changes: Vec::new(),
             lowest: 0,
+            fair: 0,
             last: 0,
             in_a_row: 0,
         })
@@ -226,12 +228,17 @@ struct Priorities {
     ranks: Vec<i64>,
     changes: Vec<u64>,
     lowest: i64,
+    /// The step at which whoever runs is lowered, so that nobody waits for ever.
+    fair: u64,
     last: u64,
     in_a_row: u32,
 }
 
 impl Priorities {
     const IN_A_ROW_MAX: u32 = 200;
+    /// Steps that are fair come about as often. At random, lest two that take turns are always hit at
+    /// the same one's.
+    const FAIR: u32 = 1000;
 
     fn rank(&mut self, who: u64) -> i64 {
         let at = who as usize;
@@ -242,6 +249,10 @@ impl Priorities {
             self.ranks[at] = 1 + i64::from(self.rng.below(u32::MAX));
         }
         self.ranks[at]
+    }
+
+    fn next_fair(&mut self) -> u64 {
+        self.steps + u64::from(Self::FAIR / 2 + self.rng.below(Self::FAIR))
     }
 
     fn lower(&mut self, who: u64) {
@@ -262,6 +273,7 @@ impl Policy for Priorities {
             .map(|_| u64::from(rng.below(within)))
             .collect();
         (self.lowest, self.last, self.in_a_row) = (0, 0, 0);
+        self.fair = self.next_fair();
         true
     }
 
@@ -284,7 +296,12 @@ impl Policy for Priorities {
             0
         };
         self.last = who;
-        if self.changes.contains(&self.steps) || self.in_a_row > Self::IN_A_ROW_MAX {
+        let is_fair = self.steps == self.fair;
+        if is_fair {
+            self.fair = self.next_fair();
+        }
+        let is_change = self.changes.contains(&self.steps);
+        if is_change || is_fair || self.in_a_row > Self::IN_A_ROW_MAX {
             self.in_a_row = 0;
             self.lower(who);
         }
@@ -397,6 +414,20 @@ mod tests {
             let (one, other) = (run(1), run(2));
             assert_ne!(one, other);
             assert_eq!(run(1), one);
+        }
+    }
+
+    #[test]
+    fn pct_lets_nobody_wait_for_ever() {
+        for seed in 0..20 {
+            let mut policy: Box<dyn Policy> = Pct { depth: 1 }.into();
+            policy.begin(seed);
+            // 2 starts one after the other and waits for each: these have new priorities all the time.
+            let ran = (3..100_000).any(|new| {
+                let ready = [[1, 2], [1, new]][(new % 2) as usize];
+                ready[policy.choose(&Ask::Next(Waiting::of(&ready))) as usize] == 1
+            });
+            assert!(ran, "{seed}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The test panicked.
+    /// The test panicked, or a goroutine whose handle was dropped.
     Panicked,
     /// The test returned an error.
     Returned,
@@ -34,7 +34,7 @@ pub enum FailureKind {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Panicked => "the test panicked",
+            Self::Panicked => "a panic",
             Self::Returned => "the test failed",
             Self::Property => "a property was violated",
             Self::Deadlock => "all goroutines are asleep - deadlock",

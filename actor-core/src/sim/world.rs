@@ -10,6 +10,7 @@
 //! - Nothing of a run may depend on another or on the machine: no global counters, no addresses, no
 //!   iteration over hash maps.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Sim;
 use super::choices::{Choices, Source};
 use super::faults::Rules;
 use super::log::Log;
+use super::panics::{self, Noted};
 use super::policy::{Ask, Waiting};
 use super::report::FailureKind;
-use super::{Sim, panics};
 use crate::sched::simulated::{
     self, Chance, Delivered, Director, Fate, Quiet, Ready, Remains, START,
 };
@@ -53,6 +55,7 @@ pub(super) fn current() -> Rc<World> {
 pub(super) struct Rulebook {
     pub(super) steps_max: u64,
     pub(super) may_leak: bool,
+    pub(super) may_panic: bool,
     pub(super) grace: Duration,
     pub(super) no_dead_letters: bool,
 }
@@ -62,6 +65,7 @@ impl Default for Rulebook {
         Self {
             steps_max: 5_000_000,
             may_leak: false,
+            may_panic: false,
             grace: Duration::from_secs(60),
             no_dead_letters: false,
         }
@@ -193,12 +197,7 @@ impl World {
             Ok(None) => {}
             Ok(Some(text)) => self.fail(FailureKind::Returned, text, None),
             Err(error) if error.is_panic() => {
-                let noted = panics::noted(&*error.into_panic());
-                let text = match &noted.place {
-                    Some(place) => format!("panicked at {place}:\n{}", noted.text),
-                    None => noted.text.clone(),
-                };
-                self.fail(FailureKind::Panicked, text, noted.place);
+                self.fail_by_panic("", &*error.into_panic());
             }
             Err(_) => {} // the run is over already
         }
@@ -220,6 +219,15 @@ impl World {
         let fault = Fault { kind, text, place };
         // The first one is the cause of the others, more often than not.
         self.fault.borrow_mut().get_or_insert(fault);
+    }
+
+    fn fail_by_panic(&self, who: &str, payload: &(dyn Any + Send)) {
+        let Noted { text, place } = panics::noted(payload);
+        let text = match &place {
+            Some(place) => format!("{who}panicked at {place}:\n{text}"),
+            None => format!("{who}panicked: {text}"),
+        };
+        self.fail(FailureKind::Panicked, text, place);
     }
 
     pub(super) fn violated(&self, name: &str, place: &str) {
@@ -407,9 +415,9 @@ impl Director for World {
 
     fn deliver(&self, what: Delivered<'_>) -> Fate {
         let name = self.name_of(what.actor, what.name);
-        let actor = what.actor;
-        self.actors.borrow_mut().insert(simulated::running(), actor);
-        self.log.borrow_mut().message(name, what.message);
+        let who = simulated::running();
+        self.actors.borrow_mut().insert(who, what.actor);
+        self.log.borrow_mut().message(who, name, what.message);
         Rules::deliver(self, what)
     }
 
@@ -422,6 +430,13 @@ impl Director for World {
         self.note(text.clone());
         if self.rulebook.no_dead_letters && self.phase.get() == Phase::Testing {
             self.fail(FailureKind::DeadLetter, text, None);
+        }
+    }
+
+    fn panicked(&self, payload: Box<dyn Any + Send>) {
+        if !self.rulebook.may_panic {
+            let who = "a goroutine that nobody joins ";
+            self.fail_by_panic(who, &*payload);
         }
     }
 

@@ -27,10 +27,13 @@
 mod admin;
 mod aof;
 mod batch;
+mod clock;
 mod command;
 mod config;
 mod conn;
 mod daemon;
+mod disk;
+mod engine;
 mod glob;
 mod log;
 mod plan;
@@ -43,4 +46,4 @@ mod tree;
 
 pub use config::{Config, ConfigError, Fsync, HELP, Wanted, parse};
 pub use daemon::main;
-pub use tree::{Kvd, KvdError, LOG_NAME};
+pub use engine::LOG_NAME;

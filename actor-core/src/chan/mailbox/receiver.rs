@@ -387,6 +387,12 @@ impl<M> fmt::Debug for MailboxReceiver<'_, M> {
 
 impl<M> Drop for MailboxReceiver<'_, M> {
     fn drop(&mut self) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::LostMessage) {
+            while let Some(message) = self.take_from_batch() {
+                drop(message);
+            }
+        }
         // No longer parked: a message must not be handed to somebody who left (rendezvous), and the
         // waker goes, so that a stopped goroutine's memory does.
         let flags = self.mailbox.word.lock();
