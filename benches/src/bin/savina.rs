@@ -19,6 +19,7 @@ use std::process::{Command, ExitCode};
 use benches::cores;
 use benches::report::{Cell, figure, median, table};
 use benches::savina::{ALL, Benchmark, PEERS};
+use benches::work::Group;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
