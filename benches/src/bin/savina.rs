@@ -165,9 +165,9 @@ fn run() -> Result<(), String> {
             cells.extend(measure(benchmark, ops, rounds));
         }
     }
-    println!("{}", table(&cells, &PEERS));
+    println!("{}", table(&cells, Group::Actors, PEERS[0]));
     if let Some(path) = &options.json {
-        let rows: Vec<_> = cells.iter().filter_map(Cell::json).collect();
+        let rows: Vec<_> = cells.iter().map(Cell::json).collect();
         let text = serde_json::to_string_pretty(&rows).expect("rows are plain JSON");
         std::fs::write(path, text).map_err(|e| format!("cannot write {path}: {e}"))?;
     }
