@@ -16,7 +16,7 @@ use std::time::Instant;
 use actor_core::{Pinning, Runtime, actor, go};
 use benches::cores;
 use benches::counting_alloc::{self, CountingAlloc};
-use benches::peers::share;
+use benches::work::share;
 use benches::protocol::{self, Counts, Load};
 use benches::report::{figure, median};
 
