@@ -134,6 +134,8 @@ pub(crate) enum Detached {}
 impl Joining for Joinable {
     type Slot = UnsafeCell<Option<ThinWaker>>;
     const IS_JOINABLE: bool = true;
+    // Copied into each goroutine, never used in place.
+    #[allow(clippy::declare_interior_mutable_const)]
     const EMPTY: Self::Slot = UnsafeCell::new(None);
 
     fn waker(slot: &Self::Slot) -> *mut Option<ThinWaker> {

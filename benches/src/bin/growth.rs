@@ -16,9 +16,9 @@ use std::time::Instant;
 use actor_core::{Pinning, Runtime, actor, go};
 use benches::cores;
 use benches::counting_alloc::{self, CountingAlloc};
-use benches::work::share;
 use benches::protocol::{self, Counts, Load};
 use benches::report::{figure, median};
+use benches::work::share;
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;

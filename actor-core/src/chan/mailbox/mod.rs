@@ -188,8 +188,10 @@ impl<M> Mailbox<M> {
         };
         // SAFETY: locked, and nobody has a batch in it.
         let store = self.store.with_mut(|store| unsafe { (*store).take() });
-        // SAFETY: nothing is in it, and nobody knows it any more.
-        store.map(|store| unsafe { Store::free(store) });
+        if let Some(store) = store {
+            // SAFETY: nothing is in it, and nobody knows it any more.
+            unsafe { Store::free(store) };
+        }
         (flags & !ROOMY) | roominess
     }
 
