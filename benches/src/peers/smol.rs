@@ -402,6 +402,7 @@ impl Locks for Smol {
             for i in 0..values {
                 tx[i as usize % 8].send(i).await.expect("someone receives");
             }
+            tx // open until all is received: a closed one is ready at once
         });
         let mut sum = 0;
         for _ in 0..values {
@@ -410,7 +411,7 @@ impl Locks for Smol {
             let right = race(race(e, f), race(g, h));
             sum += race(left, right).await.expect("someone sends");
         }
-        sender.await;
+        drop(sender.await);
         sum
     }
 }
