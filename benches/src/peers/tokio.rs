@@ -131,6 +131,10 @@ impl Link {
 
 /// The actor of big messages.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the work is about messages inline"
+)]
 pub enum BulkMsg {
     /// One that is copied.
     Page([u8; 1024], oneshot::Sender<u64>),
