@@ -14,6 +14,7 @@
 //! `first_numbers` runs some of the works for a look at the distributions.
 
 pub mod counting_alloc;
+pub mod external;
 pub mod gap;
 pub mod instructions;
 pub mod peers;
