@@ -34,7 +34,9 @@ fn main() -> std::process::ExitCode {
 mod plants;
 
 #[cfg(feature = "planted")]
-use with_bugs::main;
+fn main() -> std::process::ExitCode {
+    with_bugs::main()
+}
 
 #[cfg(feature = "planted")]
 mod with_bugs {
