@@ -34,7 +34,9 @@ fn main() -> std::process::ExitCode {
 mod plants;
 
 #[cfg(feature = "planted")]
-use with_bugs::main;
+fn main() -> std::process::ExitCode {
+    with_bugs::main()
+}
 
 #[cfg(feature = "planted")]
 mod with_bugs {
@@ -63,12 +65,12 @@ mod with_bugs {
             return ExitCode::FAILURE;
         };
         match plant.find(WAYS[0], 0, true) {
-            Ok(found) => {
-                let (seed, trace) = (found.failure.seed.unwrap_or_default(), &found.failure.trace);
+            Ok(failure) => {
+                let (seed, trace) = (failure.seed.unwrap_or_default(), &failure.trace);
                 println!(
-                    "{}\nrun it again:\n    ACTOR_SIM={seed}:{trace} cargo run --release -p benches \
+                    "{failure}\nrun it again:\n    ACTOR_SIM={seed}:{trace} cargo run --release -p benches \
                      --bin planted '{}'",
-                    found.failure, plant.name
+                    plant.name
                 );
                 ExitCode::SUCCESS
             }
@@ -129,13 +131,13 @@ mod with_bugs {
         for way in WAYS {
             let (mut first, mut all) = (0, Vec::new());
             for search in 0..SEARCHES {
-                let found = plant.find(way, search * APART, search == 0)?;
+                let failure = plant.find(way, search * APART, search == 0)?;
                 if search == 0 {
-                    first = found.failure.seed.unwrap_or_default();
-                    shortest = shortest.min(found.failure.steps.1);
-                    shows_as = found.failure.kind.to_string();
+                    first = failure.seed.unwrap_or_default();
+                    shortest = shortest.min(failure.steps.1);
+                    shows_as = failure.kind.to_string();
                 }
-                all.push(found.tried);
+                all.push(failure.tried);
             }
             all.sort_unstable();
             let (median, most) = (all[all.len() / 2], all[all.len() - 1]);

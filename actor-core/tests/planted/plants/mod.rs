@@ -96,22 +96,13 @@ pub(crate) type Way = fn() -> Box<dyn Policy>;
 /// Those that have to find each bug.
 pub(crate) const WAYS: [Way; 2] = [|| RandomWalk::default().into(), || Pct { depth: 3 }.into()];
 
-/// What a search has come to.
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    /// How many seeds it took.
-    pub(crate) tried: u64,
-    /// The report.
-    pub(crate) failure: Failure,
-}
-
 impl Plant {
     /// Looks for the bug, from this seed on; in the end for the shortest run that shows it, if
-    /// `shrinks`.
+    /// `shrinks`. Returns the report.
     ///
     /// # Errors
     /// Why it was not found.
-    pub(crate) fn find(&self, way: Way, first_seed: u64, shrinks: bool) -> Result<Found, String> {
+    pub(crate) fn find(&self, way: Way, first_seed: u64, shrinks: bool) -> Result<Failure, String> {
         let _on = planted::turn(Some(self.bug));
         let check = (self.test)().policy(way()).first_seed(first_seed);
         let check = check.seeds(self.seeds_max);
@@ -129,10 +120,7 @@ impl Plant {
         if !is_found {
             return Err(format!("{name}: found something else: {failure}"));
         }
-        Ok(Found {
-            tried: failure.tried,
-            failure,
-        })
+        Ok(failure)
     }
 
     /// The same test with the bug turned off.
