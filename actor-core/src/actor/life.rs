@@ -405,7 +405,9 @@ impl Life {
         if let Some(more) = &mut s.more {
             more.doom = None;
             more.stop_cause = None;
-            more.ties.begin(incarnation);
+            if let Some(ties) = &mut more.ties {
+                ties.begin(incarnation);
+            }
         }
         if s.incarnation > 1 || s.more.is_some() || crash::is_enabled() {
             s.more.get_or_insert_default().since = Some(Instant::now());
