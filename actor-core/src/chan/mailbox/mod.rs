@@ -417,6 +417,10 @@ impl<M> Mailbox<M> {
     /// Accepts no more messages; what is queued can still be received. Waiting senders get their
     /// message back. Returns whether this call closed it.
     pub(crate) fn close(&self) -> bool {
+        if self.is_closed() {
+            // Nobody waits in it then, to send or to receive.
+            return false;
+        }
         let mut wakers = WakeList::new();
         let flags = self.word.lock();
         // SAFETY: locked.
@@ -519,6 +523,13 @@ impl<M> Mailbox<M> {
 
     /// Takes all that is left. Panics while there is a receiver; see also `MailboxReceiver::drain`.
     pub(crate) fn drain(&self) -> Vec<M> {
+        let flags = self.word.lock();
+        // SAFETY: locked.
+        let is_empty = unsafe { self.store() }.is_none();
+        self.word.unlock(flags);
+        if is_empty {
+            return Vec::new();
+        }
         self.receiver().drain()
     }
 }
