@@ -16,8 +16,11 @@
 pub mod counting_alloc;
 pub mod external;
 pub mod gap;
+pub mod instructions;
 pub mod peers;
+pub mod protocol;
 pub mod report;
+pub mod savina;
 pub mod work;
 
 pub use peers::{Kameo, Ours, Peer, Tokio};
