@@ -44,10 +44,10 @@ func spin(d time.Duration) {
 
 // The counter: an actor that owns a sum.
 
+// It is small, because a channel holds 64 of them in place.
 type msg struct {
 	n     uint64
-	serve time.Duration
-	crash bool
+	serve time.Duration // negative: crash
 	reply chan uint64
 }
 
@@ -67,7 +67,7 @@ func newCounter(sum uint64) counter {
 
 func (c counter) loop(sum uint64) {
 	for m := range c {
-		if m.crash {
+		if m.serve < 0 {
 			panic("crash on purpose")
 		}
 		if m.serve > 0 {
@@ -266,7 +266,7 @@ func restarts(ops int) time.Duration {
 	start := time.Now()
 	for range ops {
 		check(c.add(2) == 2, "a fresh sum")
-		c <- msg{crash: true}
+		c <- msg{serve: -1}
 		check(c.add(0) == 0, "a fresh sum")
 	}
 	return time.Since(start)
