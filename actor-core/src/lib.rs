@@ -39,6 +39,7 @@
 //!
 //! - `tokio`: tokio's I/O and timer futures run inside goroutines and handlers. Without it the
 //!   library has no tokio in its tree.
+//! - `planted`: bugs for this repository's own tests to find. Never to be enabled elsewhere.
 
 pub mod actor;
 pub mod chan;

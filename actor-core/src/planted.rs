@@ -3,7 +3,7 @@
 //! A search that finds nothing proves nothing, unless it is known to find what is there. With the
 //! feature `planted` the library has seven bugs in it, each an `if planted::is(..)` at the one place
 //! where the real code is right, and each turned on by itself; three more are of the kind that users
-//! write, and live with the tests that look for all ten (`benches/src/planted/`).
+//! write, and live with the tests that look for all ten (`tests/planted/`).
 //!
 //! - Without the feature nothing of this is compiled, neither the bugs nor the question.
 //! - Which bug is on belongs to a thread, and so to the simulation that runs there: one process can

@@ -136,11 +136,7 @@ fn what_is_known_of_an_actor_that_has_waited_before_is_in_the_report() {
             .await
             .unwrap();
         let switch = Switch::default();
-        miner
-            .prepare_and_mine(switch.clone())
-            .tell()
-            .await
-            .unwrap();
+        miner.prepare_and_mine(switch.clone()).tell().await.unwrap();
         miner.rest().tell().await.unwrap();
         let report = next_of(&reports, miner.id()).await;
         assert_eq!(report.handler, "prepare_and_mine");
@@ -173,7 +169,10 @@ fn a_concurrent_handler_that_computes_is_reported() {
 fn one_computation_is_reported_once_and_a_hidden_one_never() {
     run(async {
         let reports = actor::wedged_reports();
-        let (hidden, first) = (Hidden::start().await.unwrap(), Miner::start().await.unwrap());
+        let (hidden, first) = (
+            Hidden::start().await.unwrap(),
+            Miner::start().await.unwrap(),
+        );
         let switch = Switch::default();
         hidden.mine(switch.clone()).tell().await.unwrap();
         first.mine(switch.clone()).tell().await.unwrap();
@@ -183,10 +182,7 @@ fn one_computation_is_reported_once_and_a_hidden_one_never() {
             other.mine(its.clone()).tell().await.unwrap();
             loop {
                 let report = reports.next().await;
-                assert!(
-                    ![first.id(), hidden.id()].contains(&report.id),
-                    "{report}"
-                );
+                assert!(![first.id(), hidden.id()].contains(&report.id), "{report}");
                 if report.id == other.id() {
                     break;
                 }

@@ -244,14 +244,21 @@ fn a_tell_from_a_foreign_thread_blocks_it_until_there_is_room() {
         log.seen(&format!("note {CAPACITY}"), 1).await;
         told.join().unwrap();
         let notes = log.take_prefix("note");
-        assert_eq!(notes, (0..=CAPACITY).map(|n| format!("note {n}")).collect::<Vec<_>>());
+        assert_eq!(
+            notes,
+            (0..=CAPACITY)
+                .map(|n| format!("note {n}"))
+                .collect::<Vec<_>>()
+        );
     });
 }
 
 #[test]
 fn a_tell_from_a_foreign_thread_gets_its_message_back_when_the_actor_ends() {
     run(async {
-        let probe = actor::start::<Probe>("probe", Probe::quiet()).await.unwrap();
+        let probe = actor::start::<Probe>("probe", Probe::quiet())
+            .await
+            .unwrap();
         let gate = Gate::new();
         Probe::hold(&probe, &gate).tell().await.unwrap();
         gate.entered().await;

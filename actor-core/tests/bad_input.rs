@@ -22,7 +22,7 @@ fn kid(args: Args) -> (Child<Probe>, ActorRef<Probe>) {
 }
 
 fn idle(id: &str) -> ChildSpec {
-    ChildSpec::go(id, || pending::<()>())
+    ChildSpec::go(id, pending::<()>)
 }
 
 fn misconfigured(error: &StartError, words: &str) {
@@ -95,7 +95,10 @@ fn an_init_that_never_returns_is_killed_at_its_start_deadline_and_the_start_has_
             .child(child.start_within(Duration::from_millis(20)));
         let error = app.start().await.unwrap_err();
         assert_eq!(error.failed_child(), Some("hanging"));
-        assert!(error.to_string().contains("not done within 20ms"), "{error}");
+        assert!(
+            error.to_string().contains("not done within 20ms"),
+            "{error}"
+        );
         assert!(handle.is_stopped());
         assert!(log.has("first dropped"), "the former ones were stopped");
     });

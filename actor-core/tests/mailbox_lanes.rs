@@ -151,7 +151,11 @@ async fn all_of(senders: Vec<JoinHandle<bool>>) -> Vec<bool> {
 async fn a_stop_waits_for_no_room_in_a_full_urgent_lane() {
     let (desk, gate, log, senders) = crammed().await;
     let stopping = desk.stop();
-    assert_eq!(all_of(senders).await, [false, false], "they have theirs back");
+    assert_eq!(
+        all_of(senders).await,
+        [false, false],
+        "they have theirs back"
+    );
     gate.open();
     assert_eq!(stopping.await, ExitReason::Normal);
     assert_eq!(log.lines().len(), 8, "what was queued is handled first");

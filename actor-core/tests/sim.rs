@@ -352,6 +352,26 @@ fn a_goroutine_that_is_left_is_a_leak() {
 }
 
 #[test]
+fn a_goroutine_that_sleeps_too_long_is_a_leak_that_says_so() {
+    let failure = failure(|_| async { drop(go(sleep(1.days()))) });
+    assert_eq!(failure.kind, FailureKind::Leak);
+    assert!(failure.message.contains("[sleep]"), "{failure}");
+}
+
+#[test]
+fn a_test_sees_no_goroutines_but_its_own() {
+    let count = || actor_core::Handle::current().metrics().goroutines;
+    sim::check(move |_| async move {
+        assert_eq!(count(), 1);
+        let other = go(async move { count() });
+        assert_eq!(count(), 2);
+        other.await.unwrap();
+        assert_eq!(count(), 1);
+    })
+    .run();
+}
+
+#[test]
 fn what_ends_within_the_grace_time_is_no_leak() {
     sim::check(|_| async {
         go(sleep(10.secs()));

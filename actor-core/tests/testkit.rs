@@ -330,6 +330,22 @@ async fn expecting_an_end_keeps_no_actor_alive() {
     assert_eq!(expect_down(&gone).await.reason, ExitReason::NoProc);
 }
 
+#[actor_core::test]
+async fn a_supervisors_end_and_restart_are_expected_as_an_actors_are() {
+    let fragile = Fragile::child("fragile");
+    let fragile_ref = fragile.handle();
+    let inner = Supervisor::one_for_one("inner")
+        .intensity(0, LONG)
+        .child(fragile);
+    let inner_ref = inner.handle();
+    let sup = TestSupervisor::start(Supervisor::one_for_one("app").child(inner)).await;
+    let (ends, again) = (expect_down(&inner_ref), expect_restart(&inner_ref));
+    fragile_ref.touch().tell().await.unwrap();
+    assert!(matches!(ends.await.reason, ExitReason::GaveUp { .. }));
+    assert_eq!(again.await, 2);
+    assert_eq!(sup.expect_restarted("inner").await, 1);
+}
+
 // --- the supervisor ---
 
 #[actor_core::test]

@@ -14,11 +14,11 @@
 //! `first_numbers` runs some of the works for a look at the distributions.
 
 pub mod counting_alloc;
+pub mod external;
 pub mod gap;
 pub mod instructions;
 pub mod peers;
-#[cfg(feature = "planted")]
-pub mod planted;
+pub mod protocol;
 pub mod report;
 pub mod savina;
 pub mod work;

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     chan::Mailbox,
+    sched::number_or::NumberOr,
     sched::simulated,
     shim::atomic::{AtomicU32, Ordering},
 };
@@ -47,12 +48,14 @@ pub(crate) struct Cell<A: Actor> {
     pub(super) control: Control,
     handles: AtomicU32,
     pub(crate) life: Life,
-    id: ActorId,
-    /// Only when it differs from `A::NAME`. Boxed twice to cost one word in the many without.
-    name: Option<Box<GivenName>>,
+    /// Its id; with a name, if that is another than `A::NAME`.
+    identity: NumberOr<Named>,
 }
 
-struct GivenName(Box<str>);
+struct Named {
+    id: ActorId,
+    name: Box<str>,
+}
 
 impl<A: Actor> Cell<A> {
     /// A cell whose actor has not started. `owned`: a supervisor's spec will decide its fate.
@@ -63,17 +66,27 @@ impl<A: Actor> Cell<A> {
             control: Control::new(),
             handles: AtomicU32::new(0),
             life: Life::new(owned),
-            id,
-            name: (name != A::NAME).then(|| Box::new(GivenName(name.into()))),
+            identity: if name == A::NAME {
+                NumberOr::number(id.number())
+            } else {
+                let name = name.into();
+                NumberOr::boxed(Box::new(Named { id, name }))
+            },
         })
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.name.as_ref().map_or(A::NAME, |n| &n.0)
+        self.identity
+            .get()
+            .err()
+            .map_or(A::NAME, |named| &named.name)
     }
 
     pub(super) fn id(&self) -> ActorId {
-        self.id
+        match self.identity.get() {
+            Ok(number) => ActorId::new(number),
+            Err(named) => named.id,
+        }
     }
 
     pub(super) fn handle_made(&self) {
@@ -212,7 +225,7 @@ impl<A: Actor> Cell<A> {
 
 impl<A: Actor> Peer for Cell<A> {
     fn id(&self) -> ActorId {
-        self.id
+        Cell::id(self)
     }
 
     fn name(&self) -> &str {
@@ -247,6 +260,6 @@ impl<A: Actor> Peer for Cell<A> {
 
 impl<A: Actor> fmt::Debug for Cell<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.name(), self.id)
+        write!(f, "{}#{}", self.name(), self.id())
     }
 }

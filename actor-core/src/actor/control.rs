@@ -9,6 +9,7 @@
 //!   bit 5  SKIP        the last message came from there: the mailbox is next
 //!   bit 6  SIGNAL      a `Down` or an exit signal is queued (`ties`)
 //!   bit 7  WAITING     its handler waits (`work`); the actor's own note to itself
+//!   bit 8  RARE        the actor has, or had, something of `rare`
 //!   bit 8  ECHO        an answer is queued that a `#[down]` or `#[exit]` hook got at once (`ties`)
 //!   bit 9  ECHO_SKIP   the last thing was one of those hooks: the mailbox is next
 //! ```
@@ -16,7 +17,7 @@
 //! for NOW, `Mailbox::wake_receiver`; for SIGNAL, queue it, set the bit, `wake_receiver`. The loop
 //! looks at the word before it polls the mailbox and again after it registered its waker, so one of
 //! the two sides always sees the other.
-//! A restart clears the word: a request belongs to the incarnation that it found.
+//! A restart clears the word, but for RARE: a request belongs to the incarnation that it found.
 
 use super::StopReason;
 use crate::shim::atomic::{AtomicU32, Ordering};
@@ -29,6 +30,7 @@ const BESIDE: u32 = 1 << 4;
 const SKIP: u32 = 1 << 5;
 const SIGNAL: u32 = 1 << 6;
 const WAITING: u32 = 1 << 7;
+const RARE: u32 = 1 << 8;
 const ECHO: u32 = 1 << 8;
 const ECHO_SKIP: u32 = 1 << 9;
 
@@ -170,9 +172,21 @@ impl Control {
         }
     }
 
+    /// Something is about to be kept in `rare`.
+    pub(super) fn has_something_rare(&self) {
+        // ORDERING: Release pairs with the Acquire in `may_have_something_rare`.
+        self.0.fetch_or(RARE, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn may_have_something_rare(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `has_something_rare`.
+        self.0.load(Ordering::Acquire) & RARE != 0
+    }
+
     /// A new incarnation starts with no requests.
     pub(crate) fn clear(&self) {
         // ORDERING: Relaxed: the spawn of the incarnation orders this before its loads.
-        self.0.store(0, Ordering::Relaxed);
+        self.0.fetch_and(RARE, Ordering::Relaxed);
     }
 }

@@ -212,11 +212,6 @@ impl<A: Actor> ActorRef<A> {
         Monitor::new(self.peer())
     }
 
-    /// For those who look at its life without keeping it alive, as a handle would.
-    pub(crate) fn shared_cell(&self) -> Arc<Cell<A>> {
-        Arc::clone(&self.cell)
-    }
-
     fn exit_of_this_incarnation(&self) -> Exit<A> {
         let incarnation = Some(self.cell.life.look(|s| s.incarnation()));
         Exit {

@@ -20,6 +20,9 @@
 //!   where a second panic would abort the process.
 //! - On a kill, what the dropped future held (the message in work) answers `Stopped`.
 
+// Written out for the lifetime `'s`, which an `async fn` of an impl would hide.
+#![allow(clippy::manual_async_fn)]
+
 use std::{
     future::Future,
     marker::PhantomData,

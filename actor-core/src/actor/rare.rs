@@ -60,6 +60,7 @@ impl<A: Actor> Default for Rare<A> {
 impl<A: Actor> Cell<A> {
     /// Runs `f` under the life's lock: nothing of a user's may run in it.
     fn rare<R>(&self, f: impl FnOnce(&mut Rare<A>) -> R) -> R {
+        self.control.has_something_rare();
         self.life.with_rare(|place| {
             let rare = place.get_or_insert_with(|| Box::new(Rare::<A>::default()));
             f(rare.downcast_mut().expect("one cell has one type of actor"))
@@ -67,6 +68,10 @@ impl<A: Actor> Cell<A> {
     }
 
     fn rare_if_any<R>(&self, f: impl FnOnce(&mut Rare<A>) -> Option<R>) -> Option<R> {
+        // Most never have: no lock for them.
+        if !self.control.may_have_something_rare() {
+            return None;
+        }
         self.life.with_rare(|place| {
             let rare = place.as_mut()?;
             f(rare.downcast_mut().expect("one cell has one type of actor"))

@@ -316,7 +316,9 @@ fn report_of(found: &Computing, known: &[Arc<dyn Peer>], now: Instant) -> Option
         "nothing, it computes"
     };
     Some(WedgedReport {
-        actor: actor.map_or(seen.sign.name, |actor| actor.name()).to_owned(),
+        actor: actor
+            .map_or(seen.sign.name, |actor| actor.name())
+            .to_owned(),
         id,
         incarnation,
         handler: seen.on,

@@ -51,10 +51,8 @@ pub(super) struct Work {
     pub(super) now: Option<Waiting>,
     /// Those that share it, by their keys.
     beside: Vec<(u64, Waiting)>,
-    /// The goroutine's, to look up what it waits for. Stays for the next time.
+    /// The goroutine's, to look up what it waits for.
     waker: Option<Waker>,
-    /// The watcher knows this incarnation.
-    watched: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -76,6 +74,11 @@ pub(super) struct Wedged {
 }
 
 impl Work {
+    /// No handler waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.now.is_none() && self.beside.is_empty()
+    }
+
     /// The handlers that have waited for `after` and were not reported before, and how many may
     /// have to be reported later.
     pub(super) fn wedged(&mut self, after: Duration, now: Instant) -> (Vec<Wedged>, usize) {
@@ -166,7 +169,7 @@ pub(super) fn end<A: Actor>(cell: &Cell<A>) {
 
 fn end_waiting<A: Actor>(cell: &Cell<A>) {
     cell.control.set_waiting(false);
-    cell.life.with_work(|work| work.now = None);
+    cell.life.end_work(|work| work.now = None);
 }
 
 /// It returned `Pending` for the first time.
@@ -179,7 +182,7 @@ fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>
         None => (now, None),
     };
     let mut fresh = None;
-    let unknown_to_watcher = cell.life.with_work(|work| {
+    cell.life.with_work(|work| {
         work.now = Some(Waiting {
             handler,
             since,
@@ -194,11 +197,10 @@ fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>
         {
             fresh = work.waker.replace(wait::store(cx.waker()));
         }
-        !std::mem::replace(&mut work.watched, true)
     });
     drop(fresh);
     cell.control.set_waiting(true);
-    if unknown_to_watcher {
+    if !cell.life.watch() {
         wedged::watch(ctx);
     }
     wedged::somebody_waits();
@@ -254,11 +256,9 @@ impl Beside {
             wait: None,
             reported: false,
         };
-        let is_watched = ctx.cell().life.with_work(|work| {
-            work.beside.push((self.key, waiting));
-            std::mem::replace(&mut work.watched, true)
-        });
-        if !is_watched {
+        let life = &ctx.cell().life;
+        life.with_work(|work| work.beside.push((self.key, waiting)));
+        if !life.watch() {
             wedged::watch(ctx);
         }
         wedged::somebody_waits();
@@ -269,7 +269,7 @@ impl Beside {
         working::here().clear();
         if self.is_noted {
             let noted = |work: &mut Work| work.beside.retain(|(key, _)| *key != self.key);
-            cell.life.with_work(noted);
+            cell.life.end_work(noted);
         }
     }
 
@@ -285,7 +285,7 @@ impl Beside {
 
 /// No concurrent handler is left: the incarnation ends.
 pub(super) fn end_all_beside<A: Actor>(cell: &Cell<A>) {
-    cell.life.with_work(|work| work.beside.clear());
+    cell.life.end_work(|work| work.beside.clear());
 }
 
 /// Why serving ended early.

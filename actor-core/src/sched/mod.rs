@@ -14,7 +14,8 @@
 //! Start reading with `state.rs` (the life of a G), `dispatch.rs` (parking, and why no wake-up is
 //! lost) and `machine.rs` (what an M does). This layer uses nothing else of the crate but `shim`.
 //! Beside the Ms stand the threads of `blocking_pool.rs` and `lock_thread.rs`, which hold no P.
-//! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, and in single places of
+//! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, `pooled.rs`, `lent.rs`, the
+//! words of `thin_waker.rs` and `number_or.rs`, and in single places of
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
 pub(crate) mod alarm;
@@ -38,7 +39,9 @@ mod lock_thread;
 mod loom_models;
 mod machine;
 pub(crate) mod mem;
+pub(crate) mod number_or;
 mod origin;
+pub(crate) mod pooled;
 mod processor;
 pub(crate) mod record;
 mod registry;

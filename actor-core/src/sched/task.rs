@@ -134,6 +134,8 @@ pub(crate) enum Detached {}
 impl Joining for Joinable {
     type Slot = UnsafeCell<Option<ThinWaker>>;
     const IS_JOINABLE: bool = true;
+    // Copied into each goroutine, never used in place.
+    #[allow(clippy::declare_interior_mutable_const)]
     const EMPTY: Self::Slot = UnsafeCell::new(None);
 
     fn waker(slot: &Self::Slot) -> *mut Option<ThinWaker> {
@@ -454,7 +456,7 @@ unsafe fn finish<F: Future, J: Joining>(
     } else if completed.join_waker {
         // SAFETY: with JOIN_WAKER set at completion the slot is read-only for both sides (I4).
         if let Some(waker) = unsafe { &*J::waker(&cell.as_ref().join_waker) } {
-            shield(|| waker.with(Waker::wake_by_ref));
+            shield(|| waker.wake_by_ref());
         }
     }
     shared.note_complete();
@@ -570,9 +572,28 @@ pub(super) fn vtable_of_hold(hold: Hold) -> &'static RawWakerVTable {
 #[inline]
 fn header_of(waker: &Waker) -> Option<&Header> {
     let vtable: *const RawWakerVTable = waker.vtable();
-    let ours = [&raw const WAKER, &raw const KEPT, &raw const STORED].contains(&vtable);
+    // Written out: by far the most are the first.
+    let ours = std::ptr::eq(vtable, &raw const WAKER)
+        || std::ptr::eq(vtable, &raw const KEPT)
+        || std::ptr::eq(vtable, &raw const STORED);
     // SAFETY: with one of our vtables the data pointer is a header, alive as long as the waker.
     ours.then(|| unsafe { &*waker.data().cast::<Header>() })
+}
+
+/// Whether it is the waker of a goroutine, of the one with this header if it is.
+#[inline]
+pub(super) fn is_waker_of(waker: &Waker, header: *const u8) -> bool {
+    std::ptr::eq(waker.data().cast(), header) && header_of(waker).is_some()
+}
+
+/// Wakes a goroutine.
+///
+/// # Safety
+/// It is the address of a header, on which the caller has a counted reference.
+#[inline]
+pub(super) unsafe fn wake_header(header: *const u8) {
+    // SAFETY: as the caller promises.
+    unsafe { waker_wake_by_ref(header.cast()) }
 }
 
 /// Where to note what the waker's goroutine waits for, if it is a goroutine.

@@ -53,6 +53,11 @@ impl ThinWaker {
         (at.addr() & BOXED != 0).then(|| at.map_addr(|at| at & !TAGS).cast())
     }
 
+    #[inline]
+    fn header(&self) -> *mut u8 {
+        self.0.as_ptr().map_addr(|at| at & !TAGS)
+    }
+
     /// The goroutine's waker. It must not be dropped unless this one is forgotten.
     #[inline]
     fn ours(&self) -> ManuallyDrop<Waker> {
@@ -62,7 +67,7 @@ impl ThinWaker {
         } else {
             Hold::Handle
         };
-        let data: *const () = at.map_addr(|at| at & !TAGS).cast();
+        let data: *const () = self.header().cast();
         // SAFETY: `new` took both from a waker, which it forgot.
         let waker = unsafe { Waker::from_raw(RawWaker::new(data, task::vtable_of_hold(hold))) };
         ManuallyDrop::new(waker)
@@ -78,10 +83,29 @@ impl ThinWaker {
         }
     }
 
+    #[inline]
+    pub(crate) fn wake_by_ref(&self) {
+        match self.as_box() {
+            // SAFETY: the box is ours.
+            Some(boxed) => unsafe { &*boxed }.wake_by_ref(),
+            // SAFETY: `new` took the header's address from a waker, whose count is ours.
+            None => unsafe { task::wake_header(self.header()) },
+        }
+    }
+
+    /// A clone that anybody may have.
+    pub(crate) fn to_waker(&self) -> Waker {
+        self.with(Waker::clone)
+    }
+
     /// As [`wait::same`].
     #[inline]
     pub(crate) fn is_same(&self, waker: &Waker) -> bool {
-        self.with(|kept| wait::same(kept, waker))
+        match self.as_box() {
+            // SAFETY: the box is ours.
+            Some(boxed) => wait::same(unsafe { &*boxed }, waker),
+            None => task::is_waker_of(waker, self.header()),
+        }
     }
 }
 

@@ -13,7 +13,9 @@ use std::{
     marker::PhantomData,
     ptr, slice, str,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex,
+        OnceLock,
+        PoisonError,
         // Not the shim's: loom has no statics.
         atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     },
@@ -192,9 +194,7 @@ fn enter() -> &'static Working {
         working
     });
     drop(all);
-    working
-        .thread
-        .store(cpus::thread_id(), Ordering::Relaxed);
+    working.thread.store(cpus::thread_id(), Ordering::Relaxed);
     HERE.set(Some(working));
     // One that ends already has no more destructors to run: it keeps it.
     let _ = LEASE.try_with(|_| {});
@@ -279,8 +279,7 @@ impl AtomicStr {
         self.sequence
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        self.at
-            .store(text.as_ptr().cast_mut(), Ordering::Relaxed);
+        self.at.store(text.as_ptr().cast_mut(), Ordering::Relaxed);
         self.len.store(text.len(), Ordering::Relaxed);
         self.sequence
             .store(sequence.wrapping_add(2), Ordering::Release);
@@ -370,7 +369,11 @@ mod tests {
             name: "worker",
             wedged_after: None,
         };
-        let of = || thread::spawn(|| ptr::from_ref(here()) as usize).join().unwrap();
+        let of = || {
+            thread::spawn(|| ptr::from_ref(here()) as usize)
+                .join()
+                .unwrap()
+        };
         let first = of();
         // Other tests may take it in between.
         assert!((0..1000).any(|_| of() == first));

@@ -90,6 +90,10 @@ pub(super) struct Fault {
 
 pub(super) struct World {
     rulebook: Rulebook,
+    /// The test, until it is over.
+    test: RefCell<Option<JoinHandle<Option<String>>>>,
+    /// The goroutine that cleans up after the test; 0 until there is one.
+    conductor: Cell<u64>,
     choices: RefCell<Choices>,
     pub(super) log: RefCell<Log>,
     phase: Cell<Phase>,
@@ -131,6 +135,8 @@ pub(super) fn run(test: Test<'_>, source: Source, rulebook: &Rulebook) -> Run {
     panics::forget();
     let world = Rc::new(World {
         rulebook: rulebook.clone(),
+        test: RefCell::default(),
+        conductor: Cell::new(0),
         choices: RefCell::new(Choices::new(source)),
         log: RefCell::new(Log::new()),
         phase: Cell::new(Phase::Testing),
@@ -159,9 +165,9 @@ pub(super) fn run(test: Test<'_>, source: Source, rulebook: &Rulebook) -> Run {
     WORLD.set(Some(world.clone()));
     let end = Cell::new(START);
     let remains = simulated::run(world.clone(), &end, || {
-        let test = test(Sim::new());
-        drop(go_named("simulation", conduct(test)));
+        world.test.replace(Some(test(Sim::new())));
     });
+    drop(world.test.take());
     world.judge(&remains);
     drop(leave);
     // The pieces, taken one by one: a goroutine that was leaked may still have the world.
@@ -177,10 +183,7 @@ pub(super) fn run(test: Test<'_>, source: Source, rulebook: &Rulebook) -> Run {
     }
 }
 
-/// The goroutine that waits for the test: the second one.
-const CONDUCTOR: u64 = 2;
-
-/// Waits for the test, and cleans up after it.
+/// Cleans up after a test that is over.
 async fn conduct(test: JoinHandle<Option<String>>) {
     let result = test.await;
     let supervisors = current().tested(result);
@@ -360,7 +363,10 @@ impl Director for World {
         let n = ready.len();
         let find = |who| (0..n).find(|&at| ready.id(at) == who);
         // These two only look; nobody's order is to depend on them.
-        if let Some(at) = find(CONDUCTOR) {
+        let conductor = self.conductor.get();
+        if conductor != 0
+            && let Some(at) = find(conductor)
+        {
             return at;
         }
         let watcher = self.watcher.borrow().as_ref().map(|(who, _)| *who);
@@ -382,6 +388,11 @@ impl Director for World {
     }
 
     fn stepped(&self) {
+        let over = |test: &mut JoinHandle<_>| test.is_finished();
+        if let Some(test) = self.test.borrow_mut().take_if(over) {
+            let conductor = go_named("simulation", conduct(test));
+            self.conductor.set(conductor.id());
+        }
         if let Some((who, waker)) = &*self.watcher.borrow()
             && *who != self.last.get()
         {

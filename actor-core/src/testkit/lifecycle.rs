@@ -3,13 +3,13 @@
 use std::{future::poll_fn, panic::Location, sync::Arc};
 
 use super::{Expect, WITHIN, expect::Failure};
-use crate::actor::{Actor, ActorRef, Cell, Down, Life, Phase};
+use crate::actor::{Down, Life, Monitor, Peer, Phase, Watched, Watchee};
 
-/// Expects the end of an actor's incarnation, and says how it ended.
+/// Expects the end of an actor's incarnation, or a supervisor's, and says how it ended.
 ///
 /// Of the one that lives *when this is called*: so call it before what ends it, and await it after.
 /// If none lives then, it is ready at once with [`NoProc`](crate::actor::ExitReason::NoProc), as a
-/// [monitor](ActorRef::monitor) is.
+/// [monitor](crate::actor::ActorRef::monitor) is.
 ///
 /// ```
 /// use actor_core::{actor::ExitReason, prelude::*, testkit::expect_down};
@@ -30,10 +30,9 @@ use crate::actor::{Actor, ActorRef, Cell, Down, Life, Phase};
 /// # });
 /// ```
 #[track_caller]
-pub fn expect_down<A: Actor>(actor: &impl AsRef<ActorRef<A>>) -> Expect<'static, Down> {
-    let handle = actor.as_ref();
-    let actor = Watched::new(handle, Location::caller());
-    let monitor = handle.monitor();
+pub fn expect_down<Of: ?Sized>(actor: &impl Watched<Of>) -> Expect<'static, Down> {
+    let actor = Eyed::new(actor.watched(), Location::caller());
+    let monitor = Monitor::new(Arc::clone(&actor.peer));
     let came = async move { Ok(monitor.await) };
     Expect::new(WITHIN, came, move |limit| {
         let failure = actor.failure("expect_down").expected("that it ends");
@@ -41,7 +40,7 @@ pub fn expect_down<A: Actor>(actor: &impl AsRef<ActorRef<A>>) -> Expect<'static,
     })
 }
 
-/// Expects that an actor is started again and has come up, and says which life that is (the first
+/// Expects that an actor or supervisor is started again and has come up, and says which life that is (the first
 /// restart makes it 2).
 ///
 /// Counted from *when this is called*: a restart after that will do, however the actor was doing
@@ -68,12 +67,12 @@ pub fn expect_down<A: Actor>(actor: &impl AsRef<ActorRef<A>>) -> Expect<'static,
 /// # });
 /// ```
 #[track_caller]
-pub fn expect_restart<A: Actor>(actor: &impl AsRef<ActorRef<A>>) -> Expect<'static, u64> {
-    let actor = Watched::new(actor.as_ref(), Location::caller());
-    let (cell, since) = (Arc::clone(&actor.cell), actor.since);
+pub fn expect_restart<Of: ?Sized>(actor: &impl Watched<Of>) -> Expect<'static, u64> {
+    let actor = Eyed::new(actor.watched(), Location::caller());
+    let (peer, since) = (Arc::clone(&actor.peer), actor.since);
     let came = async move {
         let mut waiting = Waiting {
-            life: &cell.life,
+            life: peer.life(),
             key: None,
         };
         Ok(poll_fn(|cx| {
@@ -108,28 +107,29 @@ impl Drop for Waiting<'_> {
     }
 }
 
-struct Watched<A: Actor> {
+/// Whom an expectation looks at.
+struct Eyed {
     /// No handle: an expectation keeps nobody alive.
-    cell: Arc<Cell<A>>,
+    peer: Arc<dyn Peer>,
     /// Which life it was in when the expectation was made.
     since: u64,
     place: &'static Location<'static>,
 }
 
-impl<A: Actor> Watched<A> {
-    fn new(handle: &ActorRef<A>, place: &'static Location<'static>) -> Self {
-        let cell = handle.shared_cell();
-        let since = incarnation(&cell.life);
-        Self { cell, since, place }
+impl Eyed {
+    fn new(Watchee(peer): Watchee, place: &'static Location<'static>) -> Self {
+        let since = incarnation(peer.life());
+        Self { peer, since, place }
     }
 
     fn failure(&self, what: &str) -> Failure {
-        Failure::of(&format!("actor {:?}", self.cell), what, self.place)
+        let who = format!("\"{}\"#{}", self.peer.name(), self.peer.id());
+        Failure::of(&who, what, self.place)
     }
 
     fn as_it_is(&self, failure: Failure) -> Failure {
-        let now = incarnation(&self.cell.life);
-        let (phase, last) = self.cell.life.look(|s| (s.phase(), s.last_exit()));
+        let now = incarnation(self.peer.life());
+        let (phase, last) = self.peer.life().look(|s| (s.phase(), s.last_exit()));
         let is = match phase {
             Phase::Idle => "was never started".to_owned(),
             Phase::Starting => format!("is starting, in life {now}"),

@@ -188,7 +188,6 @@ impl<T: Send + 'static> Probe<T> {
     /// assert_eq!(words.receive_n(2).await, ["to", "be"]);
     /// # });
     /// ```
-    #[must_use]
     #[track_caller]
     pub fn callback(&self) -> impl Fn(T) + Clone + Send + Sync + 'static + use<T> {
         let (sender, name) = (self.sender(), Arc::clone(&self.name));

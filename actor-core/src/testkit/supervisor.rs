@@ -57,7 +57,6 @@ pub struct TestSupervisor {
 impl TestSupervisor {
     /// Starts a one_for_one supervisor without children: see
     /// [`start_child`](TestSupervisor::start_child).
-    #[expect(clippy::new_ret_no_self, reason = "it starts, and that takes a moment")]
     #[track_caller]
     pub fn new() -> impl Future<Output = Self> + Send {
         Self::start(Supervisor::one_for_one("test"))

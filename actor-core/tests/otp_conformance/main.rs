@@ -54,7 +54,7 @@ const PERMANENT: [Restart; 3] = [Restart::Permanent; 3];
 /// Runs a case on the real scheduler and with all seeds.
 #[track_caller]
 fn run<F: Future<Output = ()> + Send + 'static>(case: impl Fn() -> F + 'static) {
-    seeds::run(None, case);
+    seeds::run(&[None], case);
 }
 
 /// An actor under a supervisor, from outside.

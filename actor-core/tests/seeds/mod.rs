@@ -7,12 +7,13 @@
 //! - A case that the simulation can't run says why to [`run_real`].
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::Cell;
 use std::future::Future;
 use std::thread;
 use std::time::Duration;
 
-use actor_core::Runtime;
 use actor_core::sim::{self, Ask, Check, Outcome, Pct, Policy, RandomWalk};
+use actor_core::{Runtime, yield_now};
 
 /// So many seeds each case is run with; `ACTOR_SIM_SEEDS` overrides it.
 pub const SEEDS: u64 = 500;
@@ -21,34 +22,63 @@ const PCT_EACH: u64 = 5;
 /// Far more than the longest case takes.
 const STEPS_MAX: u64 = 200_000;
 
-/// Runs a case on the real scheduler with so many Ps, then with all seeds.
+thread_local! {
+    static SIMULATED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a case on real schedulers with so many Ps each, `None` for as many as there are CPUs, then with
+/// all seeds.
 #[track_caller]
-pub fn run<F>(procs: Option<usize>, case: impl Fn() -> F + 'static)
+pub fn run<F>(procs: &[Option<usize>], case: impl Fn() -> F + 'static)
 where
     F: Future + Send + 'static,
     F::Output: Outcome,
 {
-    run_real(procs, "it is followed by the simulation", &case);
+    for procs in procs {
+        real(*procs, case());
+    }
     simulated(case).run();
 }
 
-/// Runs a case on the real scheduler only, for this reason.
+/// Runs a case on a real scheduler only, for this reason.
 #[track_caller]
-pub fn run_real<F>(procs: Option<usize>, why: &str, case: impl FnOnce() -> F)
+pub fn run_real<F>(procs: Option<usize>, why: &str, case: F)
 where
     F: Future + Send + 'static,
     F::Output: Outcome,
 {
-    assert!(!why.is_empty());
+    assert!(why.contains(' '), "a reason in words");
+    real(procs, case);
+}
+
+/// How often a case repeats something: on a real scheduler, and in a simulation, where the seeds are
+/// the repetitions.
+pub fn rounds<T>(real: T, simulated: T) -> T {
+    if SIMULATED.get() { simulated } else { real }
+}
+
+/// A place where another goroutine may come between: on a real scheduler anywhere, in a simulation only
+/// where something is awaited.
+pub async fn gap() {
+    if SIMULATED.get() {
+        yield_now().await;
+    }
+}
+
+#[track_caller]
+fn real<F>(procs: Option<usize>, case: F)
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome,
+{
     let builder = Runtime::builder();
     let builder = match procs {
         Some(procs) => builder.procs(procs),
         None => builder,
     };
     let limit = Duration::from_secs(60);
-    let case = case();
-    let real = builder.build().unwrap();
     let case = async move { case.await.into_failure() };
+    let real = builder.build().unwrap();
     match real.run(async move { actor_core::timeout(limit, case).await }) {
         Ok(None) => {}
         Ok(Some(failure)) => panic!("{failure}"),
@@ -62,7 +92,11 @@ where
     F: Future + Send + 'static,
     F::Output: Outcome,
 {
-    let check = sim::check(move |_| case())
+    let check = sim::check(move |_| {
+        SIMULATED.set(true);
+        case()
+    });
+    let check = check
         .seeds(SEEDS)
         .steps_max(STEPS_MAX)
         .policy(Box::new(Mixed::default()) as Box<dyn Policy>);

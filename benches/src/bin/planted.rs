@@ -2,7 +2,8 @@
 //! without them.
 //!
 //! `cargo run --release -p benches --bin planted` prints the table and ends with `found N of 10`. With
-//! part of a bug's name as an argument it prints the report of that one instead.
+//! part of a bug's name as an argument it prints the report of that one instead. The bugs and their
+//! tests are in `actor-core/tests/planted/plants/`.
 //!
 //! The bugs are compiled only with the feature `planted`, which no other bin is to be built with. Built
 //! without it, this one has itself built again, with it.
@@ -29,14 +30,20 @@ fn main() -> std::process::ExitCode {
 }
 
 #[cfg(feature = "planted")]
-use with_bugs::main;
+#[path = "../../../actor-core/tests/planted/plants/mod.rs"]
+mod plants;
+
+#[cfg(feature = "planted")]
+fn main() -> std::process::ExitCode {
+    with_bugs::main()
+}
 
 #[cfg(feature = "planted")]
 mod with_bugs {
     use std::process::ExitCode;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
-    use benches::planted::{ALL, Plant, WAYS};
+    use crate::plants::{ALL, Plant, WAYS};
 
     /// Searches by one policy, each beginning with another seed.
     const SEARCHES: u64 = 5;
@@ -46,12 +53,6 @@ mod with_bugs {
     const SEEDS_OFF: u64 = 10_000;
 
     pub(crate) fn main() -> ExitCode {
-        for name in ["ACTOR_SIM", "ACTOR_SIM_SEEDS"] {
-            if std::env::var_os(name).is_some() {
-                eprintln!("{name} is set: unset it, the seeds are part of what is measured");
-                return ExitCode::FAILURE;
-            }
-        }
         match std::env::args().nth(1) {
             Some(part) => report(&part),
             None => table(),
@@ -64,8 +65,13 @@ mod with_bugs {
             return ExitCode::FAILURE;
         };
         match plant.find(WAYS[0], 0, true) {
-            Ok(found) => {
-                println!("{}", found.failure);
+            Ok(failure) => {
+                let (seed, trace) = (failure.seed.unwrap_or_default(), &failure.trace);
+                println!(
+                    "{failure}\nrun it again:\n    ACTOR_SIM={seed}:{trace} cargo run --release -p benches \
+                     --bin planted '{}'",
+                    plant.name
+                );
                 ExitCode::SUCCESS
             }
             Err(why) => {
@@ -76,22 +82,28 @@ mod with_bugs {
     }
 
     fn table() -> ExitCode {
+        for name in ["ACTOR_SIM", "ACTOR_SIM_SEEDS"] {
+            if std::env::var_os(name).is_some() {
+                eprintln!("{name} is set: unset it, the seeds are part of what is measured");
+                return ExitCode::FAILURE;
+            }
+        }
         let begin = Instant::now();
         println!(
-            "Seeds to find a bug: the first seed that does, then the median and the most of \
-             {SEARCHES} searches.\n"
+            "Seeds to find a bug: the first seed that does; the median and the most of {SEARCHES} \
+             searches that begin {APART} seeds apart.\n"
         );
         println!(
-            "| bug | shows as | random walk | PCT of depth 3 | at most | shortest run | passes without |"
+            "| bug | shows as | random walk | PCT of depth 3 | at most | shortest run | searched for | passes without |"
         );
-        println!("|---|---|--:|--:|--:|--:|--:|");
+        println!("|---|---|--:|--:|--:|--:|--:|--:|");
         let mut complaints = Vec::new();
         for plant in &ALL {
             match row(plant) {
                 Ok(row) => println!("{row}"),
                 Err(why) => {
                     println!(
-                        "| {} | **not found** | | | {} | | |",
+                        "| {} | **not found** | | | {} | | | |",
                         plant.name, plant.seeds_max
                     );
                     complaints.push(why);
@@ -113,35 +125,41 @@ mod with_bugs {
 
     /// One row of the table, or why the bug counts as not found.
     fn row(plant: &Plant) -> Result<String, String> {
+        let begin = Instant::now();
         let mut cells = Vec::new();
         let (mut shows_as, mut shortest) = (String::new(), u64::MAX);
         for way in WAYS {
             let (mut first, mut all) = (0, Vec::new());
             for search in 0..SEARCHES {
-                let found = plant.find(way, search * APART, search == 0)?;
+                let failure = plant.find(way, search * APART, search == 0)?;
                 if search == 0 {
-                    first = found.failure.seed.unwrap_or_default();
-                    shortest = shortest.min(found.failure.steps.1);
-                    shows_as = found.failure.kind.to_string();
+                    first = failure.seed.unwrap_or_default();
+                    shortest = shortest.min(failure.steps.1);
+                    shows_as = failure.kind.to_string();
                 }
-                all.push(found.tried);
+                all.push(failure.tried);
             }
             all.sort_unstable();
             let (median, most) = (all[all.len() / 2], all[all.len() - 1]);
             cells.push(format!("{first}; {median}, {most}"));
         }
-        let (mut runs, mut took) = (0, Duration::ZERO);
+        let searched = begin.elapsed();
+        let begin = Instant::now();
+        let mut runs = 0;
         for way in WAYS {
-            let begin = Instant::now();
             let passed = plant.passes(way, SEEDS_OFF).map_err(|failure| {
                 format!("{}: fails with the bug turned off: {failure}", plant.name)
             })?;
             runs += passed.runs;
-            took += begin.elapsed();
         }
         Ok(format!(
-            "| {} | {shows_as} | {} | {} | {} seeds | {shortest} steps | {runs} runs, {took:.1?} |",
-            plant.name, cells[0], cells[1], plant.seeds_max,
+            "| {} | {shows_as} | {} | {} | {} seeds | {shortest} steps | {searched:.1?} | \
+             {runs} runs, {:.1?} |",
+            plant.name,
+            cells[0],
+            cells[1],
+            plant.seeds_max,
+            begin.elapsed(),
         ))
     }
 }

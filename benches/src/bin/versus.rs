@@ -15,9 +15,10 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use benches::counting_alloc::CountingAlloc;
+use benches::external::{self, External};
 use benches::peers::{
-    Actix, AsyncChannel, Channel, Flume, Kameo, Kanal, Locks, Ours, OursChan, Peer, Ractor,
-    Runtime, Smol, Tokio, TokioMpsc, Xtra,
+    Actix, AsyncChannel, Channel, Flume, Kameo, Kanal, Locks, Ours, OursChan, Peer, Ractor, Smol,
+    Tokio, TokioMpsc, Xtra,
 };
 use benches::report::{Cell, figure, median, table};
 use benches::work::{Figure, Group, Work, actors, channels, idle, tasks};
@@ -29,40 +30,61 @@ static ALLOC: CountingAlloc = CountingAlloc;
 /// A quick run that has taken so long makes only one round of each work that is left.
 const QUICK: Duration = Duration::from_secs(140);
 
+/// A quick run that has taken so long does without the programs of `external.rs`.
+const QUICK_ALONE: Duration = Duration::from_secs(180);
+
 /// Who competes in the works of one group.
 struct Contender {
     name: &'static str,
     note: &'static str,
-    run: fn(Work, u64) -> Option<Vec<Figure>>,
-    /// Runs in a process of its own, for the works that count memory.
+    /// Nothing when it has no such work.
+    run: Box<dyn Fn(Work, u64) -> Result<Vec<Figure>, String>>,
+    /// Counts memory; for a process of its own.
     idle: Option<fn(Work, u64) -> Vec<Figure>>,
+    /// It starts processes by itself.
+    external: bool,
+}
+
+impl Contender {
+    fn inside(
+        name: &'static str,
+        note: &'static str,
+        run: fn(Work, u64) -> Option<Vec<Figure>>,
+        idle: Option<fn(Work, u64) -> Vec<Figure>>,
+    ) -> Contender {
+        let run = Box::new(move |work, ops| Ok(run(work, ops).unwrap_or_default()));
+        Contender {
+            name,
+            note,
+            run,
+            idle,
+            external: false,
+        }
+    }
+
+    fn outside(external: External) -> Contender {
+        let (name, note) = (external.name, external.note);
+        let run = Box::new(move |work, ops| external.run(work, ops));
+        Contender {
+            name,
+            note,
+            run,
+            idle: None,
+            external: true,
+        }
+    }
 }
 
 fn actor_system<P: Peer>() -> Contender {
-    Contender {
-        name: P::NAME,
-        note: P::NOTE,
-        run: actors::run::<P>,
-        idle: Some(idle::actors::<P>),
-    }
+    Contender::inside(P::NAME, P::NOTE, actors::run::<P>, Some(idle::actors::<P>))
 }
 
 fn runtime<R: Locks>() -> Contender {
-    Contender {
-        name: R::NAME,
-        note: "",
-        run: tasks::run::<R>,
-        idle: Some(idle::tasks::<R>),
-    }
+    Contender::inside(R::NAME, "", tasks::run::<R>, Some(idle::tasks::<R>))
 }
 
 fn channel<C: Channel>() -> Contender {
-    Contender {
-        name: C::NAME,
-        note: "",
-        run: channels::run::<C>,
-        idle: None,
-    }
+    Contender::inside(C::NAME, "", channels::run::<C>, None)
 }
 
 fn contenders(group: Group) -> Vec<Contender> {
@@ -80,12 +102,7 @@ fn contenders(group: Group) -> Vec<Contender> {
             runtime::<Ours>(),
             runtime::<Tokio>(),
             runtime::<Smol>(),
-            Contender {
-                name: "ideal",
-                note: "bare threads",
-                run: tasks::ideal,
-                idle: None,
-            },
+            Contender::inside("ideal", "bare threads", tasks::ideal, None),
         ],
         Group::Channels => vec![
             channel::<OursChan>(),
@@ -151,13 +168,20 @@ fn compare(options: &Options) -> Result<(), String> {
     let started = Instant::now();
     let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 11 });
     let mut cells = Vec::new();
+    let groups = [Group::Actors, Group::Tasks, Group::Channels];
+    let externals = External::all();
+    let everybody = groups.map(|group| {
+        let mut contenders = contenders(group);
+        contenders.extend(externals.iter().cloned().map(Contender::outside));
+        contenders.retain(|contender| contender.name.contains(&options.peer));
+        contenders
+    });
     for work in Work::ALL {
         let spec = work.spec();
         if !spec.name.starts_with(&options.only) {
             continue;
         }
-        let mut contenders = contenders(spec.group);
-        contenders.retain(|contender| contender.name.contains(&options.peer));
+        let contenders = &everybody[spec.group as usize];
         let first = cells.len();
         for round in 0..rounds.min(work.rounds_max(options.quick)) {
             if round > 0 && options.quick && started.elapsed() > QUICK {
@@ -165,8 +189,10 @@ fn compare(options: &Options) -> Result<(), String> {
             }
             for turn in 0..contenders.len() {
                 let contender = &contenders[(round + turn) % contenders.len()];
-                let figures = measure(contender, work, options.quick)?;
-                for figure in figures {
+                if contender.external && options.quick && started.elapsed() > QUICK_ALONE {
+                    continue;
+                }
+                for figure in measure(contender, work, options.quick)? {
                     enter(&mut cells, contender, work, figure);
                 }
             }
@@ -182,7 +208,6 @@ fn compare(options: &Options) -> Result<(), String> {
             );
         }
     }
-    let groups = [Group::Actors, Group::Tasks, Group::Channels];
     let tables = groups
         .map(|group| table(&cells, group, <Ours as Peer>::NAME))
         .join("\n");
@@ -205,14 +230,15 @@ fn compare(options: &Options) -> Result<(), String> {
 /// One round of one contender; nothing when it has no such work.
 fn measure(contender: &Contender, work: Work, quick: bool) -> Result<Vec<Figure>, String> {
     let spec = work.spec();
-    let ops = if quick { spec.quick } else { spec.full };
-    if !work.is_idle() {
-        return Ok((contender.run)(work, ops).unwrap_or_default());
+    if work.is_idle() && contender.idle.is_some() {
+        let program = std::env::current_exe().expect("this program's path");
+        let mut command = Command::new(program);
+        command
+            .args(["--idle", contender.name, spec.name])
+            .args(quick.then_some("--quick"));
+        return external::rows(&mut command, work);
     }
-    if contender.idle.is_none() {
-        return Ok(Vec::new());
-    }
-    idle_alone(contender.name, work, quick)
+    (contender.run)(work, if quick { spec.quick } else { spec.full })
 }
 
 /// Notes the figure down among the cells.
@@ -240,28 +266,7 @@ fn enter(cells: &mut Vec<Cell>, contender: &Contender, work: Work, figure: Figur
     });
 }
 
-/// Runs this program again to count what one contender's idle actors or tasks cost.
-fn idle_alone(peer: &str, work: Work, quick: bool) -> Result<Vec<Figure>, String> {
-    let program = std::env::current_exe().expect("this program's path");
-    let mut command = Command::new(program);
-    command
-        .args(["--idle", peer, work.spec().name])
-        .args(quick.then_some("--quick"));
-    let output = command
-        .output()
-        .map_err(|e| format!("cannot start this program again: {e}"))?;
-    if !output.status.success() {
-        let what = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{peer}, {}: {what}", work.spec().name));
-    }
-    let rows = String::from_utf8_lossy(&output.stdout);
-    Ok(rows
-        .lines()
-        .filter_map(|row| parse_row(row, work))
-        .collect())
-}
-
-/// The process started by [`idle_alone`]: prints its figures, a JSON row each.
+/// The process started by [`measure`]: prints its figures, a JSON row each.
 fn print_idle(peer: &str, work: &str, quick: bool) -> Result<(), String> {
     let work = Work::ALL
         .into_iter()
@@ -282,18 +287,6 @@ fn print_idle(peer: &str, work: &str, quick: bool) -> Result<(), String> {
         println!("{row}");
     }
     Ok(())
-}
-
-/// A figure from a row that another process printed; none when the line is no row of this work.
-fn parse_row(row: &str, work: Work) -> Option<Figure> {
-    let row: serde_json::Value = serde_json::from_str(row).ok()?;
-    let of = row["work"].as_str()?.strip_prefix(work.spec().name)?;
-    let (unit, value) = ["ns", "ms", "bytes"]
-        .into_iter()
-        .find_map(|unit| row[unit].as_f64().map(|value| (unit, value)))?;
-    let mut figure = Figure::of(of, unit, value);
-    figure.note = row["note"].as_str().unwrap_or_default().into();
-    Some(figure)
 }
 
 /// Ends the program on a panic, wherever it happens, unless a work causes it on purpose.

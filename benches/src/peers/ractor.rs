@@ -129,6 +129,10 @@ struct Bulk;
 
 /// What the actor of big messages is sent.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the work is about messages inline"
+)]
 pub enum BulkMsg {
     /// One that is copied.
     Page([u8; 1024], RpcReplyPort<u64>),

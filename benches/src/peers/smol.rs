@@ -191,6 +191,10 @@ impl Link {
 
 /// What the actor of big messages is sent.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the work is about messages inline"
+)]
 pub enum BulkMsg {
     /// One that is copied.
     Page([u8; 1024], Sender<u64>),
@@ -402,6 +406,7 @@ impl Locks for Smol {
             for i in 0..values {
                 tx[i as usize % 8].send(i).await.expect("someone receives");
             }
+            tx // open until all is received: a closed one is ready at once
         });
         let mut sum = 0;
         for _ in 0..values {
@@ -410,7 +415,7 @@ impl Locks for Smol {
             let right = race(race(e, f), race(g, h));
             sum += race(left, right).await.expect("someone sends");
         }
-        sender.await;
+        drop(sender.await);
         sum
     }
 }

@@ -131,6 +131,10 @@ impl Link {
 
 /// The actor of big messages.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the work is about messages inline"
+)]
 pub enum BulkMsg {
     /// One that is copied.
     Page([u8; 1024], oneshot::Sender<u64>),
@@ -366,6 +370,7 @@ impl Locks for Tokio {
             for i in 0..values {
                 tx[i as usize % 8].send(i).await.expect("someone receives");
             }
+            tx // open until all is received: a closed one is ready at once
         });
         let [a, b, c, d, e, f, g, h] = rx.as_mut_slice() else {
             unreachable!("eight")
@@ -384,7 +389,7 @@ impl Locks for Tokio {
             };
             sum += value.expect("someone sends");
         }
-        sender.await.expect("the sender");
+        drop(sender.await.expect("the sender"));
         sum
     }
 }

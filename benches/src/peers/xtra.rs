@@ -81,11 +81,7 @@ impl Handler<Hop> for Link {
     async fn handle(&mut self, Hop(left): Hop, _: &mut Context<Self>) {
         if left > 0 {
             let next = self.next.as_ref().expect("a next one");
-            let _ = next
-                .send(Hop(left - 1))
-                .detach()
-                .await
-                .expect("the next one runs");
+            tell(next, Hop(left - 1)).await;
             return;
         }
         self.zeros -= 1;
@@ -156,11 +152,7 @@ impl Node {
         }
         match self.above.take().expect("someone above") {
             Above::Node(node) => {
-                let _ = node
-                    .send(Total(self.sum))
-                    .detach()
-                    .await
-                    .expect("the parent runs");
+                tell(&node, Total(self.sum)).await;
             }
             Above::Root(done) => done.send(self.sum).expect("someone waits"),
         }
@@ -192,7 +184,7 @@ impl Handler<Grow> for Node {
                 num: num + i * leaves,
                 leaves,
             };
-            let _ = child.send(grow).detach().await.expect("the child runs");
+            tell(&child, grow).await;
         }
     }
 }
@@ -203,6 +195,11 @@ impl Handler<Total> for Node {
     async fn handle(&mut self, Total(sum): Total, _: &mut Context<Self>) {
         self.total(sum).await;
     }
+}
+
+async fn tell<A: Handler<M, Return = ()>, M: Send + 'static>(actor: &Address<A>, msg: M) {
+    // What would resolve to the answer is nobody's.
+    drop(actor.send(msg).detach().await.expect("the actor runs"));
 }
 
 impl Peer for Xtra {
@@ -224,11 +221,7 @@ impl Peer for Xtra {
     }
 
     async fn note(counter: &Address<Counter>, n: u64) {
-        let _ = counter
-            .send(Note(n))
-            .detach()
-            .await
-            .expect("the counter runs");
+        tell(counter, Note(n)).await;
     }
 
     async fn serve(counter: &Address<Counter>, time: Duration) -> u64 {
@@ -253,7 +246,7 @@ impl Peer for Xtra {
     }
 
     async fn hop(link: &Address<Link>, left: u64) {
-        let _ = link.send(Hop(left)).detach().await.expect("the link runs");
+        tell(link, Hop(left)).await;
     }
 
     type Bulk = Address<Bulk>;
@@ -278,7 +271,7 @@ impl Peer for Xtra {
             num: 0,
             leaves,
         };
-        let _ = root.send(grow).detach().await.expect("the root runs");
+        tell(&root, grow).await;
         drop(root);
         sum.await.expect("the sum")
     }

@@ -37,12 +37,10 @@ async fn pair<C: Channel>(ops: u64, capacity: usize) -> Duration {
         }
     });
     let start = Instant::now();
-    let mut ball = 0;
-    for _ in 0..ops.div_ceil(2) {
+    for ball in 0..ops.div_ceil(2) {
         assert!(C::send(&ping_tx, ball).await);
         let back = C::recv(&mut pong_rx).await;
         assert_eq!(back, Some(ball + 1));
-        ball += 1;
     }
     let took = start.elapsed();
     drop(ping_tx);

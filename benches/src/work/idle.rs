@@ -38,7 +38,7 @@ impl Memory {
 pub fn actors<P: Peer>(work: Work, ops: u64) -> Vec<Figure> {
     counting_alloc::count();
     let rt = P::Rt::start();
-    let (grown, handles) = rt.run(async move {
+    let (mut figures, handles) = rt.run(async move {
         // What the runtime allocates once is no actor's.
         for _ in 0..100 {
             let counter = P::counter(0).await;
@@ -61,31 +61,31 @@ pub fn actors<P: Peer>(work: Work, ops: u64) -> Vec<Figure> {
         }
         (grown(before, ops), handles)
     });
-    let mut figures = grown;
     figures.push(cpu(&rt, ops));
     // Ending them all takes longer than anybody waits for.
     std::mem::forget((handles, rt));
     figures
 }
 
-/// Starts so many tasks that sleep for an hour.
+/// Starts so many tasks that sleep for an hour. What would wait for them isn't counted.
 pub fn tasks<R: Runtime>(_: Work, ops: u64) -> Vec<Figure> {
     counting_alloc::count();
     let rt = R::start();
-    let mut figures = rt.run(async move {
+    let (mut figures, handles) = rt.run(async move {
         for _ in 0..100 {
             R::go(async {}).await;
         }
+        let mut handles = Vec::with_capacity(ops as usize);
         let before = Memory::now();
         for _ in 0..ops {
-            drop(R::go(R::sleep(Duration::from_secs(3600))));
+            handles.push(R::go(R::sleep(Duration::from_secs(3600))));
         }
         // Until all have begun to sleep.
         R::sleep(Duration::from_millis(500)).await;
-        grown(before, ops)
+        (grown(before, ops), handles)
     });
     figures.push(cpu(&rt, ops));
-    std::mem::forget(rt);
+    std::mem::forget((handles, rt));
     figures
 }
 
@@ -104,7 +104,7 @@ fn grown(before: Memory, ops: u64) -> Vec<Figure> {
 fn cpu<R: Runtime>(rt: &R, ops: u64) -> Figure {
     // The thread that waits in `run` is where some runtimes do their work.
     let took = rt.run(async {
-        R::sleep(Duration::from_millis(300)).await;
+        R::sleep(Duration::from_secs(1)).await;
         let before = cpu_time();
         R::sleep(Duration::from_secs(1)).await;
         cpu_time() - before

@@ -12,16 +12,17 @@
 //!   order of its mailbox: per key, the file tells what happened.
 //! - Each [`Ticket`] is settled exactly once, by its drop if need be; the connection waits for it
 //!   before it answers. So an answered write is as safe as `--fsync` says.
-//! - A failed write (a full disk) is cut back to whole records and tried again every second; until
-//!   it succeeds, writes are refused with `MISCONF`, as Redis does. A failed sync is final: the
-//!   system may have dropped the data it could not write, so writes are refused until a restart.
-//! - With `--fsync always` a shard answers a read that may have seen records still on their way with
-//!   an empty append behind them: its ticket is settled when they are safe. A [`Mark`] tells the
-//!   shard how far the log has come, so that other reads need not wait.
+//! - A failed write (a full disk) is cut off again and its records are refused, with `MISCONF`, as
+//!   Redis does; and so are all others until as many bytes could be written, which is tried every
+//!   second. A failed sync is final: the system may have dropped the data it could not write, so
+//!   what should have been synced is cut off, and writes are refused until a restart.
+//! - Records that will not be in the log, because it refused them or because it crashed with them,
+//!   have been applied by their shards. So each time a new epoch begins: a shard that sees it
+//!   rebuilds itself from the file, and records of an older epoch are not accepted.
+//! - With `--fsync always` a read that may have seen records still on their way is followed by an
+//!   empty append: its ticket is settled when they are safe. A [`Mark`] tells the shard how far the
+//!   log has come, so that other reads need not wait.
 //! - What a predecessor wrote is synced before anyone reads it: it may have died before its sync.
-//! - A crash of this actor loses what was pending, which the shards have applied. Its next
-//!   incarnation publishes a new epoch: a shard that sees it rebuilds itself from the file, and
-//!   records of an older epoch are not accepted.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -44,7 +45,7 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 /// What others may know about the log without asking its actor.
 #[derive(Debug, Default)]
 pub(crate) struct LogState {
-    /// The incarnation that writes the log.
+    /// Counts the times at which records were lost on their way to the log.
     epoch: AtomicU64,
     /// Why writes are refused, if they are.
     fault: Mutex<Option<Arc<str>>>,
@@ -58,6 +59,10 @@ impl LogState {
     // ORDERING: SeqCst throughout: these are read once per batch, where it does not show.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
+    }
+
+    fn begin_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -196,6 +201,8 @@ pub(crate) struct Aof {
     unsynced: bool,
     /// Set by a failed sync: no more writes.
     broken: bool,
+    /// After a failed write, how many bytes it had: when they fit again, all is well.
+    wanted: usize,
     pending: Vec<u8>,
     tickets: Vec<Ticket>,
     marks: Vec<Mark>,
@@ -205,15 +212,14 @@ pub(crate) struct Aof {
 impl Aof {
     /// Opens the log, checks all of it, and cuts a damaged tail off.
     #[init]
-    async fn open(config: AofConfig, ctx: &Ctx<Self>) -> Result<Self, AofError> {
-        let epoch = ctx.incarnation();
+    async fn open(config: AofConfig) -> Result<Self, AofError> {
         let opened = open_checked(&config).await;
         let (file, scan) = opened.map_err(|(what, error)| AofError {
             path: config.path.clone(),
             what,
             cause: error.to_string().into(),
         })?;
-        config.state.epoch.store(epoch, Ordering::SeqCst);
+        let epoch = config.state.begin_epoch();
         config.state.len.store(scan.end, Ordering::SeqCst);
         *config.state.lock() = None;
         Ok(Self {
@@ -223,6 +229,7 @@ impl Aof {
             len: scan.end,
             unsynced: false,
             broken: false,
+            wanted: 0,
             pending: Vec::new(),
             tickets: Vec::new(),
             marks: Vec::new(),
@@ -231,30 +238,20 @@ impl Aof {
 
     /// Takes records to be written; their ticket is settled once they are.
     pub(crate) async fn append(&mut self, records: Records, ctx: &Ctx<Self>) {
-        if records.epoch != self.epoch {
-            return; // the ticket's drop tells the connection
-        }
-        self.pending.extend_from_slice(&records.bytes);
-        self.tickets.extend(records.ticket);
-        self.marks.push(records.mark);
+        if records.epoch == self.epoch {
+            self.take(records);
+        } // otherwise the ticket's drop tells the connection
         if ctx.handle().mailbox_len() == 0 || self.pending.len() >= GROUP_BYTES_MAX {
             self.commit().await;
         }
     }
 
     /// Writes all that was appended before, and says where the file ends now.
-    pub(crate) async fn flush(&mut self) -> Result<Position, AofError> {
+    pub(crate) async fn flush(&mut self) -> Position {
         self.commit().await;
-        match self.config.state.fault() {
-            Some(cause) if !self.pending.is_empty() => Err(AofError {
-                path: self.config.path.clone(),
-                what: "write to",
-                cause,
-            }),
-            _ => Ok(Position {
-                epoch: self.epoch,
-                len: self.len,
-            }),
+        Position {
+            epoch: self.epoch,
+            len: self.len,
         }
     }
 
@@ -267,77 +264,122 @@ impl Aof {
     async fn each_second(&mut self) {
         self.commit().await;
         if self.config.fsync == Fsync::EverySecond {
-            self.sync().await;
+            let _ = self.sync().await;
+        }
+        if self.wanted > 0 && !self.broken {
+            self.try_again().await;
         }
     }
 
     #[stopped]
     async fn close(mut self) {
         self.commit().await;
-        self.sync().await;
+        let _ = self.sync().await;
     }
 }
 
 impl Aof {
+    fn take(&mut self, records: Records) {
+        let refuses = self.broken || self.wanted > 0;
+        if refuses && !records.bytes.is_empty() {
+            // Its shard had not heard of the fault yet.
+            self.epoch = self.config.state.begin_epoch();
+            return;
+        }
+        self.pending.extend_from_slice(&records.bytes);
+        self.tickets.extend(records.ticket);
+        self.marks.push(records.mark);
+    }
+
     /// Writes what is pending, syncs it if so configured, and settles the tickets.
     async fn commit(&mut self) {
-        if !self.pending.is_empty() && !self.broken {
-            match self.file.append(&self.pending).await {
-                Ok(()) => {
-                    self.len += self.pending.len() as u64;
-                    self.config.state.len.store(self.len, Ordering::SeqCst);
-                    self.unsynced = true;
-                    self.pending.clear();
-                    self.pending.shrink_to(KEPT_BYTES_MAX);
-                    self.set_fault(None);
-                    if self.config.fsync == Fsync::Always {
-                        self.sync().await;
-                    }
-                }
-                Err(error) => {
-                    // What was written of a record must not stand before the next attempt. If even
-                    // that fails, the attempt after a restart finds and cuts the torn record.
-                    self.broken = self.file.truncate(self.len).await.is_err();
-                    self.set_fault(Some(error.to_string()));
-                }
-            }
-        }
-        let result = self.config.state.fault().map_or(Ok(()), Err);
+        let result = if self.pending.is_empty() {
+            Ok(())
+        } else {
+            self.write().await
+        };
+        self.pending.clear();
+        self.pending.shrink_to(KEPT_BYTES_MAX);
         if result.is_ok() {
             for mark in &self.marks {
                 mark.reached.store(mark.number, Ordering::SeqCst);
             }
-            self.marks.clear();
         }
+        self.marks.clear();
         for ticket in self.tickets.drain(..) {
             ticket.settle(result.clone());
         }
     }
 
-    async fn sync(&mut self) {
+    async fn write(&mut self) -> Result<(), Arc<str>> {
+        let before = self.len;
+        if let Err(error) = self.file.append(&self.pending).await {
+            self.wanted = self.pending.len();
+            let why = self.set_fault(error.to_string());
+            self.cut_back(before).await;
+            return Err(why);
+        }
+        self.unsynced = true;
+        self.set_len(before + self.pending.len() as u64);
+        if self.config.fsync == Fsync::Always
+            && let Err(why) = self.sync().await
+        {
+            self.cut_back(before).await;
+            return Err(why);
+        }
+        Ok(())
+    }
+
+    /// Takes back what was written of records that are refused.
+    async fn cut_back(&mut self, len: u64) {
+        // If even that fails, a restart finds and cuts what is torn.
+        self.broken |= self.file.truncate(len).await.is_err();
+        self.set_len(len);
+        self.epoch = self.config.state.begin_epoch();
+    }
+
+    /// After a failed write: finds out whether it would succeed now. Zeros are no record, should the
+    /// machine die before they are cut off again.
+    async fn try_again(&mut self) {
+        let written = self.file.append(&vec![0; self.wanted]).await.is_ok();
+        self.broken |= self.file.truncate(self.len).await.is_err();
+        if written && !self.broken {
+            self.wanted = 0;
+            *self.config.state.lock() = None;
+            (self.config.notice)("the log can be written again");
+        }
+    }
+
+    async fn sync(&mut self) -> Result<(), Arc<str>> {
         if !self.unsynced || self.broken {
-            return;
+            return Ok(());
         }
         match self.file.sync().await {
             Ok(()) => {
                 self.unsynced = false;
                 self.config.state.syncs.fetch_add(1, Ordering::SeqCst);
+                Ok(())
             }
             Err(error) => {
                 self.broken = true;
-                self.set_fault(Some(format!("fdatasync: {error}; restart the daemon")));
+                Err(self.set_fault(format!("fdatasync: {error}; restart the daemon")))
             }
         }
     }
 
-    fn set_fault(&self, fault: Option<String>) {
-        let notice = match (self.config.state.fault(), &fault) {
-            (None, Some(text)) => format!("writes are refused: {text}"),
-            (Some(_), None) => "the log can be written again".to_owned(),
-            _ => return,
-        };
-        *self.config.state.lock() = fault.map(Into::into);
-        (self.config.notice)(&notice);
+    fn set_len(&mut self, len: u64) {
+        self.len = len;
+        self.config.state.len.store(len, Ordering::SeqCst);
+    }
+
+    /// Has writes refused from now on, and says so once.
+    fn set_fault(&self, why: String) -> Arc<str> {
+        let why: Arc<str> = why.into();
+        let before = self.config.state.lock().replace(Arc::clone(&why));
+        if before.is_none() {
+            (self.config.notice)(&format!("writes are refused: {why}"));
+        }
+        why
     }
 }
 

@@ -31,3 +31,17 @@ impl Clock {
         (since_1970.as_millis() as u64).max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actor_core::sim::Sim;
+
+    #[actor_core::test(sim, seeds = 1)]
+    async fn a_counted_clock_goes_with_simulated_time(sim: &Sim) {
+        let clock = Clock::counted(Duration::from_secs(1000));
+        assert_eq!(clock.now_ms(), 1_000_000);
+        sim.advance(Duration::from_millis(1500)).await;
+        assert_eq!(clock.now_ms(), 1_001_500);
+    }
+}

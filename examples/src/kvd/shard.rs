@@ -4,8 +4,7 @@
 //! - It applies a batch and then only *queues* the records with the log's actor; the connection
 //!   waits for the ticket. So a shard computes while the disk syncs.
 //! - With `--fsync always` nobody is shown what a crash could still take back: a read waits for the
-//!   records that were logged before it. While the log can't be written it does not, so that reads
-//!   are served at all.
+//!   records that were logged before it.
 //! - A crash between the two loses what no one was told: the batch had no reply yet.
 
 use std::fmt;
@@ -17,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actor_core::prelude::*;
 use actor_core::sync::Pooled;
 
-use super::aof::{AofError, AofRef, LogState, Mark, Records, Ticket};
+use super::aof::{AofRef, LogState, Mark, Records, Ticket};
 use super::batch::Batch;
 use super::clock::Clock;
 use super::disk::{Contents, Disk};
@@ -42,7 +41,7 @@ pub(crate) struct ShardConfig {
 /// Why a shard can't rebuild its keys.
 #[derive(Debug)]
 pub(crate) enum RebuildError {
-    Flush(CallError<AofError>),
+    Flush(CallError),
     Read(PathBuf, io::Error),
 }
 
@@ -111,19 +110,21 @@ impl Shard {
             return batch;
         }
         let fault = self.config.log_state.fault();
-        let refusal = fault.map(|fault| format!("MISCONF Errors writing to the AOF file: {fault}"));
+        let refusal =
+            fault.map(|fault| format!("MISCONF Errors writing to the AOF file: {fault}; not done"));
         let now = self.config.clock.now_ms();
         batch.run(&mut self.store, now, &mut self.log, refusal.as_deref());
-        let Some(ticket) = batch.ticket.take() else {
-            self.send_log(None).await;
-            return batch;
-        };
-        let answerable = refusal.is_some() || (self.log.is_empty() && self.is_logged());
-        if answerable {
-            self.send_log(None).await;
-            batch.ticket = Some(ticket);
-        } else {
-            self.send_log(Some(ticket)).await;
+        // Keys that were found to be over wait for a log that can be written.
+        let refused = refusal.is_some();
+        let is_answered = self.is_logged() && (refused || self.log.is_empty());
+        match batch.ticket.take() {
+            Some(ticket) if !is_answered => self.send_log(Some(ticket)).await,
+            unused => {
+                if !refused {
+                    self.send_log(None).await;
+                }
+                batch.ticket = unused;
+            }
         }
         batch
     }

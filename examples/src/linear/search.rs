@@ -1,25 +1,26 @@
 //! The search for an order, for one key.
 //!
-//! Calls and replies lie in a list, by time. An operation may be the next to take effect if its call
-//! lies before every reply in the list; taking it removes its call and its reply. So:
+//! A node of it is a set of operations that have taken effect, and the state in which they have left the
+//! register: in which order they did is forgotten.
 //!
-//! 1. The candidates are the calls before the first reply. Take one that the state allows, unless the
-//!    same set of operations, taken in another order, has led to the same state before.
-//! 2. When no candidate is left, put the last one taken back, and take its next candidate. If none was
-//!    taken, there is no order.
-//! 3. When no reply is left, the order is found: what is left has no reply, and may never happen.
+//! 1. The next to take effect may be any operation that is not in the set and was called before all
+//!    replies that are not in the set. If the state allows it, and its reply, that is another node.
+//! 2. A node is not visited again; nor is one with the same answered operations and the same state, and
+//!    with more unanswered ones: whatever can follow it can follow the other.
+//! 3. The node with the most answered operations is next, and of those the one with the fewest
+//!    unanswered. When all are answered, the order is found: what is left may never happen. When no
+//!    node is left, there is none.
 //!
-//! Two rules keep operations without a reply (each may come anywhere) from doubling the work:
+//! Wing and Gong, and Lowe, walk the same nodes depth first, and know no unanswered operations. Each of
+//! those may come anywhere, and after a crash there is one per client: it is the second half of rule 2
+//! that keeps them from doubling the work, and the order of rule 3 that lets it. Two more rules help:
 //!
-//! - One whose answer says that it changed nothing, and that fits here, needs no alternative: whatever
-//!   order exists still exists with that operation moved to here.
-//! - An unanswered one is not taken for nothing: right before one that overwrites whatever is there,
-//!   it might as well never happen.
-//!
-//! Removing from a list and putting back is what makes a step cheap: an entry keeps its neighbours
-//! while it is out (Knuth's dancing links), and comes back in reverse order.
+//! - If an answer says that nothing was changed, and the operation may be next, it is, without an
+//!   alternative: whatever order exists still exists with it moved to here.
+//! - Of unanswered operations that do the same, the one that was called first is taken first.
 
-use std::collections::HashSet;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap};
 
 use super::register::{Op, Reply, State};
 
@@ -33,197 +34,197 @@ pub(super) struct Span {
 }
 
 impl Span {
+    fn step(&self, state: State) -> Option<State> {
+        state.step(self.op, self.reply.map(|(_, reply)| reply))
+    }
+
     /// Whether the register was the same before and after it, whatever it held.
     fn changed_nothing(&self) -> bool {
         let reply = self.reply.map(|(_, reply)| reply);
         reply == Some(Reply::Done(false)) || (self.op.is_read() && reply.is_some())
     }
+}
 
-    /// Whether it does the same in every state.
-    fn overwrites(&self) -> bool {
-        match self.op {
-            Op::Set(_) => true,
-            Op::Swap(_) | Op::Del => self.reply.is_none(),
-            _ => false,
-        }
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Set(Box<[u64]>);
+
+impl Set {
+    fn new(room: usize) -> Self {
+        Self(vec![0; room.div_ceil(64)].into())
+    }
+
+    fn has(&self, i: usize) -> bool {
+        self.0[i / 64] & (1 << (i % 64)) != 0
+    }
+
+    fn with(&self, i: usize) -> Self {
+        let mut set = self.clone();
+        set.0[i / 64] |= 1 << (i % 64);
+        set
+    }
+
+    fn is_subset_of(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .zip(&other.0)
+            .all(|(mine, others)| mine & !others == 0)
     }
 }
 
-#[derive(Clone, Copy)]
-enum Event {
-    Call(usize),
-    Reply,
+struct Node {
+    answered: Set,
+    answered_len: usize,
+    /// Answered operations before this one are all in the set.
+    first: usize,
+    unanswered: Set,
+    unanswered_len: usize,
+    state: State,
 }
 
-/// The list. Entry 0 is its head.
-struct List {
-    events: Vec<Option<Event>>,
-    next: Vec<usize>,
-    previous: Vec<usize>,
-    /// Per operation.
-    calls: Vec<usize>,
-    replies: Vec<Option<usize>>,
+impl Node {
+    fn rank(&self) -> (usize, Reverse<usize>) {
+        (self.answered_len, Reverse(self.unanswered_len))
+    }
 }
 
-impl List {
-    fn new(spans: &[Span]) -> Self {
-        // At the same time a call comes first: the two overlap.
-        let mut times: Vec<(u64, bool, usize)> = Vec::with_capacity(2 * spans.len());
-        for (i, span) in spans.iter().enumerate() {
-            times.push((span.call, false, i));
-            times.extend(span.reply.map(|(time, _)| (time, true, i)));
-        }
-        times.sort_unstable();
-        let len = times.len() + 1;
-        let mut list = Self {
-            events: vec![None],
-            next: (1..=len).map(|i| i % len).collect(),
-            previous: (0..len).map(|i| (i + len - 1) % len).collect(),
-            calls: vec![0; spans.len()],
-            replies: vec![None; spans.len()],
+impl Ord for Node {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Node {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Node {}
+
+struct Search {
+    /// Both by time of their calls.
+    answered: Vec<Span>,
+    unanswered: Vec<Span>,
+    /// Per unanswered operation, the one before that does the same.
+    twins: Vec<Option<usize>>,
+    open: BinaryHeap<Node>,
+    /// Per answered set and state, the unanswered sets that it was met with.
+    seen: HashMap<(Set, State), Vec<Set>>,
+}
+
+impl Search {
+    fn new(spans: &[Span], start: State) -> Self {
+        let mut spans = spans.to_vec();
+        spans.sort_by_key(|span| span.call);
+        let (answered, unanswered): (Vec<Span>, Vec<Span>) =
+            spans.into_iter().partition(|span| span.reply.is_some());
+        let twin = |i: usize| (0..i).rev().find(|&j| unanswered[j].op == unanswered[i].op);
+        let node = Node {
+            answered: Set::new(answered.len()),
+            answered_len: 0,
+            first: 0,
+            unanswered: Set::new(unanswered.len()),
+            unanswered_len: 0,
+            state: start,
         };
-        for (_, is_reply, i) in times {
-            let at = list.events.len();
-            if is_reply {
-                list.replies[i] = Some(at);
-                list.events.push(Some(Event::Reply));
-            } else {
-                list.calls[i] = at;
-                list.events.push(Some(Event::Call(i)));
-            }
+        Self {
+            twins: (0..unanswered.len()).map(twin).collect(),
+            answered,
+            unanswered,
+            open: BinaryHeap::from([node]),
+            seen: HashMap::new(),
         }
-        list
     }
 
-    fn unlink(&mut self, at: usize) {
-        let (previous, next) = (self.previous[at], self.next[at]);
-        self.next[previous] = next;
-        self.previous[next] = previous;
-    }
-
-    fn relink(&mut self, at: usize) {
-        let (previous, next) = (self.previous[at], self.next[at]);
-        self.next[previous] = at;
-        self.previous[next] = at;
-    }
-
-    /// Removes an operation; how many replies that were.
-    fn take(&mut self, operation: usize) -> usize {
-        self.unlink(self.calls[operation]);
-        self.replies[operation].map_or(0, |at| {
-            self.unlink(at);
-            1
-        })
-    }
-
-    fn put_back(&mut self, operation: usize) -> usize {
-        let replies = self.replies[operation].map_or(0, |at| {
-            self.relink(at);
-            1
-        });
-        self.relink(self.calls[operation]);
-        replies
-    }
-}
-
-/// One operation that was taken, and what else might be.
-struct Frame {
-    candidates: std::vec::IntoIter<usize>,
-    /// Before any of them.
-    state: State,
-    taken: Option<usize>,
-}
-
-struct Search<'a> {
-    spans: &'a [Span],
-    list: List,
-    state: State,
-    /// The operations taken, a bit each.
-    set: Vec<u64>,
-    /// Replies in the list.
-    unexplained: usize,
-    seen: HashSet<(Box<[u64]>, State, bool)>,
-}
-
-impl Search<'_> {
-    fn after(&self, i: usize) -> Option<State> {
-        let span = &self.spans[i];
-        self.state.step(span.op, span.reply.map(|(_, reply)| reply))
-    }
-
-    /// What may be taken now, after an operation without a reply or another one.
-    fn frame(&self, after_open: bool) -> Frame {
-        let mut candidates = Vec::new();
-        let mut at = self.list.next[0];
-        while let Some(Event::Call(i)) = self.list.events[at] {
-            at = self.list.next[at];
-            let span = &self.spans[i];
-            let Some(after) = self.after(i) else { continue };
-            let changes = after != self.state;
-            if span.changed_nothing() && !changes {
-                candidates = vec![i];
+    /// Opens the nodes that follow this one.
+    fn expand(&mut self, node: &Node) {
+        let mut end = u64::MAX;
+        let mut next = Vec::new();
+        for (i, span) in self.answered.iter().enumerate().skip(node.first) {
+            if span.call > end {
                 break;
             }
-            let in_vain = span.reply.is_none() && !changes;
-            if !in_vain && !(after_open && span.overwrites()) {
-                candidates.push(i);
+            if !node.answered.has(i) {
+                end = end.min(span.reply.map_or(end, |(time, _)| time));
+                next.push(i);
             }
         }
-        Frame {
-            candidates: candidates.into_iter(),
-            state: self.state,
-            taken: None,
+        // Those that were looked at before the first reply was known.
+        next.retain(|&i| self.answered[i].call <= end);
+        let fits = |&i: &usize| Some((i, self.answered[i].step(node.state)?));
+        let mut next: Vec<(usize, State)> = next.iter().filter_map(fits).collect();
+        let forced = next
+            .iter()
+            .find(|(i, after)| self.answered[*i].changed_nothing() && *after == node.state);
+        if let Some(&forced) = forced {
+            next = vec![forced];
+        } else {
+            self.expand_unanswered(node, end);
+        }
+        for (i, state) in next {
+            let answered = node.answered.with(i);
+            let taken = (node.first..self.answered.len()).take_while(|&i| answered.has(i));
+            self.visit(Node {
+                first: node.first + taken.count(),
+                answered,
+                answered_len: node.answered_len + 1,
+                unanswered: node.unanswered.clone(),
+                unanswered_len: node.unanswered_len,
+                state,
+            });
         }
     }
 
-    fn flip(&mut self, i: usize) {
-        self.set[i / 64] ^= 1 << (i % 64);
+    fn expand_unanswered(&mut self, node: &Node, end: u64) {
+        for i in 0..self.unanswered.len() {
+            if self.unanswered[i].call > end {
+                break;
+            }
+            let twin_is_left = self.twins[i].is_some_and(|twin| !node.unanswered.has(twin));
+            if node.unanswered.has(i) || twin_is_left {
+                continue;
+            }
+            if let Some(state) = self.unanswered[i].step(node.state) {
+                self.visit(Node {
+                    first: node.first,
+                    answered: node.answered.clone(),
+                    answered_len: node.answered_len,
+                    unanswered: node.unanswered.with(i),
+                    unanswered_len: node.unanswered_len + 1,
+                    state,
+                });
+            }
+        }
     }
 
-    /// Takes the frame's next candidate; false when there is none.
-    fn advance(&mut self, frame: &mut Frame) -> bool {
-        if let Some(i) = frame.taken.take() {
-            self.flip(i);
-            self.unexplained += self.list.put_back(i);
-            self.state = frame.state;
+    /// Opens a node, unless it can do no more than one that was open before.
+    fn visit(&mut self, node: Node) {
+        let met = self
+            .seen
+            .entry((node.answered.clone(), node.state))
+            .or_default();
+        if met.iter().any(|set| set.is_subset_of(&node.unanswered)) {
+            return;
         }
-        for i in frame.candidates.by_ref() {
-            let Some(after) = self.after(i) else { continue };
-            let open = self.spans[i].reply.is_none();
-            self.flip(i);
-            if self.seen.insert((self.set.as_slice().into(), after, open)) {
-                self.unexplained -= self.list.take(i);
-                self.state = after;
-                frame.taken = Some(i);
-                return true;
-            }
-            self.flip(i);
-        }
-        false
+        met.push(node.unanswered.clone());
+        self.open.push(node);
     }
 }
 
 /// Whether some order of the operations, on a register that is in state `start`, explains every reply.
 pub(super) fn is_explainable(spans: &[Span], start: State) -> bool {
-    let mut search = Search {
-        spans,
-        list: List::new(spans),
-        state: start,
-        set: vec![0; spans.len().div_ceil(64)],
-        unexplained: spans.iter().filter(|span| span.reply.is_some()).count(),
-        seen: HashSet::new(),
-    };
-    let mut frames = vec![search.frame(false)];
-    while search.unexplained > 0 {
-        let Some(frame) = frames.last_mut() else {
-            return false;
-        };
-        if search.advance(frame) {
-            let open = frame.taken.is_some_and(|i| spans[i].reply.is_none());
-            frames.push(search.frame(open));
-        } else {
-            frames.pop();
+    let mut search = Search::new(spans, start);
+    while let Some(node) = search.open.pop() {
+        if node.answered_len == search.answered.len() {
+            return true;
         }
+        search.expand(&node);
     }
-    true
+    false
 }

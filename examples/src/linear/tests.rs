@@ -237,7 +237,7 @@ fn any_reply(op: Op) -> BoxedStrategy<Reply> {
 
 fn any_operation() -> impl Strategy<Value = Operation> {
     let replied = any_op().prop_flat_map(|op| (Just(op), any_reply(op)));
-    (replied, 1..20_u64, 0..8_u64, 0..8_u8).prop_map(|((op, reply), call, length, lost)| {
+    (replied, 1..20_u64, 0..8_u64, 0..3_u8).prop_map(|((op, reply), call, length, lost)| {
         let end = if lost == 0 { 0 } else { call + length };
         operation(1, call, end, op, reply)
     })

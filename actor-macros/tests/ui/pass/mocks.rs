@@ -37,7 +37,7 @@ fn main() {
         let handle: private::OddRef = odd.handle();
         handle.pair((1, None)).await.unwrap_err();
         assert_eq!(handle.many(1, 2, 3, 4, 5, 6, 7, 8).await, Ok((1, 8)));
-        handle.handle("x".into(), 1, 2).await.unwrap();
+        handle.handle("x".into(), 1, 2).await.unwrap().unwrap();
         let all = ["pair((1, None))", "many(1, 2, 3, 4, 5, 6, 7, 8)", "handle(\"x\", 1, 2)"];
         assert_eq!(odd.calls(), all);
         assert_eq!(odd.expect_pair().await, (1, None));

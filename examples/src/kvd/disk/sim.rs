@@ -67,6 +67,8 @@ pub(crate) struct Fate {
     pub(crate) delay: Duration,
     /// Whether it fails then.
     pub(crate) failure: Option<Failure>,
+    /// A sync that does nothing, and says that it did.
+    pub(crate) is_a_lie: bool,
 }
 
 type Fates = Box<dyn FnMut(DiskOp) -> Fate + Send>;
@@ -144,30 +146,21 @@ impl SimDisk {
         self.state().die();
     }
 
-    /// What a reader of the file sees.
-    #[must_use]
-    pub(crate) fn contents(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
-        let state = self.state();
-        state
+    /// Bytes in all files, as readers see them.
+    pub(crate) fn len(&self) -> usize {
+        self.state()
             .files
-            .get(path.as_ref())
-            .map(|file| file.cached.clone())
-    }
-
-    /// What a crash can't take from the file.
-    #[must_use]
-    pub(crate) fn durable(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
-        let state = self.state();
-        let file = state.files.get(path.as_ref())?;
-        file.name_is_durable.then(|| file.durable.clone())
+            .values()
+            .map(|file| file.cached.len())
+            .sum()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.shared.state)
     }
 
-    /// Waits for the operation's turn; gives its failure.
-    async fn turn(&self, op: DiskOp) -> Option<Failure> {
+    /// Waits for the operation's turn; gives its fate.
+    async fn turn(&self, op: DiskOp) -> Fate {
         let fate = lock(&self.shared.fates)
             .as_mut()
             .map_or_else(Fate::default, |fates| fates(op));
@@ -176,7 +169,7 @@ impl SimDisk {
         } else {
             actor_core::sleep(fate.delay).await;
         }
-        fate.failure
+        fate
     }
 
     /// An operation that does all or nothing.
@@ -185,7 +178,7 @@ impl SimDisk {
         op: DiskOp,
         effect: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
-        match self.turn(op).await {
+        match self.turn(op).await.failure {
             Some(failure) => Err(failure.error()),
             None => effect(&mut self.state()),
         }
@@ -353,7 +346,7 @@ impl OpenFile {
 impl DiskFile for OpenFile {
     fn append<'a>(&'a mut self, bytes: &'a [u8]) -> DiskFuture<'a, ()> {
         Box::pin(async move {
-            match self.disk.turn(DiskOp::Append(bytes.len())).await {
+            match self.disk.turn(DiskOp::Append(bytes.len())).await.failure {
                 None => self.with(|file| file.append(bytes)),
                 Some(failure) => {
                     let part = &bytes[..failure.after_bytes.min(bytes.len())];
@@ -366,7 +359,9 @@ impl DiskFile for OpenFile {
 
     fn sync(&mut self) -> DiskFuture<'_, ()> {
         Box::pin(async move {
-            match self.disk.turn(DiskOp::Sync).await {
+            let fate = self.disk.turn(DiskOp::Sync).await;
+            match fate.failure {
+                None if fate.is_a_lie => Ok(()),
                 None => self.with(SimFile::sync),
                 Some(failure) => {
                     self.with(|file| file.writes.clear())?;
@@ -378,7 +373,7 @@ impl DiskFile for OpenFile {
 
     fn truncate(&mut self, len: u64) -> DiskFuture<'_, ()> {
         Box::pin(async move {
-            match self.disk.turn(DiskOp::Truncate).await {
+            match self.disk.turn(DiskOp::Truncate).await.failure {
                 None => self.with(|file| file.truncate(len as usize)),
                 Some(failure) => Err(failure.error()),
             }

@@ -16,6 +16,21 @@ fn best(bound: usize) -> usize {
     bound - 1
 }
 
+impl SimDisk {
+    /// What a reader of the file sees.
+    fn contents(&self, path: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        Some(state.files.get(Path::new(path))?.cached.clone())
+    }
+
+    /// What a crash can't take from the file.
+    fn durable(&self, path: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        let file = state.files.get(Path::new(path))?;
+        file.name_is_durable.then(|| file.durable.clone())
+    }
+}
+
 async fn open(disk: &SimDisk) -> Box<dyn DiskFile> {
     let file = disk.open(PATH.as_ref()).await.expect("opened");
     disk.sync_dir(PATH.as_ref()).await.expect("synced");
@@ -167,7 +182,7 @@ async fn an_operation_that_is_dropped_in_its_delay_did_nothing() {
             DiskOp::Append(_) => Duration::MAX,
             _ => Duration::ZERO,
         },
-        failure: None,
+        ..Fate::default()
     });
     let mut file = open(&disk).await;
     let mut append = file.append(b"data");

@@ -1,7 +1,9 @@
-//! The planted bugs, quickly: each is found, and not where it isn't. The bin `planted` does it at
-//! length.
+//! The planted bugs, quickly: each is found, and not where it isn't. The bin `planted`
+//! of the benches does it at length.
 
-use benches::planted::{ALL, WAYS};
+mod plants;
+
+use plants::{ALL, WAYS};
 
 #[test]
 fn each_planted_bug_is_found_within_its_seeds() {

@@ -16,40 +16,40 @@ use actor_core::sim::{Check, Failure, FailureKind, Pct, Policy, RandomWalk, Summ
 
 /// A bug, and the test that has to find it.
 #[derive(Debug, Clone, Copy)]
-pub struct Plant {
+pub(crate) struct Plant {
     /// Which one.
-    pub bug: Bug,
+    pub(crate) bug: Bug,
     /// What it is called in tables and on the command line.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// It has to be found within so many seeds, from wherever the search begins.
-    pub seeds_max: u64,
+    pub(crate) seeds_max: u64,
     test: fn() -> Check,
 }
 
 /// All of them.
-pub const ALL: [Plant; 10] = [
+pub(crate) const ALL: [Plant; 10] = [
     Plant {
         bug: Bug::LostMessage,
         name: "lost message at restart",
-        seeds_max: 100,
+        seeds_max: 50,
         test: messages::lost_message,
     },
     Plant {
         bug: Bug::DoubleReply,
         name: "double reply",
-        seeds_max: 100,
+        seeds_max: 50,
         test: messages::double_reply,
     },
     Plant {
         bug: Bug::Intensity,
         name: "intensity off by one",
-        seeds_max: 100,
+        seeds_max: 50,
         test: supervision::intensity,
     },
     Plant {
         bug: Bug::MissedWakeUp,
         name: "missed wake-up",
-        seeds_max: 5000,
+        seeds_max: 1000,
         test: sharing::missed_wake_up,
     },
     Plant {
@@ -67,7 +67,7 @@ pub const ALL: [Plant; 10] = [
     Plant {
         bug: Bug::EarlyAck,
         name: "AOF acknowledged before sync",
-        seeds_max: 100,
+        seeds_max: 50,
         test: disk::early_ack,
     },
     Plant {
@@ -79,41 +79,33 @@ pub const ALL: [Plant; 10] = [
     Plant {
         bug: Bug::ShutdownOrder,
         name: "shutdown out of order",
-        seeds_max: 100,
+        seeds_max: 50,
         test: supervision::shutdown_order,
     },
     Plant {
         bug: Bug::TimerLeak,
         name: "timer leak after restart",
-        seeds_max: 100,
+        seeds_max: 50,
         test: supervision::timer_leak,
     },
 ];
 
 /// A policy to search with.
-pub type Way = fn() -> Box<dyn Policy>;
+pub(crate) type Way = fn() -> Box<dyn Policy>;
 
 /// Those that have to find each bug.
-pub const WAYS: [Way; 2] = [|| RandomWalk::default().into(), || Pct { depth: 3 }.into()];
-
-/// What a search has come to.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// How many seeds it took.
-    pub tried: u64,
-    /// The report.
-    pub failure: Failure,
-}
+pub(crate) const WAYS: [Way; 2] = [|| RandomWalk::default().into(), || Pct { depth: 3 }.into()];
 
 impl Plant {
     /// Looks for the bug, from this seed on; in the end for the shortest run that shows it, if
-    /// `shrinks`.
+    /// `shrinks`. Returns the report.
     ///
     /// # Errors
     /// Why it was not found.
-    pub fn find(&self, way: Way, first_seed: u64, shrinks: bool) -> Result<Found, String> {
+    pub(crate) fn find(&self, way: Way, first_seed: u64, shrinks: bool) -> Result<Failure, String> {
         let _on = planted::turn(Some(self.bug));
-        let check = self.check(way).first_seed(first_seed).seeds(self.seeds_max);
+        let check = (self.test)().policy(way()).first_seed(first_seed);
+        let check = check.seeds(self.seeds_max);
         let check = if shrinks { check } else { check.no_shrinking() };
         let (name, most) = (self.name, self.seeds_max);
         let failure = match check.try_run() {
@@ -128,22 +120,15 @@ impl Plant {
         if !is_found {
             return Err(format!("{name}: found something else: {failure}"));
         }
-        Ok(Found {
-            tried: failure.tried,
-            failure,
-        })
+        Ok(failure)
     }
 
     /// The same test with the bug turned off.
     ///
     /// # Errors
     /// The failure that there ought not to be.
-    pub fn passes(&self, way: Way, seeds: u64) -> Result<Summary, Box<Failure>> {
+    pub(crate) fn passes(&self, way: Way, seeds: u64) -> Result<Summary, Box<Failure>> {
         let _off = planted::turn(None);
-        self.check(way).seeds(seeds).try_run()
-    }
-
-    fn check(&self, way: Way) -> Check {
-        (self.test)().policy(way()).name(self.name)
+        (self.test)().policy(way()).seeds(seeds).try_run()
     }
 }
