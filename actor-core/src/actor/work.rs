@@ -161,7 +161,7 @@ pub(super) fn end<A: Actor>(cell: &Cell<A>) {
     if A::RETRIES {
         cell.drop_spare();
     }
-    working::here().set("");
+    working::here().clear();
     if cell.control.is_waiting() {
         end_waiting(cell);
     }
@@ -245,7 +245,7 @@ impl Beside {
 
     /// It returned `Pending`.
     pub(super) fn pause<A: Actor>(&mut self, ctx: &Ctx<A>) {
-        working::here().set("");
+        working::here().clear();
         if std::mem::replace(&mut self.is_noted, true) {
             return;
         }
@@ -266,7 +266,7 @@ impl Beside {
 
     /// It is done.
     pub(super) fn end<A: Actor>(&self, cell: &Cell<A>) {
-        working::here().set("");
+        working::here().clear();
         if self.is_noted {
             let noted = |work: &mut Work| work.beside.retain(|(key, _)| *key != self.key);
             cell.life.end_work(noted);

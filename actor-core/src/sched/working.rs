@@ -99,6 +99,12 @@ impl Working {
         self.on.set(on);
     }
 
+    /// It works on nothing, for the moment.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        self.on.clear();
+    }
+
     /// By its own thread.
     #[inline]
     pub(crate) fn get(&self) -> &'static str {
@@ -108,7 +114,12 @@ impl Working {
     #[inline]
     fn replace(&self, on: &'static str) -> &'static str {
         let before = self.on.own();
-        self.on.set(on);
+        // As a rule there is nothing before, and nothing after.
+        if on.is_empty() {
+            self.on.clear();
+        } else {
+            self.on.set(on);
+        }
         before
     }
 
@@ -154,7 +165,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(working) = HERE.replace(None) {
             working.who.store(0, Ordering::Relaxed);
-            working.set("");
+            working.clear();
             all().free.push(working);
         }
     }
@@ -274,6 +285,13 @@ impl AtomicStr {
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
 
+    /// Nothing: one store, since no bytes are a text wherever they are.
+    #[inline]
+    fn clear(&self) {
+        // ORDERING: Relaxed: whichever length a reader sees, it is that of the text, or 0.
+        self.len.store(0, Ordering::Relaxed);
+    }
+
     /// By the thread that writes it.
     #[inline]
     fn own(&self) -> &'static str {
@@ -304,7 +322,7 @@ impl AtomicStr {
             return None;
         }
         // SAFETY: the number stood still and was even, so both words are of one text, which lives
-        // for ever.
+        // for ever, or the length is 0.
         Some(unsafe { text(at, len) })
     }
 }
@@ -330,7 +348,7 @@ mod tests {
                 for _ in 0..100_000 {
                     text.set("short");
                     text.set("a much longer one");
-                    text.set("");
+                    text.clear();
                 }
             });
             let mut seen = 0;
