@@ -281,12 +281,15 @@ idle(Work, Ops, Start) ->
     Pids = [Start(I) || I <- lists:seq(0, Ops - 1)],
     timer:sleep(500),
     row(Work, "bytes", (erlang:memory(total) - Before) / Ops - 16), % a list's cell
+    Work =:= "idle actor, never spoken to" orelse at_rest(Work),
+    true = is_process_alive(hd(Pids)).
+
+at_rest(Work) ->
     timer:sleep(500),
     {_, _} = statistics(runtime),
     timer:sleep(1000),
     {_, Ms} = statistics(runtime),
-    row(Work ++ ", CPU per second of all", "ms", Ms),
-    true = is_process_alive(hd(Pids)).
+    row(Work ++ ", CPU per second of all", "ms", Ms).
 
 row(Work, Unit, Value) ->
     io:format("{\"work\":\"~s\",\"peer\":\"Erlang\",\"~s\":~w,\"note\":\"\"}~n", [Work, Unit, Value]).

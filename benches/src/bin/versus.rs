@@ -208,9 +208,9 @@ fn compare(options: &Options) -> Result<(), String> {
             );
         }
     }
-    let tables = groups
-        .map(|group| table(&cells, group, <Ours as Peer>::NAME))
-        .join("\n");
+    let tables = groups.map(|group| table(&cells, group, <Ours as Peer>::NAME));
+    let tables: Vec<_> = tables.into_iter().filter(|t| !t.is_empty()).collect();
+    let tables = tables.join("\n");
     println!(
         "{} cores, {rounds} rounds, {:.0?}\n\n{tables}",
         cores(),
@@ -311,7 +311,7 @@ fn write_between_marks(path: &str, tables: &str) -> std::io::Result<()> {
         Some((before, after))
     });
     let new = match parts {
-        Some((before, after)) => format!("{before}{}\n{tables}\n{}{after}", MARKS[0], MARKS[1]),
+        Some((before, after)) => format!("{before}{}{tables}{}{after}", MARKS[0], MARKS[1]),
         None => tables.into(),
     };
     fs::write(path, new)

@@ -113,7 +113,7 @@ fn cpu<R: Runtime>(rt: &R, ops: u64) -> Figure {
         thread::sleep(Duration::from_secs(1));
         cpu_time() - before
     });
-    rt.run(R::sleep(Duration::from_millis(2700)));
+    rt.run(async { R::sleep(Duration::from_millis(2700)).await });
     let took = meter.join().expect("the meter");
     let mut figure = Figure::of(", CPU per second of all", "ms", took.as_secs_f64() * 1e3);
     figure.note = format!("{ops} of them, for one second");
