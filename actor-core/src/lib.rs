@@ -39,16 +39,22 @@
 //!
 //! - `tokio`: tokio's I/O and timer futures run inside goroutines and handlers. Without it the
 //!   library has no tokio in its tree.
+//! - `planted`: bugs for this repository's own tests to find. Never to be enabled elsewhere.
 
 pub mod actor;
 pub mod chan;
 #[cfg(unix)]
 pub mod daemon;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub mod planted;
 pub mod router;
 pub mod sched;
 mod shim;
+pub mod sim;
 pub mod supervise;
 pub mod sync;
+pub mod testkit;
 
 pub use actor_macros::{actor, main, protocol, select, test};
 pub use chan::Select;

@@ -474,3 +474,43 @@ fn linked_actors_that_end_at_once_from_both_sides_leave_no_trace() {
         }
     });
 }
+
+/// Links itself again whenever the link is gone.
+struct Clinging {
+    log: Log,
+    other: ActorRef<Probe>,
+}
+
+#[actor(vis = pub(crate))]
+impl Clinging {
+    #[init]
+    fn new(log: Log, other: ActorRef<Probe>, ctx: &Ctx<Self>) -> Self {
+        ctx.link(&other).expect("it traps");
+        Self { log, other }
+    }
+
+    pub fn note(&mut self, text: String) {
+        self.log.add(text);
+    }
+
+    #[exit]
+    fn left(&mut self, exited: Exited, ctx: &Ctx<Self>) {
+        self.log.add(format!("exit {}", exited.reason));
+        ctx.link(&self.other).expect("it traps");
+    }
+}
+
+#[test]
+fn a_hook_that_links_with_the_dead_over_and_over_holds_up_neither_messages_nor_a_stop() {
+    run(async {
+        let (log, probe) = (Log::default(), probe().await);
+        let clinging = Clinging::start(log.clone(), probe.clone()).await.unwrap();
+        probe.stop().await;
+        log.seen("exit was not alive", 3).await;
+        for _ in 0..3 {
+            clinging.note("handled".into()).await.unwrap();
+        }
+        assert_eq!(log.count("handled"), 3);
+        assert_eq!(clinging.stop().await, ExitReason::Normal);
+    });
+}

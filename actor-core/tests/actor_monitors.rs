@@ -2,10 +2,13 @@
 
 mod probe;
 
+use std::time::Duration;
+
 use actor_core::{
     actor::{self, Down, ExitReason, MonitorId},
     prelude::*,
     sched::yield_now,
+    supervise::Health,
 };
 use probe::{Gate, Log, Probe, run};
 
@@ -354,5 +357,91 @@ fn an_actor_that_watches_itself_is_never_told_and_stops_as_ever() {
     run(async {
         let one = Narcissus::start().await.unwrap();
         assert_eq!(one.stop().await, ExitReason::Normal);
+    });
+}
+
+/// Watches an actor for as long as it is told to, through all of its ends.
+struct Stubborn {
+    log: Log,
+    watched: ActorRef<Probe>,
+}
+
+#[actor(vis = pub(crate))]
+impl Stubborn {
+    #[init]
+    fn new(log: Log, watched: ActorRef<Probe>, ctx: &Ctx<Self>) -> Self {
+        ctx.monitor(&watched);
+        Self { log, watched }
+    }
+
+    pub fn note(&mut self, text: String) {
+        self.log.add(text);
+    }
+
+    #[down]
+    fn gone(&mut self, down: Down, ctx: &Ctx<Self>) {
+        self.log
+            .add(format!("down {}: {}", down.incarnation, down.reason));
+        ctx.monitor(&self.watched);
+    }
+}
+
+#[test]
+fn a_hook_that_monitors_again_in_a_backoff_is_told_of_the_next_incarnations_end() {
+    run(async {
+        let child = Child::<Probe>::new("probe", Probe::quiet);
+        let probe = child.handle();
+        let app = Supervisor::one_for_one("app")
+            .child(child.backoff(Duration::from_millis(50)..Duration::from_millis(51)))
+            .start()
+            .await
+            .unwrap();
+        let log = Log::default();
+        let stubborn = Stubborn::start(log.clone(), probe.clone()).await.unwrap();
+        assert_eq!(Probe::panic(&probe).await, Err(CallError::Panicked));
+        log.seen("down 1: panicked: told to", 1).await;
+        stubborn.note("meanwhile".into()).await.unwrap();
+        assert_eq!(log.lines(), ["down 1: panicked: told to", "meanwhile"]);
+        // It waits for the next incarnation, which is monitored by then.
+        assert_eq!(Probe::panic(&probe).await, Err(CallError::Panicked));
+        log.seen("down 2: panicked: told to", 1).await;
+        assert_eq!(log.lines().len(), 3, "nothing else was told");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_monitor_made_between_two_incarnations_is_told_noproc_if_no_other_comes() {
+    run(async {
+        let child = Child::<Probe>::new("probe", Probe::quiet);
+        let probe = child.handle();
+        let app = Supervisor::one_for_one("app")
+            .child(child.backoff(Duration::from_secs(600)..Duration::from_secs(601)))
+            .start()
+            .await
+            .unwrap();
+        assert_eq!(Probe::panic(&probe).await, Err(CallError::Panicked));
+        while app.which_child("probe").await.unwrap().health == Health::Healthy {}
+        let monitor = probe.monitor();
+        assert_eq!(monitor.try_down(), None);
+        app.terminate_child("probe").await.unwrap();
+        let down = monitor.await;
+        assert_eq!((down.incarnation, down.reason), (1, ExitReason::NoProc));
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_hook_that_monitors_the_dead_over_and_over_holds_up_neither_messages_nor_a_stop() {
+    run(async {
+        let (log, probe) = (Log::default(), probe().await);
+        probe.stop().await;
+        let stubborn = Stubborn::start(log.clone(), probe).await.unwrap();
+        for _ in 0..3 {
+            stubborn.note("handled".into()).await.unwrap();
+        }
+        assert!(log.count("down 1: was not alive") >= 3, "it goes on asking");
+        assert_eq!(log.count("handled"), 3);
+        assert_eq!(stubborn.stop().await, ExitReason::Normal);
     });
 }

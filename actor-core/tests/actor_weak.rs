@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use actor_core::actor::{Actor, ActorRef, ExitReason, StopReason, WeakRef, WhenUnreferenced};
+use actor_core::actor::{
+    Actor, ActorRef, ExitReason, ProtocolCall, StopReason, WeakRef, WhenUnreferenced,
+};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
 
@@ -161,4 +163,86 @@ async fn handles_of_all_kinds_compare_hash_and_print_by_the_actor_they_mean() {
     assert!(printed.contains("tree"), "{printed}");
     assert_eq!(HashSet::from([app.clone(), app.clone()]).len(), 1);
     app.stop().await;
+}
+
+/// What can be asked how often it was asked.
+#[protocol]
+pub trait Counted {
+    fn asked(&self) -> u32;
+}
+
+struct Counter(u32);
+
+#[actor(vis = pub(crate), protocol = Counted)]
+impl Counter {
+    #[init]
+    fn new() -> Self {
+        Self(0)
+    }
+
+    pub fn asked(&mut self) -> u32 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+struct Mock;
+
+impl Counted for Mock {
+    fn asked(&self) -> ProtocolCall<'_, u32> {
+        ProtocolCall::answer(Ok(0))
+    }
+}
+
+#[actor_core::test]
+async fn a_weak_handle_of_a_protocol_does_not_keep_the_actor_alive() {
+    let counter = Counter::start().await.unwrap();
+    let counted = CountedRef::from(counter.clone());
+    let weak = counted.downgrade();
+    let ended = counter.wait();
+    drop(counter);
+    assert_eq!(
+        counted.asked().await,
+        Ok(1),
+        "the protocol's handle keeps it"
+    );
+    let again = weak.upgrade().unwrap();
+    drop(counted);
+    assert_eq!(again.asked().await, Ok(2), "and so does an upgraded one");
+    drop(again);
+    assert_eq!(ended.await, ExitReason::Normal);
+    assert!(weak.upgrade().is_none());
+}
+
+#[actor_core::test]
+async fn a_weak_handle_of_a_mock_ends_with_its_last_handle() {
+    let mock = CountedRef::new(Mock);
+    let weak = mock.downgrade();
+    assert_eq!(weak.id(), None);
+    assert_eq!(weak.upgrade().unwrap(), mock);
+    drop(mock);
+    assert!(weak.upgrade().is_none());
+    assert_eq!(format!("{weak:?}"), "weak handle of a mock");
+}
+
+#[actor_core::test]
+async fn weak_handles_of_a_protocol_compare_and_hash_by_what_they_mean() {
+    let counter = Counter::start().await.unwrap();
+    let (one, two) = (CountedRef::from(counter.clone()), CountedRef::new(Mock));
+    let same = CountedRef::from(counter.clone()).downgrade();
+    assert_eq!(one.downgrade(), same);
+    assert_eq!(same.id(), Some(counter.id()));
+    assert_ne!(one.downgrade(), two.downgrade());
+    assert_ne!(two.downgrade(), CountedRef::new(Mock).downgrade());
+    let all = HashSet::from([
+        same.clone(),
+        one.downgrade(),
+        two.downgrade(),
+        two.downgrade(),
+    ]);
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        format!("{same:?}"),
+        format!("weak Counter#{}", counter.id())
+    );
 }

@@ -5,7 +5,7 @@ mod probe;
 use std::time::Duration;
 
 use actor_core::actor::{self, CallError, ExitReason, TrySendError};
-use probe::{Gate, Probe, run};
+use probe::{CAPACITY, Gate, Probe, run};
 
 #[test]
 fn an_ask_returns_what_the_handler_returned_value_or_error() {
@@ -215,5 +215,64 @@ fn an_ask_from_a_foreign_thread_blocks_it_until_the_answer() {
         let thread = std::thread::spawn(move || Probe::echo(&probe, 11).blocking());
         let answer = actor_core::sched::blocking(|| thread.join().unwrap());
         assert_eq!(answer, Ok(11));
+    });
+}
+
+#[test]
+fn a_tell_from_a_foreign_thread_blocks_it_until_there_is_room() {
+    run(async {
+        let (args, log) = Probe::logged();
+        let probe = actor::start::<Probe>("probe", args).await.unwrap();
+        let gate = Gate::new();
+        Probe::hold(&probe, &gate).tell().await.unwrap();
+        gate.entered().await;
+        let told = {
+            let probe = probe.clone();
+            let told = move || {
+                for n in 0..=CAPACITY as u64 {
+                    Probe::note(&probe, n).tell_blocking().unwrap();
+                }
+            };
+            std::thread::spawn(told)
+        };
+        // The last one has no room: the thread waits.
+        while probe.mailbox_len() < CAPACITY {
+            actor_core::sched::yield_now().await;
+        }
+        assert!(!told.is_finished());
+        gate.open();
+        log.seen(&format!("note {CAPACITY}"), 1).await;
+        told.join().unwrap();
+        let notes = log.take_prefix("note");
+        assert_eq!(
+            notes,
+            (0..=CAPACITY)
+                .map(|n| format!("note {n}"))
+                .collect::<Vec<_>>()
+        );
+    });
+}
+
+#[test]
+fn a_tell_from_a_foreign_thread_gets_its_message_back_when_the_actor_ends() {
+    run(async {
+        let probe = actor::start::<Probe>("probe", Probe::quiet())
+            .await
+            .unwrap();
+        let gate = Gate::new();
+        Probe::hold(&probe, &gate).tell().await.unwrap();
+        gate.entered().await;
+        while Probe::note(&probe, 0).try_tell().is_ok() {}
+        let told = {
+            let probe = probe.clone();
+            std::thread::spawn(move || Probe::note(&probe, 7).tell_blocking())
+        };
+        probe.kill().await;
+        match told.join().unwrap() {
+            Err(TrySendError::Closed(msg)) => assert_eq!(Probe::noted(&msg), Some(7)),
+            other => panic!("{:?}", other.map_err(|_| "another error")),
+        }
+        let late = std::thread::spawn(move || Probe::note(&probe, 8).tell_blocking());
+        assert!(matches!(late.join().unwrap(), Err(TrySendError::Closed(_))));
     });
 }

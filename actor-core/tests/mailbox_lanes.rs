@@ -5,7 +5,8 @@ mod probe;
 
 use std::sync::Mutex;
 
-use actor_core::actor::{Batch, CallError, Overflow, Pressure, TrySendError};
+use actor_core::JoinHandle;
+use actor_core::actor::{Batch, CallError, ExitReason, Overflow, Pressure, TrySendError};
 use actor_core::prelude::*;
 use probe::{Gate, Log, run};
 
@@ -120,6 +121,62 @@ fn urgent_messages_do_not_starve_the_others() {
         expected.extend(names('r', [2, 9]));
         assert_eq!(log.lines(), expected);
     });
+}
+
+/// A desk that is held, with both lanes full and a sender waiting at each.
+async fn crammed() -> (SmallRef, Gate, Log, Vec<JoinHandle<bool>>) {
+    let (desk, gate, log) = held!(Small);
+    while desk.urgent(0).try_tell().is_ok() {}
+    while desk.routine(0).try_tell().is_ok() {}
+    let (urgent, routine) = (desk.clone(), desk.clone());
+    let senders = vec![
+        go(async move { urgent.urgent(9).tell().await.is_ok() }),
+        go(async move { routine.routine(9).tell().await.is_ok() }),
+    ];
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    (desk, gate, log, senders)
+}
+
+async fn all_of(senders: Vec<JoinHandle<bool>>) -> Vec<bool> {
+    let mut sent = Vec::new();
+    for sender in senders {
+        sent.push(sender.await.unwrap());
+    }
+    sent
+}
+
+#[actor_core::test(procs = 1)]
+async fn a_stop_waits_for_no_room_in_a_full_urgent_lane() {
+    let (desk, gate, log, senders) = crammed().await;
+    let stopping = desk.stop();
+    assert_eq!(
+        all_of(senders).await,
+        [false, false],
+        "they have theirs back"
+    );
+    gate.open();
+    assert_eq!(stopping.await, ExitReason::Normal);
+    assert_eq!(log.lines().len(), 8, "what was queued is handled first");
+}
+
+#[actor_core::test(procs = 1)]
+async fn a_stop_now_overtakes_a_full_urgent_lane() {
+    let (desk, gate, log, senders) = crammed().await;
+    let stopping = desk.stop_now();
+    assert_eq!(all_of(senders).await, [false, false]);
+    gate.open();
+    assert_eq!(stopping.await, ExitReason::Normal);
+    assert_eq!(log.lines(), [""; 0], "nothing of it is handled");
+}
+
+#[actor_core::test(procs = 1)]
+async fn a_kill_overtakes_a_full_urgent_lane_and_the_message_in_work() {
+    let (desk, _gate, log, senders) = crammed().await;
+    assert_eq!(desk.kill().await, ExitReason::Killed);
+    assert_eq!(all_of(senders).await, [false, false]);
+    assert_eq!(log.lines(), [""; 0]);
 }
 
 #[actor_core::test(procs = 1)]

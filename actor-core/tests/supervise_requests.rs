@@ -32,7 +32,14 @@ fn requests_about_a_running_child() {
         let (a, probe) = child("a", &log);
         let app = app_with(a).await;
         let (twin, twin_ref) = child("a", &log);
-        assert_eq!(app.start_child(twin).await, Err(ChildError::AlreadyStarted));
+        let refused = app.start_child(twin).await;
+        let Err(ChildError::AlreadyStarted { child }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(child.id, "a");
+        assert_eq!(app.which_child(child.key).await.unwrap().id, "a");
+        let existing: ActorRef<Probe> = child.actor.unwrap().downcast::<Probe>().unwrap();
+        assert_eq!(existing, probe, "the one that is there");
         assert!(
             twin_ref.is_stopped(),
             "the refused spec's actor will never start"

@@ -12,6 +12,7 @@ use syn::spanned::Spanned;
 use crate::attrs;
 use crate::expand::{Names, answer_types, infallible};
 use crate::model::{Message, Model, Stopped};
+use crate::poison;
 use crate::queueing;
 use crate::signature::Params;
 use crate::types::Answer;
@@ -40,6 +41,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         type Handle = #handle;
     };
     let queueing = queueing::actor_items(model);
+    let waits = model.messages.iter().any(|m| m.is_async);
     let defers = model.messages.iter().any(|m| m.params.reply.is_some());
     let unreferenced = model.options.when_unreferenced.map(|when| {
         let variant = Ident::new(when, proc_macro2::Span::call_site());
@@ -50,22 +52,28 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
     });
     let concurrent = concurrent(model, msg);
     let init = init(model);
-    let arms = model.messages.iter().map(|message| arm(message, msg));
+    let poison = poison::actor_items(model);
+    let arms = model
+        .messages
+        .iter()
+        .map(|message| arm(message, msg, poison::is_retried(model, message)));
     let stopped = stopped(model);
     let hooks = hooks(model);
     let limits = limits(model, msg);
     let ticks = ticks(model);
     vec![quote! {
         #[automatically_derived]
-        #[allow(clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
+        #[allow(clippy::let_unit_value, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
         impl ::actor_core::actor::Actor for #self_ty {
             #associated
             const NAME: &'static str = #name;
             const DEFERS_REPLIES: bool = #defers;
+            const HANDLERS_WAIT: bool = #waits;
             #mailbox
             #queueing
             #unreferenced
             #limits
+            #poison
             #init
 
             async fn handle(
@@ -109,7 +117,7 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
             ),
         }
     });
-    let arms = messages.iter().map(|message| arm(message, msg));
+    let arms = messages.iter().map(|message| arm(message, msg, false));
     // At the attribute, where it is said that the state can't be shared.
     let span = messages[0].concurrent.as_ref().map(|c| c.span)?;
     let start = quote_spanned! {span=>
@@ -168,6 +176,31 @@ fn init(model: &Model) -> TokenStream {
         Some(Answer::Alias(_)) => quote!(::actor_core::actor::ReplyResult::into_result(#call)),
         Some(_) => call,
     };
+    let not_started = quote!(::actor_core::actor::NotStarted);
+    let (error, result, is_ignored) = if init.may_decline {
+        let result = quote! {
+            let __actor_made: ::core::result::Result<_, #error> = #result;
+            match __actor_made {
+                ::core::result::Result::Ok(::core::option::Option::Some(state)) => {
+                    ::core::result::Result::Ok(state)
+                }
+                ::core::result::Result::Ok(::core::option::Option::None) => {
+                    ::core::result::Result::Err(#not_started::Ignored)
+                }
+                ::core::result::Result::Err(error) => {
+                    ::core::result::Result::Err(#not_started::Failed(error))
+                }
+            }
+        };
+        let is_ignored = quote! {
+            fn is_ignored(__actor_error: &Self::Error) -> bool {
+                ::core::matches!(__actor_error, #not_started::Ignored)
+            }
+        };
+        (quote!(#not_started<#error>), result, Some(is_ignored))
+    } else {
+        (error, result, None)
+    };
     let bindings = bindings(&init.params);
     // At the function's name: where a type is said to be less visible than the actor.
     let associated = quote_spanned! {init.ident.span()=>
@@ -183,10 +216,12 @@ fn init(model: &Model) -> TokenStream {
         ) -> ::core::result::Result<Self, Self::Error> {
             #result
         }
+
+        #is_ignored
     }
 }
 
-fn arm(message: &Message, msg: &Ident) -> TokenStream {
+fn arm(message: &Message, msg: &Ident, is_retried: bool) -> TokenStream {
     if let Some(batch) = &message.queueing.batch {
         return queueing::batch_arm(message, batch, msg);
     }
@@ -201,6 +236,16 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
     let fields = params.args.iter().map(|arg| &arg.ident);
     let bindings = bindings(params);
     let call = call(ident, Some(quote!(self)), params, *is_async);
+    // A retried message's reply is looked for when the handler is done.
+    let (first, call) = if is_retried {
+        let reply = poison::reply(message, msg);
+        (
+            quote!(let __actor_answer = #call; #reply),
+            quote!(__actor_answer),
+        )
+    } else {
+        (TokenStream::new(), call)
+    };
     let reply = match &message.answer {
         // A reply that cannot fail is the user's `Reply<T>`; the slot's is one of a `Result`.
         Answer::Unit | Answer::Plain(_) if params.reply.is_some() => quote! {
@@ -208,11 +253,11 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
             #call;
         },
         _ if params.reply.is_some() => quote!(#call;),
-        Answer::Unit => quote! {
+        Answer::Unit if !is_retried => quote! {
             #call;
             __actor_reply.send(::core::result::Result::Ok(()));
         },
-        Answer::Plain(_) => quote! {
+        Answer::Unit | Answer::Plain(_) => quote! {
             __actor_reply.send(::core::result::Result::Ok(#call));
         },
         Answer::Result { .. } => quote! {
@@ -225,6 +270,7 @@ fn arm(message: &Message, msg: &Ident) -> TokenStream {
     quote! {
         #(#cfgs)*
         #msg::#variant { #(#fields: #bindings,)* __actor_reply } => {
+            #first
             #reply
         }
     }

@@ -23,8 +23,9 @@ const MODIFIERS: [&str; 3] = ["priority", "coalesce", "batch"];
 
 /// Helper attributes that say something about a method beside its role.
 const MARKS: [&str; 1] = ["provides"];
-/// How long a message may take.
-const LIMIT: &str = "limit";
+/// What is said about the handling of one message: how long it may take, and what becomes of it if
+/// the actor crashes on it.
+const HANDLING: [&str; 2] = ["limit", "poison"];
 
 /// A helper attribute, by name.
 pub(crate) fn helper<'a>(method: &'a ImplItemFn, name: &str) -> Option<&'a Attribute> {
@@ -49,7 +50,7 @@ pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
                 !is_helper(attr)
                     && !is_modifier(attr)
                     && !is_mark(attr)
-                    && !attr.path().is_ident(LIMIT)
+                    && !HANDLING.iter().any(|name| attr.path().is_ident(name))
             });
         }
     }

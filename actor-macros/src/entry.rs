@@ -2,14 +2,15 @@
 //!
 //! The body stays an `async fn`, inside of the sync one, so that its errors and its `?` are those
 //! of the user's own signature. Its result is turned into an exit code in the goroutine, as Rust's
-//! own `main` does it, so an error type needs no `Send`: only the code crosses to the caller.
+//! own `main` does it, so an error type needs no `Send`: only the code crosses to the caller. A
+//! simulated test hands it to `sim::check_test` instead, which calls it once for each seed.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{ItemFn, ReturnType, Safety};
 
 use crate::mistakes::Mistakes;
-use crate::parse;
+use crate::parse::{self, EntryOptions};
 
 /// Which of the two.
 #[derive(Clone, Copy)]
@@ -30,7 +31,7 @@ impl Kind {
 /// `#[actor_core::main]` and `#[actor_core::test]`.
 pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
-    let procs = parse::procs(options, kind.name(), &mut mistakes);
+    let options = parse::entry_options(options, kind.name(), &mut mistakes);
     let function: ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
@@ -45,7 +46,7 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> Tok
             return quote!(#item #errors);
         }
     };
-    check(kind, &function, &mut mistakes);
+    check(kind, &function, &options, &mut mistakes);
     let errors = mistakes.into_tokens();
     if !errors.is_empty() {
         // A sync `main` keeps the compiler from complaining about that as well.
@@ -57,7 +58,47 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> Tok
         *function.block = syn::parse_quote!({});
         return quote!(#[allow(unused)] #function #errors);
     }
-    sync_function(kind, &function, procs)
+    match options.sim {
+        Some(_) => simulated_test(&function, &options),
+        None => sync_function(kind, &function, options.procs),
+    }
+}
+
+/// A test that runs once for each seed.
+fn simulated_test(function: &ItemFn, options: &EntryOptions) -> TokenStream {
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+        ..
+    } = function;
+    let (ident, inputs, output) = (&sig.ident, &sig.inputs, &sig.output);
+    let seeds = options.seeds.iter();
+    let policy = options.policy.iter();
+    let call = if inputs.is_empty() {
+        quote!(__actor_test())
+    } else {
+        quote!(__actor_test(&sim))
+    };
+    quote! {
+        #[::core::prelude::v1::test]
+        #(#attrs)*
+        #vis fn #ident() {
+            async fn __actor_test(#inputs) #output #block
+            ::actor_core::sim::check_test(
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
+                ::core::env!("CARGO_PKG_NAME"),
+                |sim| async move {
+                    let _ = &sim;
+                    #call.await
+                },
+            )
+            #(.seeds(#seeds))*
+            #(.policy(#policy))*
+            .run();
+        }
+    }
 }
 
 fn sync_function(kind: Kind, function: &ItemFn, procs: Option<syn::Expr>) -> TokenStream {
@@ -105,7 +146,7 @@ fn sync_function(kind: Kind, function: &ItemFn, procs: Option<syn::Expr>) -> Tok
     }
 }
 
-fn check(kind: Kind, function: &ItemFn, mistakes: &mut Mistakes) {
+fn check(kind: Kind, function: &ItemFn, options: &EntryOptions, mistakes: &mut Mistakes) {
     let sig = &function.sig;
     let name = kind.name();
     if sig.asyncness.is_none() {
@@ -117,7 +158,18 @@ fn check(kind: Kind, function: &ItemFn, mistakes: &mut Mistakes) {
             ),
         );
     }
-    if !sig.inputs.is_empty() {
+    if options.sim.is_some() {
+        if sig.inputs.len() > 1 {
+            mistakes.at(
+                &sig.inputs,
+                format!(
+                    "a simulated test takes its simulation, `sim: &Sim`, or nothing; remove the other \
+                     arguments of `{}`",
+                    sig.ident
+                ),
+            );
+        }
+    } else if !sig.inputs.is_empty() {
         mistakes.at(
             &sig.inputs,
             format!(

@@ -8,7 +8,7 @@ use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::{HighWater, Init, Stopped, Tick, is_message};
 use crate::signature::{self, Receiver};
-use crate::types::{Answer, result_arguments, same};
+use crate::types::{Answer, option_argument, result_arguments, same};
 
 /// Reads the `#[init]` function.
 pub(crate) fn init(
@@ -19,17 +19,26 @@ pub(crate) fn init(
 ) -> Option<Init> {
     plain_hook(attr, method, mistakes);
     let params = signature::check(&method.sig, Receiver::None, "#[init]", mistakes);
-    let fails = match &method.sig.output {
-        ReturnType::Type(_, ty) if same(ty, self_ty) => Some(None),
-        ReturnType::Type(_, ty)
-            if result_arguments(ty)
-                .is_some_and(|args| args.first().is_some_and(|ok| same(ok, self_ty))) =>
-        {
-            Some(Some(Answer::of(&method.sig.output)))
+    // Whether it is the state, and whether that may be missing.
+    let state = |ty: &Type| {
+        if same(ty, self_ty) {
+            Some(false)
+        } else {
+            option_argument(ty)
+                .is_some_and(|ty| same(&ty, self_ty))
+                .then_some(true)
+        }
+    };
+    let fallible = |ty: &Type| state(result_arguments(ty)?.first()?);
+    let returns = match &method.sig.output {
+        ReturnType::Type(_, ty) if let Some(may_decline) = state(ty) => Some((None, may_decline)),
+        ReturnType::Type(_, ty) if let Some(may_decline) = fallible(ty) => {
+            Some((Some(Answer::of(&method.sig.output)), may_decline))
         }
         other => {
             let why = "`#[init]` makes the actor's state, so it returns `Self`, or \
-                       `Result<Self, E>` if it can fail";
+                       `Result<Self, E>` if it can fail; `Option<Self>` in place of `Self` if it \
+                       may say \"not now\"";
             match other {
                 ReturnType::Default => mistakes.at(&method.sig.ident, why),
                 ReturnType::Type(_, ty) => mistakes.at(ty, why),
@@ -37,6 +46,7 @@ pub(crate) fn init(
             None
         }
     };
+    let (fails, may_decline) = returns.unzip();
     Some(Init {
         ident: method.sig.ident.clone(),
         is_async: method.sig.asyncness.is_some(),
@@ -48,6 +58,7 @@ pub(crate) fn init(
             .cloned()
             .collect(),
         fails: fails?,
+        may_decline: may_decline?,
     })
 }
 

@@ -27,8 +27,10 @@ mod hooks;
 mod message_enum;
 mod messages;
 mod mistakes;
+mod mock;
 mod model;
 mod parse;
+mod poison;
 mod protocol;
 mod queueing;
 mod select;
@@ -48,11 +50,12 @@ use proc_macro::TokenStream;
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|
-/// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start |
+/// | `#[init]` | one `fn open(args..) -> Self` or `-> Result<Self, E>` | makes the state, inside the goroutine, at every (re)start; an `Option<Self>` in place of `Self` may be `None`, "not now" (`NotStarted`) |
 /// | `#[restarting]` | one `fn recover(why: ExitReason)` | runs before `#[init]` at every start but the first, in the new goroutine; the old state is gone |
-/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait. Not the place to monitor it again, see `Ctx::monitor` |
+/// | `#[down]` | one `fn gone(&mut self, down: Down)` | an actor watched by `ctx.monitor(..)` has ended; before messages that wait |
 /// | `#[exit]` | one `fn left(&mut self, exited: Exited)` | a linked actor has ended; with it the actor traps exits instead of ending too |
 /// | `#[limit(millis = 500)]` | a message | the time its handler may take: then it is cancelled, its asker told, and the incarnation ends with `TimedOut` |
+/// | `#[poison(retry(3))]` | a message | what becomes of it if the actor crashes on it: `drop`, `dead_letter` or `retry(n)` |
 /// | `#[stopped]` | one `fn close(self, why: StopReason)` | runs before anyone is told that the actor stopped |
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
 /// | `#[high_water]` | `fn crowded(change: &Pressure)` | told when the mailbox reaches `high_water`, and when it has fallen to `low_water` |
@@ -91,6 +94,10 @@ use proc_macro::TokenStream;
 ///   all of them, ticks, `#[down]` and `#[exit]`. None by default.
 /// - `wedged_after`: a handler that waits longer is reported once; `seconds(0)` is never. By default
 ///   it is the library's setting.
+/// - `poison`: what becomes of a message in whose handler the actor crashes: `drop` (the default),
+///   `dead_letter` or `retry(n)`; what `#[poison]` says of one message goes before. A message that is
+///   retried is copied, so its arguments must be `Clone`; its handler can't take its `Reply`, and
+///   it can't be `#[batch]` or, if retried, `#[concurrent]`. See `actor_core::actor::Poison`.
 /// - `vis`: how visible the handle and the message enum are; by default `pub`, because a `pub`
 ///   actor must not have less visible messages (its methods keep their own visibility).
 /// - `when_unreferenced`: `stop` (the default) or `keep`, what an actor without a supervisor does
@@ -225,14 +232,44 @@ pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Beside it stands a handle, `StorageRef` (`#[protocol(handle = Name)]` gives it another name): made
 /// from any actor's handle that has the protocol, or any mock, by `StorageRef::new(..)` or `.into()`.
-/// It keeps the actor alive as its own handles do, is equal to others that mean the same actor, and
-/// `actor()` gives the actor's id, name and stop.
+/// It keeps the actor alive as its own handles do, is equal to others that mean the same actor;
+/// `actor()` gives the actor's id, name, stop and so on, and `downgrade()` a weak handle.
+///
+/// # Mocks
+///
+/// `#[protocol(mock)]` writes a `MockStorage` as well (`mock = Name` gives it another name), which is
+/// answered by closures and tells what it was called with:
+///
+/// ```
+/// use actor_core::prelude::*;
+///
+/// #[protocol(mock)]
+/// pub trait Storage {
+///     fn get(&self, key: String) -> Option<u64>;
+/// }
+///
+/// # actor_core::Runtime::new().unwrap().block_on(async {
+/// let mock = MockStorage::new().on_get(|key| (key == "a").then_some(5));
+/// let storage: StorageRef = mock.handle();
+/// assert_eq!(storage.get("a".into()).await, Ok(Some(5)));
+/// assert_eq!(mock.expect_get().await, "a");
+/// # });
+/// ```
+///
+/// For each message it has `on_..` (the answer), `expect_..` (awaits a call) and `when_..` (replies
+/// lined up, failures, answers that take their time: [`MockMethod`]). A call that nobody has an answer
+/// for panics where it is made, and again when the mock is dropped. Arguments must be `Clone` and
+/// `Debug`. To have it in unit tests only: `#[cfg_attr(test, protocol(mock))]` beside
+/// `#[cfg_attr(not(test), protocol)]`.
+///
+/// # Who has it
 ///
 /// An actor has a protocol by `#[actor(protocol = Storage)]`, if all its messages belong to it, or by
 /// `#[provides(Storage)]` on each that does.
 ///
 /// [`Call`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.Call.html
 /// [`ProtocolCall`]: https://docs.rs/actor-core/latest/actor_core/actor/struct.ProtocolCall.html
+/// [`MockMethod`]: https://docs.rs/actor-core/latest/actor_core/testkit/mock/struct.MockMethod.html
 #[proc_macro_attribute]
 pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
     protocol::protocol(options.into(), item.into()).into()
@@ -264,6 +301,24 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// #[actor_core::test]
 /// async fn adds() {
 ///     assert_eq!(1 + 1, 2);
+/// }
+/// ```
+///
+/// # Simulated
+///
+/// `#[actor_core::test(sim)]` runs the same function in a simulation, once for each seed: with virtual
+/// time, on one thread, every choice by the seed. `seeds = 1000` says how many (100), `policy = ..` who
+/// decides; the function may take the simulation, which has the clock and the faults. A failure prints
+/// its seed, its steps and the command that runs it again. See the module `sim`.
+///
+/// ```
+/// use std::time::Duration;
+/// use actor_core::sim::Sim;
+///
+/// #[actor_core::test(sim, seeds = 1000)]
+/// async fn a_day_passes(sim: &Sim) {
+///     actor_core::sleep(Duration::from_secs(86_400)).await;
+///     assert_eq!(sim.elapsed(), Duration::from_secs(86_400));
 /// }
 /// ```
 #[proc_macro_attribute]

@@ -8,12 +8,14 @@ use syn::ext::IdentExt;
 use crate::attrs;
 use crate::expand::{Names, answer_types};
 use crate::model::{Message, Model};
+use crate::poison;
 use crate::queueing;
 
 /// The enum, its `Message` and its `Debug`, which needs nothing of the arguments.
 pub(crate) fn message_enum(model: &Model, names: &Names) -> Vec<TokenStream> {
     let Names { msg, vis, .. } = names;
     let queueing = queueing::message_items(model);
+    let spare = poison::spare(model);
     let actor = &model.name;
     let docs = format!(
         "The messages of `{actor}`, one variant for each of its `pub` methods; made by `#[actor]`."
@@ -80,6 +82,7 @@ pub(crate) fn message_enum(model: &Model, names: &Names) -> Vec<TokenStream> {
                 }
 
                 #queueing
+                #spare
             }
         },
         quote! {

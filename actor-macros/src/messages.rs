@@ -8,6 +8,7 @@ use crate::attrs;
 use crate::mistakes::Mistakes;
 use crate::model::{Concurrent, Message, is_message};
 use crate::parse;
+use crate::poison;
 use crate::protocol;
 use crate::queueing::queueing;
 use crate::signature::{self, Receiver};
@@ -53,6 +54,7 @@ pub(crate) fn message(
         mistakes.at(second, "this attribute is given twice; keep one of them");
         return None;
     }
+    let poison = poison::of_message(method, mistakes).ok()?;
     let name = method.sig.ident.unraw().to_string();
     if HANDLE_METHODS.contains(&name.as_str()) {
         mistakes.at(
@@ -90,6 +92,7 @@ pub(crate) fn message(
         concurrent: None,
         provides,
         limit_ms,
+        poison,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::hooks::{HOOKS, high_water, hook, hook_at, init, once, stopped, tick};
 use crate::messages::{concurrent, is_new, message};
 use crate::mistakes::Mistakes;
 use crate::parse::{self, ActorOptions};
+use crate::poison::{self, Poison};
 use crate::queueing::{self, Queueing, only_on_messages};
 use crate::signature::Params;
 use crate::types::{Answer, Obstacles, ReplaceSelf, peel};
@@ -47,8 +48,10 @@ pub(crate) struct Init {
     pub(crate) is_async: bool,
     pub(crate) params: Params,
     pub(crate) docs: Vec<Attribute>,
-    /// How it fails: `None` if it returns `Self`, else the `Result`.
+    /// How it fails: `None` if it returns `Self` or `Option<Self>`, else the `Result`.
     pub(crate) fails: Option<Answer>,
+    /// Whether it may say "not now": an `Option<Self>`, alone or in the `Result`.
+    pub(crate) may_decline: bool,
 }
 
 /// A `pub` method.
@@ -65,6 +68,7 @@ pub(crate) struct Message {
     /// The protocols that it is said to belong to.
     pub(crate) provides: Vec<Path>,
     pub(crate) limit_ms: Option<u64>,
+    pub(crate) poison: Option<Poison>,
 }
 
 /// `#[concurrent]` on a message.
@@ -161,6 +165,15 @@ pub(crate) fn model(
                  handles",
             );
         }
+        if let Some(poison) = attrs::helper(method, "poison")
+            && (!is_message(method) || has_role(method))
+        {
+            mistakes.at(
+                poison,
+                "`#[poison]` is about a message that crashes the actor: it goes on a `pub` method that \
+                 is a message",
+            );
+        }
         let mut beside_others = None;
         if let Some(mark) = method.attrs.iter().find(|attr| attrs::is_mark(attr))
             && !is_message(method)
@@ -248,6 +261,7 @@ pub(crate) fn model(
         );
     }
     queueing::check(&model, mistakes);
+    poison::check(&model, mistakes);
     Some(model)
 }
 

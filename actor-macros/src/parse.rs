@@ -10,6 +10,8 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, Visibility};
 
 use crate::mistakes::Mistakes;
+use crate::mock::Wanted;
+use crate::poison::Poison;
 
 /// `#[actor(..)]`, with `None` for what was not given.
 #[derive(Default)]
@@ -28,6 +30,7 @@ pub(crate) struct ActorOptions {
     pub(crate) when_unreferenced: Option<&'static str>,
     pub(crate) handler_limit: Option<Millis>,
     pub(crate) wedged_after: Option<Millis>,
+    pub(crate) poison: Option<Poison>,
     /// The word `singleton`.
     pub(crate) singleton: Option<Ident>,
 }
@@ -46,6 +49,7 @@ const ACTOR_OPTIONS: &str = "the options are `mailbox = buffered(n) | rendezvous
                              `high_water = n`, `low_water = n`, `name = \"..\"`, `handle = Name`, \
                              `vis = pub(crate)`, `when_unreferenced = stop | keep`, \
                              `handler_limit = seconds(5)`, `wedged_after = seconds(5)`, \
+                             `poison = drop | dead_letter | retry(n)`, \
                              `protocol = Name` and `singleton`";
 
 /// Reads `#[actor(..)]`'s options.
@@ -82,6 +86,7 @@ pub(crate) fn actor_options(tokens: TokenStream, mistakes: &mut Mistakes) -> Act
             }
             "handler_limit" => option.set(&mut options.handler_limit, time, mistakes),
             "wedged_after" => option.set(&mut options.wedged_after, time_or_never, mistakes),
+            "poison" => option.set(&mut options.poison, Poison::parse, mistakes),
             "singleton" => mistakes.at(
                 &option.name,
                 "`singleton` is a word of its own; write `#[actor(singleton)]`",
@@ -225,40 +230,111 @@ fn handlers_max(input: ParseStream<'_>) -> syn::Result<Expr> {
     Ok(max)
 }
 
-/// Reads `#[protocol(..)]`'s option, the handle's name.
-pub(crate) fn protocol_handle(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Ident> {
-    const FORM: &str = "the only option is `handle = Name`, the name of the handle";
-    let mut name = None;
-    for option in options_of(tokens, FORM, mistakes) {
-        if option.name == "handle" {
-            option.set(&mut name, handle, mistakes);
-        } else {
-            let name = &option.name;
-            mistakes.at(
-                name,
-                format!("`#[protocol]` has no option `{name}`; {FORM}"),
-            );
-        }
-    }
-    name
+/// `#[protocol(..)]`, with `None` for what was not given.
+#[derive(Default)]
+pub(crate) struct ProtocolOptions {
+    pub(crate) handle: Option<Ident>,
+    pub(crate) mock: Option<Wanted>,
 }
 
-/// Reads the `procs = n` of `#[main]` and `#[test]`.
-pub(crate) fn procs(tokens: TokenStream, attribute: &str, mistakes: &mut Mistakes) -> Option<Expr> {
-    const FORM: &str = "the only option is `procs = n`, the number of processors";
-    let mut procs = None;
-    for option in options_of(tokens, FORM, mistakes) {
-        if option.name == "procs" {
-            option.set(&mut procs, at_least_one, mistakes);
-        } else {
-            let name = &option.name;
-            mistakes.at(
-                name,
-                format!("`#[{attribute}]` has no option `{name}`; {FORM}"),
-            );
+/// Reads `#[protocol(..)]`'s options.
+pub(crate) fn protocol_options(tokens: TokenStream, mistakes: &mut Mistakes) -> ProtocolOptions {
+    const FORM: &str = "the options are `handle = Name`, the name of the handle, `mock`, and \
+                        `mock = Name` for a mock of another name";
+    let mut options = ProtocolOptions::default();
+    let mut settings = Vec::new();
+    let mut word = None;
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(mock) if mock == "mock" => {
+                if word.is_some() {
+                    mistakes.at(mock, "the option `mock` is given twice; keep one of them");
+                } else {
+                    word = Some(mock);
+                }
+            }
+            _ => settings.push(piece),
         }
     }
-    procs
+    let mut named: Option<Ident> = None;
+    for option in settings_of(settings, FORM, mistakes) {
+        match option.name.to_string().as_str() {
+            "handle" => option.set(&mut options.handle, handle, mistakes),
+            "mock" if word.is_some() => mistakes.at(
+                &option.name,
+                "the option `mock` is given twice; keep one of them",
+            ),
+            "mock" => option.set(&mut named, mock, mistakes),
+            other => mistakes.at(
+                &option.name,
+                format!("`#[protocol]` has no option `{other}`; {FORM}"),
+            ),
+        }
+    }
+    options.mock = named.map(Wanted::Named).or(word.map(|_| Wanted::Word));
+    options
+}
+
+/// The options of `#[main]` and `#[test]`.
+#[derive(Default)]
+pub(crate) struct EntryOptions {
+    pub(crate) procs: Option<Expr>,
+    /// The word `sim`.
+    pub(crate) sim: Option<Ident>,
+    pub(crate) seeds: Option<Expr>,
+    pub(crate) policy: Option<Expr>,
+}
+
+/// Reads the options of `#[main]` and `#[test]`.
+pub(crate) fn entry_options(
+    tokens: TokenStream,
+    attribute: &str,
+    mistakes: &mut Mistakes,
+) -> EntryOptions {
+    let form = match attribute {
+        "test" => {
+            "the options are `procs = n`, the number of processors, or `sim` with `seeds = n` and \
+             `policy = p`, for a simulated test"
+        }
+        _ => "the only option is `procs = n`, the number of processors",
+    };
+    let mut options = EntryOptions::default();
+    let mut settings = Vec::new();
+    for piece in pieces(tokens) {
+        match syn::parse2::<Ident>(piece.clone()) {
+            Ok(word) if word == "sim" && attribute == "test" => options.sim = Some(word),
+            _ => settings.push(piece),
+        }
+    }
+    for option in settings_of(settings, form, mistakes) {
+        match option.name.to_string().as_str() {
+            "procs" => option.set(&mut options.procs, at_least_one, mistakes),
+            "seeds" if attribute == "test" => {
+                option.set(&mut options.seeds, at_least_one, mistakes);
+            }
+            "policy" if attribute == "test" => {
+                option.set(&mut options.policy, Expr::parse, mistakes);
+            }
+            _ => {
+                let name = &option.name;
+                let what = format!("`#[{attribute}]` has no option `{name}`; {form}");
+                mistakes.at(name, what);
+            }
+        }
+    }
+    match (&options.sim, &options.procs) {
+        (Some(_), Some(procs)) => mistakes.at(
+            procs,
+            "a simulation has one processor: remove `procs`, or `sim`",
+        ),
+        (None, _) => {
+            if let Some(lonely) = options.seeds.as_ref().or(options.policy.as_ref()) {
+                mistakes.at(lonely, "this is for simulated tests: write `sim` before it");
+            }
+        }
+        _ => {}
+    }
+    options
 }
 
 /// Reads the one option `name` that an attribute's parentheses may have: `None` after a mistake.
@@ -485,6 +561,15 @@ fn handle(input: ParseStream<'_>) -> syn::Result<Ident> {
         syn::Error::new(
             error.span(),
             "a handle's name is one word; write `handle = BankRef`",
+        )
+    })
+}
+
+fn mock(input: ParseStream<'_>) -> syn::Result<Ident> {
+    input.parse().map_err(|error: syn::Error| {
+        syn::Error::new(
+            error.span(),
+            "a mock's name is one word; write `mock`, or `mock = FakeBank`",
         )
     })
 }

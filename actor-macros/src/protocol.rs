@@ -16,18 +16,28 @@ use syn::{Attribute, Ident, ItemTrait, Path, Token, TraitItem, TraitItemFn};
 use crate::attrs;
 use crate::expand::{Names, answer_types};
 use crate::mistakes::Mistakes;
+use crate::mock;
 use crate::model::Model;
 use crate::parse;
 use crate::signature::{self, Params, Receiver, mentions};
 use crate::types::Answer;
 
 /// Names that a protocol's handle, or its trait, has for itself.
-const TAKEN: [&str; 7] = ["actor", "clone", "eq", "fmt", "hash", "into", "new"];
+const TAKEN: [&str; 8] = [
+    "actor",
+    "clone",
+    "downgrade",
+    "eq",
+    "fmt",
+    "hash",
+    "into",
+    "new",
+];
 
 /// `#[protocol]`.
 pub(crate) fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
-    let handle = parse::protocol_handle(options, &mut mistakes);
+    let options = parse::protocol_options(options, &mut mistakes);
     let parsed: ItemTrait = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -50,17 +60,23 @@ pub(crate) fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
         .iter()
         .filter_map(|item| call(item, &mut mistakes))
         .collect();
-    let generated = generate(&parsed, handle, &calls);
+    let handle = options.handle.unwrap_or_else(|| {
+        let name = &parsed.ident;
+        format_ident!("{}Ref", name.unraw(), span = name.span())
+    });
+    let generated = generate(&parsed, &handle, &calls);
+    let mock = (options.mock.as_ref())
+        .and_then(|wanted| mock::mock(&parsed, &handle, wanted, &calls, &mut mistakes));
     let errors = mistakes.into_tokens();
-    quote!(#generated #errors)
+    quote!(#generated #mock #errors)
 }
 
 /// One method.
-struct Call {
-    attrs: Vec<Attribute>,
-    ident: Ident,
-    params: Params,
-    answer: Answer,
+pub(crate) struct Call {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) ident: Ident,
+    pub(crate) params: Params,
+    pub(crate) answer: Answer,
 }
 
 fn check_trait(item: &ItemTrait, mistakes: &mut Mistakes) {
@@ -158,7 +174,7 @@ fn check_caller_s_side(method: &TraitItemFn, params: &Params, mistakes: &mut Mis
     valid
 }
 
-fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStream {
+fn generate(item: &ItemTrait, handle: &Ident, calls: &[Call]) -> TokenStream {
     let ItemTrait {
         attrs,
         vis,
@@ -166,11 +182,10 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
         supertraits,
         ..
     } = item;
-    let handle =
-        handle.unwrap_or_else(|| format_ident!("{}Ref", ident.unraw(), span = ident.span()));
     let cfgs = attrs::cfgs(attrs);
     let plus = (!supertraits.is_empty()).then(|| quote!(+ #supertraits));
     let any_actor = quote!(dyn ::actor_core::actor::AnyActor);
+    let upgrade = upgrade_of(ident);
     let declared = calls.iter().map(|call| {
         let (attrs, docs, signature) = (&call.attrs, fallback(call, ident), signature_of(call));
         quote!(#(#attrs)* #docs #signature;)
@@ -208,6 +223,11 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
             fn __actor(&self) -> ::core::option::Option<&#any_actor> {
                 ::core::option::Option::None
             }
+
+            #[doc(hidden)]
+            fn __weak(&self) -> ::core::option::Option<#upgrade> {
+                ::core::option::Option::None
+            }
         }
 
         #(#cfgs)*
@@ -235,6 +255,26 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
             #[must_use]
             #vis fn actor(&self) -> ::core::option::Option<&#any_actor> {
                 #ident::__actor(&*self.0)
+            }
+
+            /// A handle that doesn't keep an unsupervised actor alive.
+            #[must_use]
+            #vis fn downgrade(&self) -> ::actor_core::actor::WeakProtocol<Self> {
+                let actor = #ident::__actor(&*self.0);
+                let mock = ::std::sync::Arc::as_ptr(&self.0).cast::<()>() as usize;
+                match #ident::__weak(&*self.0) {
+                    ::core::option::Option::Some(upgrade) => {
+                        ::actor_core::actor::WeakProtocol::new(actor, mock, move || {
+                            upgrade().map(Self)
+                        })
+                    }
+                    ::core::option::Option::None => {
+                        let weak = ::std::sync::Arc::downgrade(&self.0);
+                        ::actor_core::actor::WeakProtocol::new(actor, mock, move || {
+                            weak.upgrade().map(Self)
+                        })
+                    }
+                }
             }
 
             #(#forwarded)*
@@ -305,6 +345,17 @@ fn generate(item: &ItemTrait, handle: Option<Ident>, calls: &[Call]) -> TokenStr
     }
 }
 
+/// What makes a strong handle of a weak one.
+fn upgrade_of(protocol: impl ToTokens) -> TokenStream {
+    quote! {
+        ::std::boxed::Box<
+            dyn ::core::ops::Fn() -> ::core::option::Option<::std::sync::Arc<dyn #protocol>>
+                + ::core::marker::Send
+                + ::core::marker::Sync
+        >
+    }
+}
+
 fn fallback(call: &Call, protocol: &Ident) -> Option<TokenStream> {
     (!attrs::has_docs(&call.attrs)).then(|| {
         let docs = format!("The message `{}` of `{protocol}`.", call.ident);
@@ -312,7 +363,7 @@ fn fallback(call: &Call, protocol: &Ident) -> Option<TokenStream> {
     })
 }
 
-fn signature_of(call: &Call) -> TokenStream {
+pub(crate) fn signature_of(call: &Call) -> TokenStream {
     let ident = &call.ident;
     let args = call.params.args.iter().map(|arg| {
         let (ident, ty) = (&arg.ident, &arg.ty);
@@ -366,6 +417,7 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
     protocols
         .into_iter()
         .map(|(path, methods)| {
+            let upgrade = upgrade_of(path);
             // At the protocol's name, where it is said that one of its messages is missing.
             quote_spanned! {path.span()=>
                 #[allow(
@@ -381,6 +433,14 @@ pub(crate) fn impls(model: &Model, names: &Names) -> Vec<TokenStream> {
                         &self,
                     ) -> ::core::option::Option<&dyn ::actor_core::actor::AnyActor> {
                         ::core::option::Option::Some(&self.0)
+                    }
+
+                    fn __weak(&self) -> ::core::option::Option<#upgrade> {
+                        let weak = #handle::downgrade(self);
+                        ::core::option::Option::Some(::std::boxed::Box::new(move || {
+                            let handle = weak.upgrade()?;
+                            ::core::option::Option::Some(::std::sync::Arc::new(handle))
+                        }))
                     }
                 }
             }

@@ -67,6 +67,21 @@ pub(crate) fn result_arguments(ty: &Type) -> Option<Vec<Type>> {
     Some(types.collect())
 }
 
+/// What may be missing, if this is an `Option<T>`, by its last word.
+pub(crate) fn option_argument(ty: &Type) -> Option<Type> {
+    let Type::Path(TypePath { path, .. }) = peel(ty) else {
+        return None;
+    };
+    let last = path.segments.last().filter(|last| last.ident == "Option")?;
+    let PathArguments::AngleBracketed(args) = &last.arguments else {
+        return None;
+    };
+    match args.args.first() {
+        Some(GenericArgument::Type(ty)) => Some(ty.clone()),
+        _ => None,
+    }
+}
+
 /// Whether two types are written alike.
 pub(crate) fn same(a: &Type, b: &Type) -> bool {
     peel(a).to_token_stream().to_string() == peel(b).to_token_stream().to_string()

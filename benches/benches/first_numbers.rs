@@ -1,4 +1,4 @@
-//! The works of `versus` under criterion: a group per work, the peers side by side in it.
+//! Some works of `versus` under criterion: a group per work, the peers side by side in it.
 //!
 //! The clock is the work's own (`iter_custom`): it runs inside a task of the peer's runtime, so
 //! neither waking the bench's thread nor setting up is in a figure. Each peer's runtime exists only
@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use benches::work::actors;
 use benches::{Kameo, Ours, Peer, Tokio, Work};
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
@@ -15,19 +16,25 @@ use criterion::{
 #[global_allocator]
 static ALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const WORKS: [Work; 6] = [
+    Work::Ask,
+    Work::AskEight,
+    Work::TellOne,
+    Work::TellFour,
+    Work::PingPong,
+    Work::Spawn,
+];
+
 fn peer<P: Peer>(group: &mut BenchmarkGroup<'_, WallTime>, work: Work) {
-    if matches!(work, Work::SpawnTask | Work::Compute) && P::NAME == Kameo::NAME {
-        return; // its tasks are tokio's
-    }
     group.bench_function(P::NAME, |bencher| {
-        let runtime = P::start();
-        bencher.iter_custom(|ops| runtime.run(work, ops).expect("the peer has this work"));
+        let runtime = <P::Rt as benches::peers::Runtime>::start();
+        bencher.iter_custom(|ops| actors::timed::<P>(&runtime, work, ops).expect("a work of all"));
     });
 }
 
 fn first_numbers(criterion: &mut Criterion) {
-    for work in Work::ALL {
-        let mut group = criterion.benchmark_group(work.name());
+    for work in WORKS {
+        let mut group = criterion.benchmark_group(work.spec().name);
         group.warm_up_time(Duration::from_millis(500));
         group.measurement_time(Duration::from_secs(2));
         group.sample_size(30);

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::work::Group;
+
 /// The middle of the samples; of an even number of them, the lower middle.
 ///
 /// # Panics
@@ -13,84 +15,84 @@ pub fn median(samples: &[f64]) -> f64 {
     sorted[(sorted.len() - 1) / 2]
 }
 
-/// One peer's samples of one work.
+/// One contender's samples of one work.
 #[derive(Debug)]
 pub struct Cell {
+    /// In which table it is.
+    pub group: Group,
     /// The work's name.
     pub work: String,
-    /// The peer's name.
-    pub peer: &'static str,
+    /// The contender's name.
+    pub peer: String,
     /// `"ns"`, `"bytes"` or `"ms"`.
     pub unit: &'static str,
-    /// One figure per round; empty when the peer has no such work.
+    /// One reading per round, at least one.
     pub samples: Vec<f64>,
     /// What a reader must know about it.
     pub note: String,
 }
 
 impl Cell {
-    /// The JSON row, or none when the peer has no such work.
-    pub fn json(&self) -> Option<Value> {
-        if self.samples.is_empty() {
-            return None;
-        }
+    /// The JSON row.
+    pub fn json(&self) -> Value {
+        let least = self.samples.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self
+            .samples
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
         let mut note = format!(
             "median of {}, {} to {}",
             self.samples.len(),
-            figure(self.samples.iter().copied().fold(f64::INFINITY, f64::min)),
-            figure(
-                self.samples
-                    .iter()
-                    .copied()
-                    .fold(f64::NEG_INFINITY, f64::max)
-            ),
+            figure(least),
+            figure(most)
         );
         if !self.note.is_empty() {
             note = format!("{note}; {}", self.note);
         }
         let middle = (median(&self.samples) * 1000.0).round() / 1000.0;
-        Some(json!({ "work": self.work, "peer": self.peer, self.unit: middle, "note": note }))
+        json!({ "work": self.work, "peer": self.peer, self.unit: middle, "note": note })
     }
 }
 
-/// The markdown table of these cells: a row per work, a column per peer, then the others' figures
-/// divided by ours (above 1 we are ahead).
-pub fn table(cells: &[Cell], peers: &[&'static str]) -> String {
-    let ours = peers[0];
-    let mut out = String::from("| work |");
-    for peer in peers {
-        out += &format!(" {peer} |");
-    }
-    for peer in &peers[1..] {
-        out += &format!(" {peer} / {ours} |");
-    }
-    out += "\n|---|";
-    out += &"---:|".repeat(peers.len() * 2 - 1);
-    out.push('\n');
-
+/// The markdown table of the cells of one group: a row per work, a column per contender; behind
+/// another's figure how many times ours it is (above 1 we are ahead).
+pub fn table(cells: &[Cell], group: Group, ours: &str) -> String {
+    let cells: Vec<&Cell> = cells.iter().filter(|cell| cell.group == group).collect();
+    let mut peers: Vec<&str> = Vec::new();
     let mut works: Vec<(&str, &str)> = Vec::new();
-    for cell in cells {
+    for cell in &cells {
+        if !peers.contains(&cell.peer.as_str()) {
+            peers.push(&cell.peer);
+        }
         if !works.contains(&(cell.work.as_str(), cell.unit)) {
             works.push((&cell.work, cell.unit));
         }
     }
+    if cells.is_empty() {
+        return String::new();
+    }
+    let mut out = format!(
+        "| work | {} |\n|---|{}\n",
+        peers.join(" | "),
+        "---:|".repeat(peers.len())
+    );
     for (work, unit) in works {
         let middle = |peer: &str| {
-            cells
+            let cell = cells
                 .iter()
-                .find(|c| c.work == work && c.unit == unit && c.peer == peer)
-                .filter(|c| !c.samples.is_empty())
-                .map(|c| median(&c.samples))
+                .find(|c| c.work == work && c.unit == unit && c.peer == peer);
+            cell.map(|cell| median(&cell.samples))
         };
         out += &format!("| {work}, {unit} |");
-        for peer in peers {
-            out += &middle(peer).map_or("– |".into(), |m| format!(" {} |", figure(m)));
-        }
-        for peer in &peers[1..] {
-            let ratio = middle(peer)
-                .zip(middle(ours))
-                .filter(|(_, ours)| *ours > 0.0);
-            out += &ratio.map_or("– |".into(), |(m, ours)| format!(" {:.2} |", m / ours));
+        for peer in &peers {
+            out += &match (middle(peer), middle(ours)) {
+                (None, _) => " – |".into(),
+                (Some(theirs), Some(our)) if *peer != ours && our > 0.0 => {
+                    format!(" {} ({:.2}) |", figure(theirs), theirs / our)
+                }
+                (Some(figure_alone), _) => format!(" {} |", figure(figure_alone)),
+            };
         }
         out.push('\n');
     }
@@ -120,13 +122,13 @@ pub fn figure(x: f64) -> String {
 mod tests {
     use super::*;
 
-    fn cell(peer: &'static str, samples: &[f64]) -> Cell {
-        let samples = samples.to_vec();
+    fn cell(work: &str, peer: &str, samples: &[f64]) -> Cell {
         Cell {
-            work: "ask".into(),
-            peer,
+            group: Group::Actors,
+            work: work.into(),
+            peer: peer.into(),
             unit: "ns",
-            samples,
+            samples: samples.to_vec(),
             note: String::new(),
         }
     }
@@ -139,20 +141,33 @@ mod tests {
 
     #[test]
     fn a_loss_of_ours_shows_as_a_ratio_below_one() {
-        let cells = [cell("ours", &[200.0]), cell("theirs", &[100.0])];
-        let table = table(&cells, &["ours", "theirs"]);
+        let cells = [
+            cell("ask", "ours", &[200.0]),
+            cell("ask", "theirs", &[100.0]),
+        ];
+        let table = table(&cells, Group::Actors, "ours");
         assert!(
-            table.contains("| ask, ns | 200.0 | 100.0 | 0.50 |"),
+            table.contains("| ask, ns | 200.0 | 100.0 (0.50) |"),
             "{table}"
         );
     }
 
     #[test]
-    fn a_work_that_a_peer_lacks_is_a_dash_and_no_json_row() {
-        let cells = [cell("ours", &[200.0]), cell("theirs", &[])];
-        assert!(table(&cells, &["ours", "theirs"]).contains("| 200.0 |– |– |"));
-        assert!(cells[1].json().is_none());
-        assert_eq!(cells[0].json().expect("a row")["ns"], 200.0);
+    fn a_work_that_a_contender_lacks_is_a_dash() {
+        let cells = [
+            cell("ask", "ours", &[200.0]),
+            cell("tell", "theirs", &[100.0]),
+        ];
+        let table = table(&cells, Group::Actors, "ours");
+        assert!(table.contains("| ask, ns | 200.0 | – |"), "{table}");
+        assert!(table.contains("| tell, ns | – | 100.0 |"), "{table}");
+    }
+
+    #[test]
+    fn a_row_says_the_spread() {
+        let row = cell("ask", "ours", &[200.0, 100.0, 300.0]).json();
+        assert_eq!(row["ns"], 200.0);
+        assert_eq!(row["note"], "median of 3, 100.0 to 300.0");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod kvd;
+pub mod linear;
 
 /// The book's samples, compiled and run as doctests.
 #[cfg(doctest)]
@@ -10,9 +11,17 @@ mod book {
     struct FirstSteps;
     #[doc = include_str!("../../book/src/actors.md")]
     struct ActorsAndSupervision;
+    #[doc = include_str!("../../book/src/names-and-groups.md")]
+    struct NamesAndGroups;
+    #[doc = include_str!("../../book/src/routers.md")]
+    struct Routers;
     #[cfg(unix)]
     #[doc = include_str!("../../book/src/daemon.md")]
     struct Daemon;
+    #[doc = include_str!("../../book/src/testing.md")]
+    struct TestingActors;
+    #[doc = include_str!("../../book/src/simulation.md")]
+    struct Simulation;
     #[doc = include_str!("../../book/src/go-by-example.md")]
     struct GoByExample;
     #[doc = include_str!("../../book/src/goroutines.md")]

@@ -22,6 +22,7 @@ macro_rules! programs {
 }
 
 programs![
+    "actors",
     "atomic-counters",
     "buffered-channels",
     "channel-directions",
@@ -52,6 +53,7 @@ programs![
     "select",
     "semaphore",
     "stateful-goroutines",
+    "supervisor",
     "tickers",
     "timeouts",
     "timers",

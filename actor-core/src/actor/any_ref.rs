@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Actor, ActorId, ActorRef, Hold};
+use super::{Actor, ActorId, ActorRef, Hold, Watchee};
 
 /// The handle of an actor of whatever type, as found in lists of names and of group members.
 ///
@@ -45,6 +45,7 @@ trait AnyActor: Any + Send + Sync {
     fn is_stopped(&self) -> bool;
     fn hold(&self, key: u32, tie: Arc<dyn Hold>) -> bool;
     fn unhold(&self, key: u32);
+    fn watchee(&self) -> Watchee;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -73,12 +74,22 @@ impl<A: Actor> AnyActor for ActorRef<A> {
         self.cell().life.unhold(key);
     }
 
+    fn watchee(&self) -> Watchee {
+        Watchee(self.peer())
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
 }
 
 impl AnyRef {
+    /// The handle of any actor, its type forgotten.
+    #[must_use]
+    pub fn of<A: Actor>(handle: &impl AsRef<ActorRef<A>>) -> Self {
+        Self::new(handle.as_ref().clone())
+    }
+
     pub(crate) fn new<A: Actor>(handle: ActorRef<A>) -> Self {
         Self(Arc::new(handle))
     }
@@ -112,6 +123,10 @@ impl AnyRef {
     pub fn downcast<A: Actor>(&self) -> Option<A::Handle> {
         let handle = self.0.as_any().downcast_ref::<ActorRef<A>>()?;
         Some(handle.clone().into())
+    }
+
+    pub(super) fn watchee(&self) -> Watchee {
+        self.0.watchee()
     }
 
     /// Ties something to the actor's life; false when it is over.

@@ -96,6 +96,19 @@ impl<T, R, E> Batch<T, R, E> {
 
     /// Takes all messages out and answers each with what `answer` makes of its arguments.
     pub fn answer_each(&mut self, mut answer: impl FnMut(T) -> Result<R, E>) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::DoubleReply) {
+            let parts = self.items.drain(..).map(BatchItem::into_parts);
+            let (all, replies): (Vec<T>, Vec<_>) = parts.unzip();
+            let mut replies = replies.into_iter().filter(Reply::is_wanted);
+            for args in all {
+                let answer = answer(args);
+                if let Some(reply) = replies.next() {
+                    reply.send(answer);
+                }
+            }
+            return;
+        }
         for BatchItem { args, reply } in self.items.drain(..) {
             reply.send(answer(args));
         }

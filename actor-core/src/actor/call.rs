@@ -22,7 +22,7 @@ use std::{
 use super::entangled::Edge;
 use super::{
     Actor, ActorRef, CallError, Message, Overflow, Reply, SendError, TrySendError,
-    overflow::Refused,
+    overflow::Refused, simulate,
 };
 use crate::{
     chan::{MailboxSend, NoReply, ReplyFuture, reply_to},
@@ -246,6 +246,11 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
         let mut state = self.project().state;
         match state.as_mut().project() {
             AskStateProj::First { call } => {
+                if let Some(call) = &*call
+                    && simulate::is_held(call.to.cell(), cx)
+                {
+                    return Poll::Pending;
+                }
                 let Call {
                     to,
                     mut msg,
@@ -414,6 +419,11 @@ impl<A: Actor> Future for Tell<'_, A> {
             TellStateProj::First { first } => {
                 // One that only tells, to somebody who keeps up, would never wait otherwise.
                 if coop::poll_proceed(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                if let Some((to, ..)) = &*first
+                    && simulate::is_held(to.cell(), cx)
+                {
                     return Poll::Pending;
                 }
                 let (to, msg, on_full) = first.take().expect("polled after it was ready");

@@ -23,9 +23,12 @@ use super::{
     life::Burial,
     overflow,
     ties::{Peer, Signal},
+    work,
 };
 use crate::{
     chan::Mailbox,
+    sched::number_or::NumberOr,
+    sched::simulated,
     shim::atomic::{AtomicU32, Ordering},
 };
 
@@ -33,6 +36,9 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 /// The next identity of an actor.
 pub(crate) fn next_id() -> ActorId {
+    if let Some(id) = simulated::next_id() {
+        return ActorId::new(id);
+    }
     // ORDERING: Relaxed: only uniqueness counts.
     ActorId::new(LAST_ID.fetch_add(1, StaticOrdering::Relaxed) + 1)
 }
@@ -42,12 +48,14 @@ pub(crate) struct Cell<A: Actor> {
     pub(super) control: Control,
     handles: AtomicU32,
     pub(crate) life: Life,
-    id: ActorId,
-    /// Only when it differs from `A::NAME`. Boxed twice to cost one word in the many without.
-    name: Option<Box<GivenName>>,
+    /// Its id; with a name, if that is another than `A::NAME`.
+    identity: NumberOr<Named>,
 }
 
-struct GivenName(Box<str>);
+struct Named {
+    id: ActorId,
+    name: Box<str>,
+}
 
 impl<A: Actor> Cell<A> {
     /// A cell whose actor has not started. `owned`: a supervisor's spec will decide its fate.
@@ -58,17 +66,27 @@ impl<A: Actor> Cell<A> {
             control: Control::new(),
             handles: AtomicU32::new(0),
             life: Life::new(owned),
-            id,
-            name: (name != A::NAME).then(|| Box::new(GivenName(name.into()))),
+            identity: if name == A::NAME {
+                NumberOr::number(id.number())
+            } else {
+                let name = name.into();
+                NumberOr::boxed(Box::new(Named { id, name }))
+            },
         })
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.name.as_ref().map_or(A::NAME, |n| &n.0)
+        self.identity
+            .get()
+            .err()
+            .map_or(A::NAME, |named| &named.name)
     }
 
     pub(super) fn id(&self) -> ActorId {
-        self.id
+        match self.identity.get() {
+            Ok(number) => ActorId::new(number),
+            Err(named) => named.id,
+        }
     }
 
     pub(super) fn handle_made(&self) {
@@ -142,6 +160,7 @@ impl<A: Actor> Cell<A> {
     /// Refuses messages until the next incarnation begins, and drops those that are queued.
     pub(crate) fn clear_mailbox(&self) {
         self.mailbox.close();
+        self.bury_beside();
         self.discard_queue();
     }
 
@@ -206,7 +225,7 @@ impl<A: Actor> Cell<A> {
 
 impl<A: Actor> Peer for Cell<A> {
     fn id(&self) -> ActorId {
-        self.id
+        Cell::id(self)
     }
 
     fn name(&self) -> &str {
@@ -229,10 +248,18 @@ impl<A: Actor> Peer for Cell<A> {
         self.control.signal();
         self.mailbox.wake_receiver();
     }
+
+    fn told_at_once(&self) {
+        if work::is_in_signal_hook() {
+            self.control.echo();
+        } else {
+            self.signalled();
+        }
+    }
 }
 
 impl<A: Actor> fmt::Debug for Cell<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.name(), self.id)
+        write!(f, "{}#{}", self.name(), self.id())
     }
 }

@@ -40,11 +40,13 @@ use super::{
     Actor, Ctx, caught,
     caught::Panic,
     incarnation::{Inbox, Next, NextOf},
+    simulate,
     ticker::Ticks,
     work::{self, Beside, Cut, LimitTimer},
 };
 use crate::{
     chan::{NoReply, discard_with},
+    sched::simulated,
     shim::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -246,6 +248,9 @@ impl<A: Actor, T: Ticks> Phase<'_, '_, A, T> {
         bell.ring_for(cx.waker());
         self.last_key += 1;
         let work = Beside::begin::<A>(&msg, self.last_key);
+        if simulated::is_active() {
+            simulate::deliver_at_once(&msg, self.ctx);
+        }
         self.handlers.push(Handler {
             which: handler,
             work,

@@ -9,12 +9,15 @@
 //!   bit 5  SKIP        the last message came from there: the mailbox is next
 //!   bit 6  SIGNAL      a `Down` or an exit signal is queued (`ties`)
 //!   bit 7  WAITING     its handler waits (`work`); the actor's own note to itself
+//!   bit 8  ECHO        an answer is queued that a `#[down]` or `#[exit]` hook got at once (`ties`)
+//!   bit 9  ECHO_SKIP   the last thing was one of those hooks: the mailbox is next
+//!   bit 10 RARE        the actor has, or had, something of `rare`
 //! ```
 //! Protocol: set bits here, then close the mailbox (which ends `serve` once it is empty), then,
 //! for NOW, `Mailbox::wake_receiver`; for SIGNAL, queue it, set the bit, `wake_receiver`. The loop
 //! looks at the word before it polls the mailbox and again after it registered its waker, so one of
 //! the two sides always sees the other.
-//! A restart clears the word: a request belongs to the incarnation that it found.
+//! A restart clears the word, but for RARE: a request belongs to the incarnation that it found.
 
 use super::StopReason;
 use crate::shim::atomic::{AtomicU32, Ordering};
@@ -27,6 +30,9 @@ const BESIDE: u32 = 1 << 4;
 const SKIP: u32 = 1 << 5;
 const SIGNAL: u32 = 1 << 6;
 const WAITING: u32 = 1 << 7;
+const ECHO: u32 = 1 << 8;
+const ECHO_SKIP: u32 = 1 << 9;
+const RARE: u32 = 1 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Control(AtomicU32);
@@ -68,7 +74,26 @@ impl Control {
     /// The signals queued so far are about to be taken.
     pub(crate) fn clear_signal(&self) {
         // ORDERING: Acquire pairs with the Release in `signal`; the queue has a lock of its own.
-        self.0.fetch_and(!SIGNAL, Ordering::Acquire);
+        self.0
+            .fetch_and(!(SIGNAL | ECHO | ECHO_SKIP), Ordering::Acquire);
+    }
+
+    /// A hook got an answer at once: it comes after a message, if one waits.
+    pub(super) fn echo(&self) {
+        // ORDERING: Relaxed: the actor's own note to itself.
+        self.0.fetch_or(ECHO | ECHO_SKIP, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_echo(&self) -> bool {
+        // ORDERING: Relaxed: as in `echo`.
+        self.0.load(Ordering::Relaxed) & ECHO != 0
+    }
+
+    /// Is there such an answer, and is it its turn? If it is a message's, it is not next time.
+    pub(super) fn echo_is_next(&self) -> bool {
+        // ORDERING: Relaxed: as in `echo`.
+        let word = self.0.fetch_and(!ECHO_SKIP, Ordering::Relaxed);
+        word & (ECHO | ECHO_SKIP) == ECHO
     }
 
     /// Does its handler wait?
@@ -99,7 +124,7 @@ impl Control {
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `request`, `signal` and `mark`.
-        self.0.load(Ordering::Acquire) & (NOW | SIGNAL | BESIDE) != 0
+        self.0.load(Ordering::Acquire) & (NOW | SIGNAL | BESIDE | ECHO) != 0
     }
 
     /// Is there something beside, and is it its turn? If it is the mailbox's, it is not next time.
@@ -147,9 +172,21 @@ impl Control {
         }
     }
 
+    /// Something is about to be kept in `rare`.
+    pub(super) fn has_something_rare(&self) {
+        // ORDERING: Release pairs with the Acquire in `may_have_something_rare`.
+        self.0.fetch_or(RARE, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn may_have_something_rare(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `has_something_rare`.
+        self.0.load(Ordering::Acquire) & RARE != 0
+    }
+
     /// A new incarnation starts with no requests.
     pub(crate) fn clear(&self) {
         // ORDERING: Relaxed: the spawn of the incarnation orders this before its loads.
-        self.0.store(0, Ordering::Relaxed);
+        self.0.fetch_and(RARE, Ordering::Relaxed);
     }
 }

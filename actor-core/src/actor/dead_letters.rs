@@ -1,7 +1,7 @@
 //! Messages that will never be handled and that nobody has any more: counted by reason, and told to
 //! whoever subscribed.
 //!
-//! Their askers are told (`CallError::Stopped`, `Overloaded`, `Replaced`); a tell has nobody to be
+//! Their askers are told (`CallError::Stopped`, `Overloaded`, `Replaced`, `Panicked`); a tell has nobody to be
 //! told, so it is counted here, reported at debug level by name, and sent to the subscribers. That
 //! never blocks the one who drops the message: a subscriber that is behind misses letters and counts
 //! them. With no subscriber a dead letter costs two relaxed additions and a load.
@@ -16,7 +16,10 @@ use std::{
 };
 
 use super::ActorId;
-use crate::chan::{self, Receiver, Sender};
+use crate::{
+    chan::{self, Receiver, Sender},
+    sched::{attached::RuntimeId, simulated},
+};
 
 /// Why a message will not be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,16 +31,20 @@ pub enum DeadLetterReason {
     Overflow,
     /// A newer message with the same key took its place in the queue.
     Coalesced,
+    /// Its actor crashed on it, and the policy is not to pass over that: see
+    /// [`Poison`](super::Poison). Part of its work may have happened.
+    Poison,
 }
 
 impl DeadLetterReason {
-    const ALL: [Self; 3] = [Self::Stopped, Self::Overflow, Self::Coalesced];
+    const ALL: [Self; 4] = [Self::Stopped, Self::Overflow, Self::Coalesced, Self::Poison];
 
     fn text(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Overflow => "overflow",
             Self::Coalesced => "coalesced",
+            Self::Poison => "poison",
         }
     }
 }
@@ -48,7 +55,7 @@ impl fmt::Display for DeadLetterReason {
     }
 }
 
-/// A message that was accepted and dropped unhandled.
+/// A message that was accepted and dropped unhandled, or not handled to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -71,8 +78,12 @@ static SUBSCRIBERS: std::sync::Mutex<Vec<Subscriber>> = std::sync::Mutex::new(Ve
 
 #[derive(Clone)]
 struct Subscriber {
+    /// Which simulation it belongs to; what happens in others is none of its business.
+    simulation: u64,
     letters: Sender<DeadLetter>,
     missed: Arc<AtomicU64>,
+    /// Only what is dropped on threads of this runtime.
+    scope: Option<RuntimeId>,
 }
 
 fn subscribers() -> std::sync::MutexGuard<'static, Vec<Subscriber>> {
@@ -123,12 +134,34 @@ pub fn dead_letters_of(reason: DeadLetterReason) -> u64 {
 /// # });
 /// ```
 pub fn subscribe_dead_letters(capacity: usize) -> DeadLetters {
+    subscribe(capacity, None)
+}
+
+/// As [`subscribe_dead_letters`], for those that are dropped on threads of the runtime that this
+/// thread runs in.
+///
+/// # Panics
+/// Outside of a runtime.
+#[track_caller]
+pub(crate) fn subscribe_dead_letters_here(capacity: usize) -> DeadLetters {
+    let here = RuntimeId::current();
+    assert!(
+        here.is_some(),
+        "there is no runtime here whose dead letters could be collected: call this in a goroutine, \
+         inside `block_on`, or after `Handle::enter`"
+    );
+    subscribe(capacity, here)
+}
+
+fn subscribe(capacity: usize, scope: Option<RuntimeId>) -> DeadLetters {
     let (letters, queue) = chan::buffered(capacity.max(1));
     let missed = Arc::new(AtomicU64::new(0));
     let mut all = subscribers();
     all.push(Subscriber {
+        simulation: simulated::simulation(),
         letters,
         missed: Arc::clone(&missed),
+        scope,
     });
     // ORDERING: Relaxed: who loses a message at this very moment may count as before.
     SUBSCRIBED.store(all.len(), Ordering::Relaxed);
@@ -153,6 +186,10 @@ impl DeadLetters {
     /// The next dead letter, if there is one now.
     pub fn try_recv(&self) -> Option<DeadLetter> {
         self.queue.try_recv().ok()
+    }
+
+    pub(crate) fn queue(&self) -> &Receiver<DeadLetter> {
+        &self.queue
     }
 
     /// How many were missed because nobody had received earlier ones in time.
@@ -190,6 +227,10 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
     // ORDERING: Relaxed: a statistic.
     COUNTS[reason as usize].fetch_add(1, Ordering::Relaxed);
     tracing::debug!(actor, %id, message, %reason, "dead letter");
+    let simulation = simulated::simulation();
+    if simulation != 0 {
+        simulated::with(|director| director.dead_letter(actor, message, reason.text()));
+    }
     // ORDERING: Relaxed, see `subscribe_dead_letters`.
     if SUBSCRIBED.load(Ordering::Relaxed) == 0 {
         return;
@@ -202,7 +243,17 @@ pub(super) fn count(actor: &str, id: ActorId, message: &'static str, reason: Dea
     };
     // Sending wakes a subscriber, which is not to be done under the lock.
     let all = subscribers().clone();
-    for Subscriber { letters, missed } in all {
+    let here = RuntimeId::current();
+    for subscriber in all {
+        let Subscriber {
+            letters,
+            missed,
+            scope,
+            ..
+        } = subscriber;
+        if subscriber.simulation != simulation || (scope.is_some() && scope != here) {
+            continue;
+        }
         if letters.try_send(letter.clone()).is_err() {
             // ORDERING: Relaxed: a statistic.
             missed.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::{fmt, future::Future, time::Duration};
 
 use super::{
     ActorRef, Concurrency, Concurrently, Ctx, Down, ExitReason, Exited, HighWater, Overflow,
-    Pressure, StopReason,
+    Poison, Pressure, StopReason,
 };
 use crate::chan::Capacity;
 
@@ -31,6 +31,19 @@ pub trait Message: Send + 'static {
     /// the key.
     #[inline]
     fn coalesce_key(&self) -> Option<u64> {
+        None
+    }
+
+    /// A copy of it for another try, if its actor crashes on it: see
+    /// [`Poison::Retry`](super::Poison::Retry). Asked before each try but the last; `None`: it is
+    /// not tried again.
+    ///
+    /// A reply slot that stays in the message is answered by the crash. `#[poison(retry(n))]` moves
+    /// it into the copy, and answers through that.
+    fn spare(&mut self) -> Option<Self>
+    where
+        Self: Sized,
+    {
         None
     }
 
@@ -193,6 +206,9 @@ pub trait Actor: Sized + Send + 'static {
     const DEFERS_REPLIES: bool = true;
     /// What it does when its last handle is dropped; supervised, it does not care.
     const WHEN_UNREFERENCED: WhenUnreferenced = WhenUnreferenced::Stop;
+    /// Whether the future of [`handle`](Actor::handle) may wait. If not, it is ready when it is first
+    /// polled, or the actor panics; such a message needs no memory for it. `#[actor]` sets it.
+    const HANDLERS_WAIT: bool = true;
     /// Whether it has concurrent handlers: then [`concurrency`](Actor::concurrency) is asked for each
     /// message.
     const CONCURRENT: bool = false;
@@ -207,6 +223,17 @@ pub trait Actor: Sized + Send + 'static {
     /// A handler that waits for longer than this is reported; zero is never. `None`: as
     /// [`report_wedged_after`](super::report_wedged_after) says.
     const WEDGED_AFTER: Option<Duration> = None;
+
+    /// Whether any message is tried again when the actor crashes on it: only then are messages
+    /// copied. `poison = retry(n)` and `#[poison(retry(n))]` set it.
+    const RETRIES: bool = false;
+
+    /// What becomes of the message of this [name](Message::name) if the actor crashes on it: by
+    /// default [`Poison::Drop`]. Not asked for hooks and ticks.
+    fn poison(message: &str) -> Poison {
+        let _ = message;
+        Poison::Drop
+    }
 
     /// How long this message's handler may take; only if [`LIMITED`](Actor::LIMITED).
     ///
@@ -230,6 +257,14 @@ pub trait Actor: Sized + Send + 'static {
         args: Self::Args,
         ctx: &Ctx<Self>,
     ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
+
+    /// Whether this error of [`init`](Actor::init) says "not now" instead of a failure:
+    /// [`ExitReason::Ignored`](super::ExitReason::Ignored). `#[actor]` writes it where `#[init]`
+    /// returns an `Option<Self>`; by hand take [`NotStarted`](super::NotStarted) as the error.
+    fn is_ignored(error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
 
     /// Runs before [`init`](Actor::init) at every start but the first, and is told how the former
     /// incarnation ended. `#[restarting]` writes it.

@@ -26,10 +26,16 @@ impl StartError {
         &self.name
     }
 
-    /// Why it could not: usually `InitFailed` or `Panicked`, for a supervisor `ChildFailed`.
+    /// Why it could not: usually `InitFailed` or `Panicked`, `Ignored` if it would not, for a supervisor `ChildFailed`.
     #[must_use]
     pub fn reason(&self) -> &ExitReason {
         &self.reason
+    }
+
+    /// Whether nothing failed: its `init` said "not now". See [`NotStarted`](super::NotStarted).
+    #[must_use]
+    pub fn is_ignored(&self) -> bool {
+        self.reason == ExitReason::Ignored
     }
 
     /// For a supervisor: the child that could not start, the innermost one in a tree.

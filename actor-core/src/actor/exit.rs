@@ -1,8 +1,8 @@
 //! Why an incarnation was asked to end, and how it ended.
 
-use std::{fmt, time::Duration};
+use std::{convert::Infallible, fmt, time::Duration};
 
-use super::ActorId;
+use super::{ActorId, NotStarted};
 
 /// Why an actor stops; given to its `#[stopped]` hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +70,9 @@ pub enum ExitReason {
         /// The limit.
         limit: Duration,
     },
+    /// Its `init` said "not now", which is no error: OTP's `ignore`. See
+    /// [`NotStarted`](super::NotStarted).
+    Ignored,
     /// Its `init` returned an error, or took too long.
     InitFailed {
         /// The error's text.
@@ -110,13 +113,13 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// True for [`Normal`](ExitReason::Normal), [`Shutdown`](ExitReason::Shutdown) and
-    /// [`ShutdownWith`](ExitReason::ShutdownWith), and for an end by a link with one that ended so:
+    /// True for [`Normal`](ExitReason::Normal), [`Shutdown`](ExitReason::Shutdown),
+    /// [`ShutdownWith`](ExitReason::ShutdownWith) and [`Ignored`](ExitReason::Ignored), and for an end by a link with one that ended so:
     /// the ends after which a transient child stays down.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {
-            Self::Normal | Self::Shutdown | Self::ShutdownWith { .. } => true,
+            Self::Normal | Self::Shutdown | Self::ShutdownWith { .. } | Self::Ignored => true,
             Self::Linked { reason, .. } => reason.is_orderly(),
             _ => false,
         }
@@ -139,6 +142,7 @@ impl fmt::Display for ExitReason {
             Self::TimedOut { message, limit } => {
                 write!(f, "took longer than {limit:?} in {message}")
             }
+            Self::Ignored => NotStarted::<Infallible>::Ignored.fmt(f),
             Self::InitFailed { message } => write!(f, "init failed: {message}"),
             Self::Misconfigured { message } => write!(f, "misconfigured: {message}"),
             Self::NameTaken { name, holder } => {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     hash::{Hash, Hasher},
     num::NonZeroU64,
     pin::Pin,
@@ -10,13 +10,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, ties::Peer};
+use super::{
+    Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, life::State, ties::Peer,
+};
 
 /// The identity of an actor: unique in the process, kept across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ActorId(NonZeroU64);
 
 impl ActorId {
+    /// As a number, which simulations name actors by.
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+
     pub(super) fn new(n: u64) -> Self {
         Self(NonZeroU64::new(n).expect("2^64 actors were made"))
     }
@@ -99,7 +106,7 @@ impl<A: Actor> ActorRef<A> {
     /// are handled, then the stop hook runs and the state is dropped.
     ///
     /// The request is made by the call; the future is ready when the state is dropped, and
-    /// dropping it changes nothing. A *permanent* supervised actor is then started again:
+    /// dropping it changes nothing. Of an actor that has ended it tells how. A *permanent* supervised actor is then started again:
     /// use the supervisor's `terminate_child` to stop one for good. Awaiting this inside the
     /// actor's own handler never ends; use [`Ctx::stop`](super::Ctx::stop) there.
     #[must_use = "the request is made; await it to know when the actor has stopped, or `drop` it"]
@@ -170,13 +177,29 @@ impl<A: Actor> ActorRef<A> {
         }
     }
 
+    /// Waits until an incarnation lives whose init has returned.
+    pub(crate) async fn until_running(&self) {
+        struct Waiting<'a, A: Actor>(&'a Cell<A>, Option<u32>);
+        impl<A: Actor> Drop for Waiting<'_, A> {
+            fn drop(&mut self) {
+                self.0.life.unregister(&mut self.1);
+            }
+        }
+        let mut waiting = Waiting(self.cell(), None);
+        poll_fn(|cx| {
+            let running = |s: &State| (s.phase() == Phase::Running).then_some(());
+            waiting.0.life.poll_until(&mut waiting.1, cx, running)
+        })
+        .await;
+    }
+
     /// Watches the incarnation that lives now: the future is ready with a [`Down`](super::Down) when
     /// it has ended and its state is dropped. Erlang's `monitor/2`; an actor that wants to go on
     /// with its messages meanwhile uses [`Ctx::monitor`](super::Ctx::monitor).
     ///
-    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. If no incarnation lives it is ready at
-    /// once, with [`NoProc`](ExitReason::NoProc): after the end, between two incarnations, and
-    /// before the first start.
+    /// Unlike [`wait`](ActorRef::wait) it ends at a restart. Between two incarnations it watches the
+    /// next one. If there is none it is ready at once, with [`NoProc`](ExitReason::NoProc): after the
+    /// end for good, and before the first start.
     ///
     /// ```
     /// # use actor_core::actor::{Actor, ActorRef};

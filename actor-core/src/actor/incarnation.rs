@@ -1,43 +1,53 @@
 //! One life of an actor: the goroutine from `init` to the end, whatever end that is.
 //!
 //! Protocol:
-//! 1. `spawn` makes the cell ready and starts the goroutine with the arguments and an `ExitGuard`.
+//! 1. `spawn` makes the cell ready and starts the goroutine with the arguments.
 //! 2. `restarting` (not in the first life), then `init` makes the state; `Life::running` and the
 //!    link tell whoever waits for the start.
 //! 3. Serve: before each message look at the control word (stop, then signals, then what comes from
-//!    beside in its turn) and the ticker, then take a message; the handler's future is inline,
-//!    nothing is boxed, but concurrent handlers (`concurrent`).
+//!    beside in its turn) and the ticker, then take a message. The handler's future lies in pooled
+//!    memory while it runs, or on the stack if it never waits; concurrent ones are boxed (`concurrent`).
 //! 4. The mailbox is closed and empty, or the control word says now: `stopped` gets the state by
 //!    value. After a panic there is no hook: the state is just dropped.
-//! 5. The guard tells the cell, then the link (the supervisor), how it ended.
+//! 5. `tell` tells the cell, then the link (the supervisor), how it ended.
 //!
 //! Invariants:
-//! - The guard is captured by the block whose local the state is, so on every path (return, panic,
-//!   kill by dropping this future) it is dropped after the state and after what uses it: "ended" is
-//!   told only when the state is dropped.
+//! - On every path (return, panic, kill by dropping this future) the handler's future, then the state,
+//!   are dropped before `tell`: "ended" is told only when the state is dropped. The tag OVER makes it
+//!   once.
 //! - Each stretch of user code is `Caught` by itself, and the state lives outside the part that
 //!   unwinds: a panicking handler doesn't take the state's `Drop` with it into the same unwinding,
 //!   where a second panic would abort the process.
 //! - On a kill, what the dropped future held (the message in work) answers `Stopped`.
 
+// Written out for the lifetime `'s`, which an `async fn` of an impl would hide.
+#![allow(clippy::manual_async_fn)]
+
 use std::{
     future::Future,
-    pin::Pin,
+    marker::PhantomData,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{
     Actor, Caught, Cell, Ctx, ExitReason, Message, StopReason, caught,
     caught::Panic,
-    concurrent, crash, registry,
+    computing, concurrent, crash, poison,
+    rare::Crashed,
+    registry, simulate,
     ticker::{Ticker, Ticks},
     ties::Signal,
     work::{self, Cut, Limited, Served},
 };
 use crate::{
-    chan::{MailboxReceiver, NoReply, discard_with},
-    sched::go_for,
+    chan::{MailboxTurn, NoReply, discard_with},
+    sched::{
+        go_as,
+        lent::{Guest, Lent, Open, Tenant},
+        simulated, yield_now,
+    },
 };
 
 /// Who else is told about an incarnation: nobody (`()`), or a supervisor.
@@ -85,126 +95,187 @@ pub(crate) fn spawn_named<A: Actor, L: Link>(
 }
 
 fn spawn_begun<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
-    let goroutine = go_for::<A, _>(future(Arc::clone(cell), args, link));
-    cell.life.spawned(goroutine.abort_handle());
+    computing::watch();
+    cell.life
+        .spawned(go_as::<A, _>(future(Arc::clone(cell), args, link)));
 }
 
+/// What a goroutine that is an actor consists of; see [`Lent`] for how it stays small.
+type Desk<A> = Lent<Ctx<A>, A, Step<A>>;
+
+/// What a future at the desk has come to.
+pub(super) enum Step<A: Actor> {
+    Made(Result<A, Failure>),
+    /// A message, or the signals, were handled.
+    Handled,
+    /// A phase of concurrent handlers is over.
+    Phase(Result<(), Box<Cut>>),
+    /// So is serving by the clock.
+    Served(Result<(), Box<Cut>>),
+    Stopped(StopReason, Result<(), Panic>),
+}
+
+/// Why there is no state.
+pub(super) enum Failure {
+    Failed(ExitReason),
+    Panicked(Panic),
+}
+
+// What the future at the desk is: its tag.
+const STARTING: u8 = 0;
+/// A handler's, if there is one.
+const SERVING: u8 = 1;
+const BY_THE_CLOCK: u8 = 2;
+const STOPPING: u8 = 3;
+/// None any more: the end was told.
+const OVER: u8 = 4;
+
 /// The goroutine's future.
-///
-/// Its size is most of what an idle actor costs, so it keeps across its awaits only the guard, the
-/// state and the serving future: what runs once (init, stop) is boxed for as long as it runs, and
-/// every result is moved as a whole, never looked at in place, before the next await. It is a
-/// block that captures because an `async fn` stores its arguments twice. `sizes.rs` checks it.
 pub(super) fn future<A: Actor, L: Link>(
     cell: Arc<Cell<A>>,
     args: A::Args,
     link: L,
-) -> impl Future<Output = ()> + Send + use<A, L> {
-    let mut guard = ExitGuard {
-        ctx: Some(Ctx::new(cell)),
+) -> Incarnation<A, L> {
+    Incarnation {
+        desk: Lent::new(Ctx::new(cell), STARTING, Starting::<A>(args)),
         link,
-    };
-    let live = async move {
-        // Captured in this order: a goroutine that is killed before its first poll drops the
-        // arguments first. Later the state is a local of this block, and dropped before captures.
-        let (up, made) = judged(Box::pin(init(args, &guard)).await);
-        if !up {
-            guard.tell(made.err().unwrap_or(ExitReason::Normal));
-            return;
-        }
-        let mut state = unwrapped(made);
-        guard.started();
-        let (served, cut) = judged(if A::LIMITED || !A::ticks().is_empty() {
-            Box::pin(serve_by_the_clock(&mut state, guard.ctx())).await
-        } else {
-            Served::new(guard.ctx(), serve(&mut state, guard.ctx(), ())).await
-        });
-        let reason = if served {
-            drop(cut);
-            Box::pin(stop(state, &guard)).await
-        } else {
-            drop_after(cut, state, &guard)
-        };
-        guard.tell(reason);
-    };
-    Incarnation { live: Some(live) }
-}
-
-/// So that the result itself need not be looked at in place: it would be kept.
-fn judged<T, E>(result: Result<T, E>) -> (bool, Result<T, E>) {
-    (result.is_ok(), result)
-}
-
-fn unwrapped<A>(made: Result<A, ExitReason>) -> A {
-    made.unwrap_or_else(|reason| unreachable!("judged before: {reason}"))
-}
-
-async fn init<A: Actor, L: Link>(args: A::Args, guard: &ExitGuard<A, L>) -> Result<A, ExitReason> {
-    let ctx = guard.ctx();
-    let make = async move {
-        if let Some(why) = ctx.cell().life.former_exit() {
-            A::restarting(why, ctx).await;
-        }
-        A::init(args, ctx).await
-    };
-    match Caught::new(make).await {
-        Ok(Ok(state)) => Ok(state),
-        Ok(Err(error)) => Err(init_failed(error)),
-        Err(panic) => Err(guard.panicked("#[init]", panic)),
     }
 }
 
-async fn stop<A: Actor, L: Link>(state: A, guard: &ExitGuard<A, L>) -> ExitReason {
-    let ctx = guard.ctx();
-    let why = ctx.cell().control.why();
-    match Caught::new(async move { A::stopped(state, why, ctx).await }).await {
-        Ok(()) if why == StopReason::Supervisor => ExitReason::Shutdown,
-        Ok(()) => match ctx.stop_cause() {
-            Some(cause) => ExitReason::ShutdownWith { cause },
-            None => ExitReason::Normal,
-        },
-        Err(panic) => guard.panicked("#[stopped]", panic),
+pin_project_lite::pin_project! {
+    /// The goroutine's future. Dropped before its end (killed), it makes reply slots say so.
+    #[project = IncarnationProj]
+    pub(super) struct Incarnation<A: Actor, L: Link> {
+        #[pin]
+        desk: Desk<A>,
+        link: L,
     }
-}
 
-#[cold]
-fn drop_after<A: Actor, L: Link>(
-    cut: Result<(), Box<Cut>>,
-    state: A,
-    guard: &ExitGuard<A, L>,
-) -> ExitReason {
-    let reason = match cut.map_err(|cut| *cut) {
-        Ok(()) => ExitReason::Normal,
-        Err(Cut::Panicked { handler, panic }) => guard.panicked(handler, panic),
-        Err(Cut::TimedOut { handler, limit }) => {
-            let reason = ExitReason::TimedOut {
-                message: handler.to_owned(),
-                limit,
-            };
-            guard.crashed(handler, reason, None)
+    impl<A: Actor, L: Link> PinnedDrop for Incarnation<A, L> {
+        fn drop(this: Pin<&mut Self>) {
+            if this.desk.tag() != OVER {
+                this.project().killed();
+            }
         }
-    };
-    if let Err(second) = caught(|| drop(state)) {
-        let actor = guard.ctx().name();
-        tracing::error!(actor, panic = ?second, "the state's Drop panicked too");
     }
-    reason
 }
 
-struct ExitGuard<A: Actor, L: Link> {
-    /// Taken when the end was told.
-    ctx: Option<Ctx<A>>,
-    link: L,
+impl<A: Actor, L: Link> Future for Incarnation<A, L> {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if this.desk.tag() == SERVING {
+            let served = ready!(this.poll_serving(cx));
+            if let Err(reason) = served {
+                return this.tell(reason);
+            }
+            this.desk.as_mut().set_tag(STOPPING);
+        }
+        this.poll_rest(cx)
+    }
 }
 
-impl<A: Actor, L: Link> ExitGuard<A, L> {
+impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
     fn ctx(&self) -> &Ctx<A> {
-        self.ctx.as_ref().expect("there until the end is told")
+        self.desk.fixed()
     }
 
-    fn started(&self) {
+    /// Ready when the actor has to stop, or has crashed.
+    #[inline]
+    fn poll_serving(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExitReason>> {
+        let (ctx, desk) = self.desk.as_mut().open();
+        let served = work::served(ctx, cx, |cx| serve_at(ctx, desk, cx));
+        served.map(|served| served.map_err(|cut| self.crash(*cut)))
+    }
+
+    /// Whatever is not serving, or begins or ends it.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let at = self.desk.tag();
+            let desk = self.desk.as_mut();
+            let step = match at {
+                SERVING => {
+                    if let Err(reason) = ready!(self.poll_serving(cx)) {
+                        return self.tell(reason);
+                    }
+                    self.desk.as_mut().set_tag(STOPPING);
+                    continue;
+                }
+                OVER => return Poll::Ready(()),
+                _ if desk.is_lent() => desk.poll(cx),
+                BY_THE_CLOCK => desk.lend(ByTheClock, cx),
+                _ => {
+                    let state = self.desk.as_mut().take();
+                    let state = state.expect("it has served, so it has a state");
+                    self.desk.as_mut().invite(Stopping(state), cx)
+                }
+            };
+            match ready!(step) {
+                Step::Made(Ok(state)) => self.begin_to_serve(state),
+                Step::Made(Err(Failure::Failed(reason))) => return self.tell(reason),
+                Step::Made(Err(Failure::Panicked(panic))) => {
+                    let reason = self.panicked("#[init]", panic);
+                    return self.tell(reason);
+                }
+                Step::Served(Ok(())) => self.desk.as_mut().set_tag(STOPPING),
+                Step::Served(Err(cut)) => {
+                    let reason = self.crash(*cut);
+                    return self.tell(reason);
+                }
+                Step::Stopped(why, hook) => {
+                    let reason = self.stopped(why, hook);
+                    return self.tell(reason);
+                }
+                Step::Handled | Step::Phase(_) => unreachable!("known to `serve_at` only"),
+            }
+        }
+    }
+
+    fn begin_to_serve(&mut self, state: A) {
+        self.desk.as_mut().put(state);
         self.ctx().cell().life.running();
         self.link.started();
+        let by_the_clock = A::LIMITED || !A::ticks().is_empty();
+        let tag = if by_the_clock { BY_THE_CLOCK } else { SERVING };
+        self.desk.as_mut().set_tag(tag);
+    }
+
+    fn stopped(&self, why: StopReason, hook: Result<(), Panic>) -> ExitReason {
+        match hook {
+            Ok(()) if why == StopReason::Supervisor => ExitReason::Shutdown,
+            Ok(()) => match self.ctx().stop_cause() {
+                Some(cause) => ExitReason::ShutdownWith { cause },
+                None => ExitReason::Normal,
+            },
+            Err(panic) => self.panicked("#[stopped]", panic),
+        }
+    }
+
+    /// Reports the crash, and drops the state.
+    #[cold]
+    fn crash(&mut self, cut: Cut) -> ExitReason {
+        let reason = match cut {
+            Cut::Panicked { handler, panic } => {
+                poison::judge(self.ctx().cell(), handler, Crashed::Panicked);
+                self.panicked(handler, panic)
+            }
+            Cut::TimedOut { handler, limit } => {
+                poison::judge(self.ctx().cell(), handler, Crashed::TimedOut);
+                let reason = ExitReason::TimedOut {
+                    message: handler.to_owned(),
+                    limit,
+                };
+                self.crashed(handler, reason, None)
+            }
+        };
+        let state = self.desk.as_mut().take();
+        if let Err(second) = caught(|| drop(state)) {
+            let actor = self.ctx().name();
+            tracing::error!(actor, panic = ?second, "the state's Drop panicked too");
+        }
+        reason
     }
 
     fn panicked(&self, handler: &'static str, panic: Panic) -> ExitReason {
@@ -223,33 +294,209 @@ impl<A: Actor, L: Link> ExitGuard<A, L> {
         reason
     }
 
-    fn tell(&mut self, reason: ExitReason) {
-        let Some(ctx) = self.ctx.take() else { return };
+    /// The goroutine is dropped before its end, which is what a kill is.
+    #[cold]
+    fn killed(&mut self) {
+        discard_with(NoReply::Stopped, || {
+            // The arguments, a hook or a handler, with the message in work; then the state.
+            let desk = &mut self.desk;
+            for part in [
+                caught(|| desk.as_mut().end()),
+                caught(|| drop(desk.as_mut().take())),
+            ] {
+                if let Err(panic) = part {
+                    tracing::error!(?panic, "a Drop panicked while its actor was killed");
+                }
+            }
+            let reason = self.ctx().cell().life.doom();
+            if let Err(panic) = caught(|| self.tell(reason)) {
+                tracing::error!(?panic, "a Drop panicked when its actor had been killed");
+            }
+        });
+    }
+
+    /// The state is dropped: tells those who wait for that.
+    fn tell(&mut self, reason: ExitReason) -> Poll<()> {
+        self.desk.as_mut().set_tag(OVER);
+        let ctx = self.desk.fixed();
         if reason.is_orderly() {
             tracing::debug!(actor = ctx.name(), id = %ctx.id(), %reason, "actor ended");
         } else {
             tracing::warn!(actor = ctx.name(), id = %ctx.id(), %reason, "actor ended");
         }
+        // The next incarnation may begin before this returns: nothing of the cell is used after it.
+        ctx.cell().mailbox.leave();
         ctx.cell().ended(reason.clone());
         self.link.ended(reason);
+        Poll::Ready(())
     }
 }
 
-impl<A: Actor, L: Link> Drop for ExitGuard<A, L> {
-    fn drop(&mut self) {
-        // Still untold: the goroutine is dropped before its end, which is what a kill is.
-        if let Some(ctx) = &self.ctx {
-            let reason = ctx.cell().life.doom();
-            self.tell(reason);
+/// The start: `init`, with the arguments.
+struct Starting<A: Actor>(A::Args);
+
+impl<A: Actor> Guest<Ctx<A>, Step<A>> for Starting<A> {
+    fn enter<'s>(self, ctx: &'s Ctx<A>) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let make = async move {
+                if let Some(why) = ctx.cell().life.former_exit() {
+                    A::restarting(why, ctx).await;
+                }
+                A::init(self.0, ctx).await
+            };
+            Step::Made(match Caught::new(make).await {
+                Ok(Ok(state)) => Ok(state),
+                Ok(Err(error)) => Err(Failure::Failed(init_failed::<A>(error))),
+                Err(panic) => Err(Failure::Panicked(panic)),
+            })
+        }
+    }
+}
+
+/// The stop hook, with the state.
+struct Stopping<A: Actor>(A);
+
+impl<A: Actor> Guest<Ctx<A>, Step<A>> for Stopping<A> {
+    fn enter<'s>(self, ctx: &'s Ctx<A>) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let why = ctx.cell().control.why();
+            let hook = async move { A::stopped(self.0, why, ctx).await };
+            Step::Stopped(why, Caught::new(hook).await)
+        }
+    }
+}
+
+/// A message to its handler.
+struct Handling<A: Actor>(A::Msg);
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Handling<A> {
+    #[inline]
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        Handled {
+            handler: state.handle(self.0, ctx),
+            actor: PhantomData,
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Not an `async` block: that would keep the message twice.
+    struct Handled<F, A> {
+        #[pin]
+        handler: F,
+        actor: PhantomData<fn() -> A>,
+    }
+}
+
+impl<A: Actor, F: Future<Output = ()>> Future for Handled<F, A> {
+    type Output = Step<A>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step<A>> {
+        self.project().handler.poll(cx).map(|()| Step::Handled)
+    }
+}
+
+/// As `Handling`, in a simulation.
+struct Delivering<A: Actor>(A::Msg);
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Delivering<A> {
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let msg = simulate::deliver(self.0, ctx).await;
+            state.handle(msg, ctx).await;
+            Step::Handled
+        }
+    }
+}
+
+/// What has come in the control lane.
+struct Signals;
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Signals {
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            signals(state, ctx).await;
+            Step::Handled
+        }
+    }
+}
+
+/// The phase of concurrent handlers that begins with this message.
+struct Concurrently<A: Actor>(Option<A::Msg>);
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Concurrently<A> {
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let mut inbox = Inbox::new(ctx, ());
+            Step::Phase(concurrent::phase(state, self.0, ctx, &mut inbox).await)
+        }
+    }
+}
+
+/// Serving an actor that has ticks or time limits: apart, so that those without don't pay for them.
+struct ByTheClock;
+
+impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for ByTheClock {
+    fn enter<'s>(
+        self,
+        ctx: &'s Ctx<A>,
+        state: &'s mut A,
+    ) -> impl Future<Output = Step<A>> + Send + 's
+    where
+        Self: 's,
+    {
+        async move {
+            let serve = serve_by_the_clock(state, ctx);
+            Step::Served(if A::LIMITED {
+                Limited::new(ctx, serve).await
+            } else {
+                Served::new(ctx, serve).await
+            })
         }
     }
 }
 
 #[cold]
-fn init_failed(error: impl std::fmt::Display) -> ExitReason {
+fn init_failed<A: Actor>(error: A::Error) -> ExitReason {
     // The error's Display is user code as well.
-    match caught(|| error.to_string()) {
-        Ok(message) => ExitReason::InitFailed { message },
+    match caught(move || (!A::is_ignored(&error)).then(|| error.to_string())) {
+        Ok(Some(message)) => ExitReason::InitFailed { message },
+        Ok(None) => ExitReason::Ignored,
         Err(panic) => panic.into(),
     }
 }
@@ -264,59 +511,97 @@ pub(super) enum Next {
     Stop,
 }
 
-/// Serves an actor that has ticks or time limits: apart, so that those without don't pay for them.
-async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(), Box<Cut>> {
-    let serve = serve(state, ctx, Ticker::new(A::ticks()));
-    if A::LIMITED {
-        Limited::new(ctx, serve).await
-    } else {
-        Served::new(ctx, serve).await
+/// Serves an actor without ticks and time limits, from where it stands.
+#[inline]
+fn serve_at<A: Actor>(
+    ctx: &Ctx<A>,
+    mut desk: Open<'_, Ctx<A>, A, Step<A>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Box<Cut>>> {
+    let cell = ctx.cell();
+    if desk.is_lent() {
+        match ready!(desk.poll(cx)) {
+            Step::Phase(result) => result?,
+            _ => work::end(cell),
+        }
     }
-}
-
-// Not an `async fn`: that stores its arguments twice.
-#[allow(clippy::manual_async_fn)]
-fn serve<'a, A: Actor, T: Ticks + 'a>(
-    state: &'a mut A,
-    ctx: &'a Ctx<A>,
-    ticks: T,
-) -> impl Future<Output = Result<(), Box<Cut>>> + Send + use<'a, A, T> {
-    async move {
-        let mut inbox = Inbox {
-            mailbox: ctx.cell().mailbox.receiver(),
-            ticks,
+    loop {
+        let mut inbox = Inbox::new(ctx, ());
+        let (next, msg) = loop {
+            let inbox = &mut inbox;
+            let (next, msg) = ready!(NextOf { ctx, inbox }.poll_next(cx));
+            if !matches!(next, Next::Message) {
+                break (next, msg);
+            }
+            let msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
+            if simulated::is_active() {
+                ready!(desk.lend(Delivering::<A>(msg), cx));
+            } else if A::HANDLERS_WAIT {
+                ready!(desk.lend(Handling::<A>(msg), cx));
+            } else {
+                handle_at_once(desk.state(), msg, ctx, cx);
+            }
+            work::end(cell);
         };
-        loop {
-            let (next, msg) = NextOf {
-                ctx,
-                inbox: &mut inbox,
-            }
-            .await;
-            match next {
-                Next::Message => {
-                    let msg = inbox.joined::<A>(present(msg));
-                    state.handle(work::begin::<A>(msg), ctx).await;
-                    work::end(ctx.cell());
-                }
-                Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,
-                Next::Tick(index) => {
-                    drop(msg);
-                    work::begin_hook::<A>("#[every]");
-                    state.tick(index, ctx).await;
-                    work::end(ctx.cell());
-                }
-                Next::Signals => {
-                    drop(msg);
-                    // Boxed: rare, and larger than an idle actor is to be.
-                    Box::pin(signals(state, ctx)).await;
-                }
-                Next::Stop => return Ok(()),
-            }
+        // What is lent next may want the turn.
+        drop(inbox);
+        match next {
+            Next::Concurrent => match ready!(desk.lend(Concurrently(msg), cx)) {
+                Step::Phase(result) => result?,
+                _ => unreachable!("a phase ends as one"),
+            },
+            Next::Signals => drop(ready!(desk.lend(Signals, cx))),
+            Next::Stop => return Poll::Ready(Ok(())),
+            Next::Message | Next::Tick(_) => unreachable!("handled above; there is no clock"),
         }
     }
 }
 
-/// The message that `Next::Message` comes with; moved as a whole, see `future`.
+/// Without a place for a future that waits.
+#[inline]
+fn handle_at_once<A: Actor>(state: &mut A, msg: A::Msg, ctx: &Ctx<A>, cx: &mut Context<'_>) {
+    let handled = pin!(state.handle(msg, ctx)).poll(cx);
+    assert!(
+        handled.is_ready(),
+        "a handler waits, and `Actor::HANDLERS_WAIT` says that none does: leave that out"
+    );
+}
+
+/// As `serve_at`, with ticks.
+async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(), Box<Cut>> {
+    let mut inbox = Inbox::new(ctx, Ticker::new(A::ticks()));
+    loop {
+        let (next, msg) = NextOf {
+            ctx,
+            inbox: &mut inbox,
+        }
+        .await;
+        match next {
+            Next::Message => {
+                let mut msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
+                if simulated::is_active() {
+                    msg = Box::pin(simulate::deliver(msg, ctx)).await;
+                }
+                state.handle(msg, ctx).await;
+                work::end(ctx.cell());
+            }
+            Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,
+            Next::Tick(index) => {
+                drop(msg);
+                work::begin_hook::<A>("#[every]");
+                state.tick(index, ctx).await;
+                work::end(ctx.cell());
+            }
+            Next::Signals => {
+                drop(msg);
+                signals(state, ctx).await;
+            }
+            Next::Stop => return Ok(()),
+        }
+    }
+}
+
+/// The message that `Next::Message` comes with.
 fn present<M>(msg: Option<M>) -> M {
     msg.expect("`Next::Message` has a message")
 }
@@ -326,26 +611,45 @@ async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
     let cell = ctx.cell();
     // Before they are taken: one that comes later sets it again.
     cell.control.clear_signal();
-    while !cell.control.stop_now()
+    // No more than there are: a hook that monitors the dead gets an answer for each.
+    let mut left = cell.life.signals();
+    while left > 0
+        && !cell.control.stop_now()
         && let Some(signal) = cell.next_signal()
     {
+        left -= 1;
         match signal {
             Signal::Down(down) => {
-                work::begin_hook::<A>("#[down]");
+                work::begin_hook::<A>(work::DOWN);
                 state.down(down, ctx).await;
             }
             Signal::Exited(exited) => {
-                work::begin_hook::<A>("#[exit]");
+                work::begin_hook::<A>(work::EXIT);
                 state.exit(exited, ctx).await;
             }
         }
         work::end(cell);
     }
+    if cell.control.has_echo() {
+        // Such a hook may do that for ever, which is to hold up nobody else.
+        yield_now().await;
+    }
 }
 
+/// The turn at the mailbox, and the ticks.
 pub(super) struct Inbox<'a, M, T> {
-    mailbox: MailboxReceiver<'a, M>,
+    mailbox: MailboxTurn<'a, M>,
     pub(super) ticks: T,
+}
+
+impl<'a, M, T> Inbox<'a, M, T> {
+    #[inline]
+    fn new<A: Actor<Msg = M>>(ctx: &'a Ctx<A>, ticks: T) -> Self {
+        Self {
+            mailbox: ctx.cell().mailbox.turn(),
+            ticks,
+        }
+    }
 }
 
 impl<M, T> Inbox<'_, M, T> {
@@ -438,7 +742,7 @@ fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
     if cell.control.stop_now() {
         return Some((Next::Stop, None));
     }
-    if cell.control.is_signalled() {
+    if cell.control.is_signalled() || cell.control.has_echo() && cell.control.echo_is_next() {
         return Some((Next::Signals, None));
     }
     if !cell.control.beside_is_next() {
@@ -452,35 +756,4 @@ fn marked<A: Actor>(ctx: &Ctx<A>) -> Option<(Next, Option<A::Msg>)> {
 fn closed<A: Actor>(ctx: &Ctx<A>) -> (Next, Option<A::Msg>) {
     let last = ctx.cell().take_last_from_beside();
     last.map_or((Next::Stop, None), taken::<A>)
-}
-
-pin_project_lite::pin_project! {
-    /// The goroutine's future. Dropped before its end (killed), it makes reply slots say so.
-    struct Incarnation<F> {
-        #[pin]
-        live: Option<F>,
-    }
-
-    impl<F> PinnedDrop for Incarnation<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut live = this.project().live;
-            discard_with(NoReply::Stopped, || {
-                if let Err(panic) = caught(|| live.set(None)) {
-                    tracing::error!(?panic, "a Drop panicked while its actor was killed");
-                }
-            });
-        }
-    }
-}
-
-impl<F: Future<Output = ()>> Future for Incarnation<F> {
-    type Output = ();
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.project().live.as_pin_mut() {
-            Some(live) => live.poll(cx),
-            None => Poll::Ready(()),
-        }
-    }
 }

@@ -34,6 +34,7 @@ use super::{
 use crate::{
     sched::{
         AbortHandle, Instant,
+        pooled::Pooled,
         record::RecordRef,
         wait::{self, Wait, WaitKind},
     },
@@ -77,17 +78,24 @@ pub(crate) struct State {
     /// A supervisor's spec owns it and decides what an end means.
     owned: bool,
     kill_pending: bool,
+    marks: u8,
     incarnation: u32,
     abort: Option<AbortHandle>,
-    /// Boxed because an idle actor usually has none of it.
-    more: Option<Box<More>>,
+    /// Apart because an idle actor usually has none of it.
+    more: Option<Pooled<More>>,
 }
+
+// The marks: two in a byte, since one byte is left.
+/// Its last incarnation ended with `Normal`, which is not in `more` then.
+const ENDED_NORMALLY: u8 = 1;
+/// The watcher of handlers that wait knows this incarnation.
+const WATCHED: u8 = 2;
 
 #[derive(Default)]
 struct More {
     last_exit: Option<ExitReason>,
-    wakers: Vec<(u32, Waker)>,
-    ties: Ties,
+    wakers: Wakers,
+    ties: Option<Box<Ties>>,
     /// What others hold on behalf of the actor: see [`Hold`].
     holds: Vec<(u32, Arc<dyn Hold>)>,
     /// How this incarnation is to have ended if its future is dropped.
@@ -105,22 +113,62 @@ impl More {
     fn is_idle(&self) -> bool {
         let Self {
             last_exit,
-            wakers: _,
+            wakers,
             ties,
             holds,
             doom,
             stop_cause,
             since,
-            work: _,
+            work,
             rare,
         } = self;
         since.is_none()
             && last_exit.is_none()
+            && wakers.first.is_none()
             && doom.is_none()
             && stop_cause.is_none()
             && rare.is_none()
-            && ties.is_empty()
+            && ties.as_ref().is_none_or(|ties| ties.is_empty())
             && holds.is_empty()
+            && work.is_idle()
+    }
+}
+
+/// Those who wait for a change, with their keys. Mostly it is one: for the start.
+#[derive(Default)]
+struct Wakers {
+    first: Option<(u32, Waker)>,
+    /// Only behind a first one.
+    others: Vec<(u32, Waker)>,
+}
+
+impl Wakers {
+    fn find(&mut self, key: u32) -> Option<&mut Waker> {
+        let mut all = self.first.iter_mut().chain(&mut self.others);
+        all.find(|(k, _)| *k == key).map(|(_, waker)| waker)
+    }
+
+    fn add(&mut self, key: u32, waker: Waker) {
+        if self.first.is_none() {
+            self.first = Some((key, waker));
+        } else {
+            self.others.push((key, waker));
+        }
+    }
+
+    fn remove(&mut self, key: u32) -> Option<Waker> {
+        if self.first.as_ref().is_some_and(|(k, _)| *k == key) {
+            let next = self.others.pop();
+            return std::mem::replace(&mut self.first, next).map(|(_, waker)| waker);
+        }
+        let at = self.others.iter().position(|(k, _)| *k == key)?;
+        Some(self.others.swap_remove(at).1)
+    }
+
+    fn wake(self) {
+        for (_, waker) in self.first.into_iter().chain(self.others) {
+            waker.wake();
+        }
     }
 }
 
@@ -153,7 +201,15 @@ impl State {
         matches!(self.phase, Phase::Starting | Phase::Running)
     }
 
+    /// Does one incarnation live, or is its supervisor to decide about the next one?
+    pub(super) fn may_end(&self) -> bool {
+        self.is_alive() || self.phase == Phase::Down
+    }
+
     pub(crate) fn last_exit(&self) -> ExitReason {
+        if self.marks & ENDED_NORMALLY != 0 {
+            return ExitReason::Normal;
+        }
         let last = self.more.as_ref().and_then(|m| m.last_exit.clone());
         // Dead without an end: its supervisor never came to start it.
         last.unwrap_or(ExitReason::Shutdown)
@@ -169,19 +225,26 @@ impl State {
     }
 
     pub(super) fn ties(&mut self) -> &mut Ties {
-        &mut self.more.get_or_insert_default().ties
+        let more = self.more.get_or_insert_default();
+        more.ties.get_or_insert_default()
     }
 
     pub(super) fn ties_if_any(&mut self) -> Option<&mut Ties> {
-        self.more.as_mut().map(|more| &mut more.ties)
+        self.more.as_mut()?.ties.as_deref_mut()
     }
 
     pub(super) fn work_if_any(&mut self) -> Option<&mut Work> {
         self.more.as_mut().map(|more| &mut more.work)
     }
 
-    fn take_ties(&mut self) -> Ties {
-        self.ties_if_any().map(std::mem::take).unwrap_or_default()
+    fn take_ties(&mut self) -> Option<Box<Ties>> {
+        self.more.as_mut()?.ties.take()
+    }
+
+    /// What is in `more` if it is not needed any longer; to be dropped after unlocking.
+    #[must_use = "drop it after unlocking"]
+    fn take_idle_more(&mut self) -> Option<Pooled<More>> {
+        self.more.take_if(|more| more.is_idle())
     }
 
     /// Ends the incarnation that lives, with this reason unless another came first.
@@ -199,7 +262,7 @@ impl State {
         }
     }
 
-    fn take_wakers(&mut self) -> Vec<(u32, Waker)> {
+    fn take_wakers(&mut self) -> Wakers {
         self.more
             .as_mut()
             .map(|m| std::mem::take(&mut m.wakers))
@@ -216,12 +279,6 @@ pub(super) fn next_key() -> u32 {
     LAST.fetch_add(1, Ordering::Relaxed)
 }
 
-fn wake_all(wakers: Vec<(u32, Waker)>) {
-    for (_, waker) in wakers {
-        waker.wake();
-    }
-}
-
 impl Life {
     pub(crate) fn new(owned: bool) -> Self {
         Self {
@@ -229,6 +286,7 @@ impl Life {
                 phase: Phase::Idle,
                 owned,
                 kill_pending: false,
+                marks: 0,
                 incarnation: 0,
                 abort: None,
                 more: None,
@@ -266,13 +324,33 @@ impl Life {
         self.state.lock().ties_if_any().map(f)
     }
 
+    /// Looks at the work, which is made if need be.
     pub(super) fn with_work<R>(&self, f: impl FnOnce(&mut Work) -> R) -> R {
         f(&mut self.state.lock().more.get_or_insert_default().work)
     }
 
+    /// As `with_work`, if there is any; and if there is none afterwards, no memory is left to it.
+    pub(super) fn end_work(&self, f: impl FnOnce(&mut Work)) {
+        let mut s = self.state.lock();
+        s.work_if_any().map(f);
+        let idle = s.take_idle_more();
+        drop(s);
+        drop(idle);
+    }
+
+    /// Whether the watcher of handlers that wait knows this incarnation; from now on it does.
+    pub(super) fn watch(&self) -> bool {
+        let mut s = self.state.lock();
+        let known = s.marks & WATCHED != 0;
+        s.marks |= WATCHED;
+        known
+    }
+
     /// The handler that waits, or an empty name.
     pub(super) fn waiting_handler(&self) -> &'static str {
-        self.with_work(|work| work.now.map_or("", |now| now.handler))
+        let mut s = self.state.lock();
+        let now = s.work_if_any().and_then(|work| work.now);
+        now.map_or("", |now| now.handler)
     }
 
     /// How long this incarnation has lived, if that is known.
@@ -281,7 +359,12 @@ impl Life {
         since.map(Instant::elapsed)
     }
 
-    pub(super) fn next_signal(&self) -> Option<Signal> {
+    /// How many signals have come.
+    pub(super) fn signals(&self) -> usize {
+        self.with_ties(|ties| ties.signals()).unwrap_or_default()
+    }
+
+    pub(crate) fn next_signal(&self) -> Option<Signal> {
         self.with_ties(Ties::next_signal).flatten()
     }
 
@@ -318,11 +401,15 @@ impl Life {
         s.phase = Phase::Starting;
         s.incarnation = s.incarnation.wrapping_add(1);
         s.kill_pending = false;
+        let incarnation = s.incarnation;
         if let Some(more) = &mut s.more {
             more.doom = None;
             more.stop_cause = None;
+            if let Some(ties) = &mut more.ties {
+                ties.begin(incarnation);
+            }
         }
-        if s.more.is_some() || crash::is_enabled() {
+        if s.incarnation > 1 || s.more.is_some() || crash::is_enabled() {
             s.more.get_or_insert_default().since = Some(Instant::now());
         }
     }
@@ -346,19 +433,23 @@ impl Life {
         }
         let wakers = s.take_wakers();
         // Only the wait for the start made it, as a rule: an idle actor is to be small.
-        let more = s.more.take_if(|more| more.is_idle());
+        let idle = s.take_idle_more();
         drop(s);
-        drop(more);
-        wake_all(wakers);
+        drop(idle);
+        wakers.wake();
     }
 
     /// This incarnation has ended and its state is dropped.
     pub(crate) fn ended(&self, reason: ExitReason) -> Burial {
         let mut s = self.state.lock();
-        let more = s.more.get_or_insert_default();
-        more.last_exit = Some(reason.clone());
+        if matches!(reason, ExitReason::Normal) {
+            s.marks = ENDED_NORMALLY;
+        } else {
+            s.marks = 0;
+            s.more.get_or_insert_default().last_exit = Some(reason.clone());
+        }
         // Its waker would keep the goroutine's memory.
-        let work = std::mem::take(&mut more.work);
+        let work = s.work_if_any().map(std::mem::take);
         let abort = s.abort.take();
         if !s.owned {
             drop(s);
@@ -368,10 +459,21 @@ impl Life {
         s.phase = Phase::Down;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::RegistryRace) {
+            let holds = s.more.as_mut().map(|more| std::mem::take(&mut more.holds));
+            drop(s);
+            for (_, held) in holds.unwrap_or_default() {
+                held.let_go();
+            }
+            s = self.state.lock();
+        }
         drop(s);
         drop((abort, work));
-        ties.end(&reason);
-        wake_all(wakers);
+        if let Some(ties) = ties {
+            ties.end(&reason);
+        }
+        wakers.wake();
         Burial::NotYours
     }
 
@@ -431,13 +533,20 @@ impl Life {
             }
             s = self.state.lock();
         }
+        // What was tied to a next incarnation is told that there is none.
+        let reason = if s.is_alive() {
+            s.last_exit()
+        } else {
+            ExitReason::NoProc
+        };
         s.phase = Phase::Dead;
         let wakers = s.take_wakers();
         let ties = s.take_ties();
-        let reason = s.last_exit();
         drop(s);
-        ties.end(&reason);
-        wake_all(wakers);
+        if let Some(ties) = ties {
+            ties.end(&reason);
+        }
+        wakers.wake();
     }
 
     pub(crate) fn kill(&self) {
@@ -477,10 +586,10 @@ impl Life {
         let more = s.more.get_or_insert_default();
         let key = *key.get_or_insert_with(next_key);
         let mut old = None;
-        match more.wakers.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, waker)) if wait::same(waker, cx.waker()) => {}
-            Some((_, waker)) => old = Some(std::mem::replace(waker, wait::keep(cx.waker()))),
-            None => more.wakers.push((key, wait::keep(cx.waker()))),
+        match more.wakers.find(key) {
+            Some(waker) if wait::same(waker, cx.waker()) => {}
+            Some(waker) => old = Some(std::mem::replace(waker, wait::keep(cx.waker()))),
+            None => more.wakers.add(key, wait::keep(cx.waker())),
         }
         drop(s);
         drop(old);
@@ -490,8 +599,11 @@ impl Life {
     /// A waiting future is dropped.
     pub(crate) fn unregister(&self, key: &mut Option<u32>) {
         if key.is_some() {
-            let stale = forget_waker(&mut self.state.lock(), key);
-            drop(stale);
+            let mut s = self.state.lock();
+            let stale = forget_waker(&mut s, key);
+            let idle = s.take_idle_more();
+            drop(s);
+            drop((stale, idle));
         }
     }
 }
@@ -499,6 +611,5 @@ impl Life {
 fn forget_waker(s: &mut State, key: &mut Option<u32>) -> Option<Waker> {
     let key = key.take()?;
     let more = s.more.as_mut()?;
-    let at = more.wakers.iter().position(|(k, _)| *k == key)?;
-    Some(more.wakers.swap_remove(at).1)
+    more.wakers.remove(key)
 }

@@ -5,7 +5,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use super::{
-    Actor, ActorId, ActorRef, Ctx, ExitReason, MonitorId,
+    Actor, ActorId, ActorRef, AnyActor, AnyRef, Ctx, ExitReason, MonitorId,
     ties::{self, Peer},
 };
 
@@ -42,8 +42,45 @@ impl fmt::Display for NoProc {
 
 impl Error for NoProc {}
 
-fn peer<B: Actor>(other: &impl AsRef<ActorRef<B>>) -> Arc<dyn Peer> {
-    other.as_ref().peer()
+/// What can be monitored and linked with: any actor's handle, typed or not, and a
+/// [`SupervisorRef`](crate::supervise::SupervisorRef).
+///
+/// `Of` is the actor's type, or that of the handle itself; the compiler finds it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that could be monitored or linked with",
+    note = "take the handle of an actor, of whatever type, or of a supervisor"
+)]
+pub trait Watched<Of: ?Sized> {
+    #[doc(hidden)]
+    fn watched(&self) -> Watchee;
+}
+
+/// Who is watched. Made by [`Watched`].
+#[doc(hidden)]
+pub struct Watchee(pub(crate) Arc<dyn Peer>);
+
+impl fmt::Debug for Watchee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.0.name(), self.0.id())
+    }
+}
+
+impl<A: Actor, H: AsRef<ActorRef<A>> + ?Sized> Watched<A> for H {
+    fn watched(&self) -> Watchee {
+        Watchee(self.as_ref().peer())
+    }
+}
+
+impl Watched<AnyRef> for AnyRef {
+    fn watched(&self) -> Watchee {
+        self.watchee()
+    }
+}
+
+impl Watched<dyn AnyActor> for dyn AnyActor + '_ {
+    fn watched(&self) -> Watchee {
+        self.watchee()
+    }
 }
 
 impl<A: Actor> Ctx<A> {
@@ -51,15 +88,14 @@ impl<A: Actor> Ctx<A> {
     /// method ([`Actor::down`]), before messages that wait in the mailbox. Erlang's `monitor/2`.
     ///
     /// The monitor belongs to the incarnation that lives now, so a restart of the other ends it
-    /// with a `Down`; if none lives, a `Down` with [`NoProc`](ExitReason::NoProc) comes at once. So
-    /// don't monitor again from `#[down]`: between two incarnations (a backoff, say) that is answered
-    /// over and over, and since it goes before messages, they never get their turn. Monitor in
-    /// `#[init]`, as a later child of a `rest_for_one` supervisor, or try again in an `#[every]` method.
+    /// with a `Down`. Between two incarnations (in a backoff, say) it belongs to the next one; so
+    /// `#[down]` may monitor the actor again. If none is to come, a `Down` with
+    /// [`NoProc`](ExitReason::NoProc) comes at once.
     ///
     /// Monitors add up: two of the same actor bring two `Down`s. They end with this incarnation.
     /// An actor that watches itself is never told.
     ///
-    /// Anybody who is no actor uses [`ActorRef::monitor`].
+    /// A supervisor can be watched as well. Anybody who is no actor uses [`ActorRef::monitor`].
     ///
     /// ```
     /// # use actor_core::actor::{Actor, Ctx, ActorRef, MonitorId};
@@ -67,8 +103,8 @@ impl<A: Actor> Ctx<A> {
     ///     ctx.monitor(other)
     /// }
     /// ```
-    pub fn monitor<B: Actor>(&self, other: &impl AsRef<ActorRef<B>>) -> MonitorId {
-        ties::watch(&self.peer(), &peer(other))
+    pub fn monitor<Of: ?Sized>(&self, other: &(impl Watched<Of> + ?Sized)) -> MonitorId {
+        ties::watch(&self.peer(), &other.watched().0)
     }
 
     /// Takes a monitor away, also if its `Down` has come and was not handled yet: after this call
@@ -87,6 +123,9 @@ impl<A: Actor> Ctx<A> {
     /// when the state of the actor that ended is dropped. A link is between the incarnations that
     /// live now; linking twice is linking once, and linking to itself does nothing.
     ///
+    /// A supervisor can be linked with, too: its end (that it gave up, say) concerns this actor. It traps
+    /// exits and heeds none of them, as OTP's, so this actor's end does not concern it.
+    ///
     /// # Errors
     /// [`NoProc`] if the other doesn't live and this actor doesn't trap exits; one that does is
     /// told by its `#[exit]` method instead.
@@ -99,14 +138,14 @@ impl<A: Actor> Ctx<A> {
     ///     }
     /// }
     /// ```
-    pub fn link<B: Actor>(&self, other: &impl AsRef<ActorRef<B>>) -> Result<(), NoProc> {
-        ties::link(&self.peer(), &peer(other))
+    pub fn link<Of: ?Sized>(&self, other: &(impl Watched<Of> + ?Sized)) -> Result<(), NoProc> {
+        ties::link(&self.peer(), &other.watched().0)
     }
 
     /// Takes a link away, whichever side made it, and with it an exit that has come and was not
     /// handled yet. After this call the other's end has no effect here, nor this one's there.
     /// Erlang's `unlink/1`, with a flush. True if there was something to take away.
-    pub fn unlink<B: Actor>(&self, other: &impl AsRef<ActorRef<B>>) -> bool {
-        ties::unlink(self.cell(), &*peer(other))
+    pub fn unlink<Of: ?Sized>(&self, other: &(impl Watched<Of> + ?Sized)) -> bool {
+        ties::unlink(self.cell(), &*other.watched().0)
     }
 }

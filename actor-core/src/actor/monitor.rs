@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     sched::{
-        block_on_thread, coop,
+        block_on_thread, coop, simulated,
         wait::{self, Wait, WaitKind},
     },
     shim::Mutex,
@@ -34,6 +34,9 @@ pub struct MonitorId(u64);
 impl MonitorId {
     pub(super) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
+        if let Some(id) = simulated::next_id() {
+            return Self(id);
+        }
         // ORDERING: Relaxed: only uniqueness counts.
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -42,8 +45,7 @@ impl MonitorId {
 /// The end of a monitored actor: Erlang's `'DOWN'` message.
 ///
 /// It tells of one incarnation. An actor that its supervisor starts again has ended all the same:
-/// monitor it anew to be told of the next end, but once it lives again, not in `#[down]`
-/// ([`Ctx::monitor`](super::Ctx::monitor) says why).
+/// monitor it anew, in `#[down]` for example, to be told of the next end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
@@ -55,7 +57,8 @@ pub struct Down {
     pub name: Arc<str>,
     /// Which of its lives; 0 if it was never started.
     pub incarnation: u64,
-    /// How it ended; [`NoProc`](ExitReason::NoProc) if it did not live when the monitor was made.
+    /// How it ended; [`NoProc`](ExitReason::NoProc) if it did not live when the monitor was made, and
+    /// was not started again.
     pub reason: ExitReason,
 }
 
@@ -99,7 +102,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    pub(super) fn new(target: Arc<dyn Peer>) -> Self {
+    pub(crate) fn new(target: Arc<dyn Peer>) -> Self {
         let (id, slot) = (MonitorId::next(), Arc::default());
         ties::watch_from_outside(&*target, id, &slot);
         Self { id, target, slot }

@@ -18,7 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{
     Actor, CallError, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError,
-    caught, dead_letters,
+    caught, dead_letters, simulate,
 };
 use crate::chan::{Displaced, Mailbox, MailboxSend, NoReply, Post, discard_with};
 
@@ -159,6 +159,9 @@ impl<A: Actor> Cell<A> {
     /// Puts a message into the mailbox, if it has room or the policy makes some.
     #[inline(always)] // one more copy of the message is a third of what a tell costs
     pub(super) fn post(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+        if simulate::looks_full(self) {
+            return self.refuse(msg, on_full);
+        }
         if is_special::<A>() {
             return self.post_special(msg, on_full);
         }
@@ -239,7 +242,14 @@ impl<A: Actor> Cell<A> {
             DeadLetterReason::Stopped => NoReply::Stopped,
             DeadLetterReason::Overflow => NoReply::Overloaded,
             DeadLetterReason::Coalesced => NoReply::Replaced,
+            DeadLetterReason::Poison => NoReply::Panicked,
         };
+        self.dead_letter_as(msg, reason, answer);
+    }
+
+    /// The same, with another answer than is usual for the reason.
+    #[cold]
+    pub(super) fn dead_letter_as(&self, msg: A::Msg, reason: DeadLetterReason, answer: NoReply) {
         dead_letters::count(self.name(), self.id(), msg.name(), reason);
         // A message's Drop is user code.
         if let Err(panic) = caught(|| discard_with(answer, || drop(msg))) {

@@ -17,7 +17,8 @@ use std::{
 };
 
 use super::{
-    Actor, ActorId, ActorRef, Answers, Call, CallError, ExitReason, Message, Reply, TrySendError,
+    Actor, ActorId, ActorRef, Answers, Call, CallError, ExitReason, Message, Monitor, Reply,
+    TrySendError, Watchee,
 };
 use crate::sched;
 
@@ -252,6 +253,10 @@ pub trait AnyActor: Send + Sync + fmt::Debug + sealed::Sealed {
     fn kill(&self) -> BoxFuture<'static, ExitReason>;
     /// See [`ActorRef::wait`].
     fn wait(&self) -> BoxFuture<'static, ExitReason>;
+    /// See [`ActorRef::monitor`].
+    fn monitor(&self) -> Monitor;
+    #[doc(hidden)]
+    fn watchee(&self) -> Watchee;
 }
 
 mod sealed {
@@ -290,5 +295,13 @@ impl<A: Actor> AnyActor for ActorRef<A> {
 
     fn wait(&self) -> BoxFuture<'static, ExitReason> {
         Box::pin(ActorRef::wait(self))
+    }
+
+    fn monitor(&self) -> Monitor {
+        ActorRef::monitor(self)
+    }
+
+    fn watchee(&self) -> Watchee {
+        Watchee(self.peer())
     }
 }

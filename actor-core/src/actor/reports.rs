@@ -15,11 +15,14 @@ use std::{
 };
 
 use crate::chan::{self, Receiver, Sender, TrySendError};
+use crate::sched::simulated;
 
 /// Reports that a subscriber may be behind before it misses some.
 const CAPACITY: usize = 64;
 
 struct Subscriber<T> {
+    /// Which simulation it belongs to; what happens in others is none of its business.
+    simulation: u64,
     to: Sender<Arc<T>>,
     missed: Arc<AtomicU64>,
 }
@@ -42,7 +45,11 @@ impl<T> Topic<T> {
             from,
             missed: Arc::clone(&missed),
         };
-        self.locked().push(Subscriber { to, missed });
+        self.locked().push(Subscriber {
+            simulation: simulated::simulation(),
+            to,
+            missed,
+        });
         reports
     }
 
@@ -52,7 +59,9 @@ impl<T> Topic<T> {
         let subscribers: Vec<_> = {
             let mut all = self.locked();
             all.retain(|s| !s.to.is_closed());
+            let here = simulated::simulation();
             all.iter()
+                .filter(|s| s.simulation == here)
                 .map(|s| (s.to.clone(), Arc::clone(&s.missed)))
                 .collect()
         };

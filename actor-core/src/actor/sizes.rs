@@ -43,6 +43,9 @@ fn an_idle_actor_does_not_grow() {
         size_of::<super::Ask<'_, Unit, (), Infallible>>(),
     );
     println!("{sizes}");
-    assert!(size_of::<Cell<Unit>>() + arc_counts <= 144, "{sizes}");
-    assert!(future <= 96, "{sizes}");
+    // With the seven words of a goroutine's header that is 160 bytes.
+    assert!(size_of::<Mailbox<Ping>>() <= 24, "{sizes}");
+    assert!(size_of::<Life>() <= 32, "{sizes}");
+    assert!(size_of::<Cell<Unit>>() + arc_counts <= 88, "{sizes}");
+    assert!(future <= 16, "{sizes}");
 }

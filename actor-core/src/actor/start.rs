@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use super::{Actor, ActorRef, Cell, Phase, StartError, incarnation};
+use super::{Actor, ActorRef, Cell, ExitReason, Phase, StartError, incarnation};
 
 /// Starts an actor without a supervisor and waits until its `init` has returned.
 ///
@@ -11,7 +11,8 @@ use super::{Actor, ActorRef, Cell, Phase, StartError, incarnation};
 /// this future before it is ready kills the actor that was starting.
 ///
 /// # Errors
-/// [`StartError`] with `init`'s error, or with its panic.
+/// [`StartError`] with `init`'s error, or with its panic, or because it said "not now"
+/// ([`is_ignored`](StartError::is_ignored)).
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -27,8 +28,10 @@ pub async fn start<A: Actor>(name: &str, args: A::Args) -> Result<A::Handle, Sta
         cell.life.poll_until(&mut key, cx, |s| match s.phase() {
             Phase::Running => Some(Ok(())),
             // It ran and ended already, in order: the handle tells the rest.
-            Phase::Dead if s.last_exit().is_orderly() => Some(Ok(())),
-            Phase::Dead => Some(Err(s.last_exit())),
+            Phase::Dead => Some(match s.last_exit() {
+                reason if reason.is_orderly() && reason != ExitReason::Ignored => Ok(()),
+                reason => Err(reason),
+            }),
             Phase::Idle | Phase::Starting | Phase::Down => None,
         })
     })

@@ -16,6 +16,9 @@
 //!   unlinked, the receiver restarted) is dropped: this is what `demonitor` and `unlink` promise.
 //! - The place for a signal is made together with the entry, so telling an end never fails, never
 //!   waits for room and has nothing to do with the mailbox.
+//! - Between two incarnations a monitor is entered for the next one. A link has none to be made with.
+//! - What a `#[down]` or `#[exit]` hook is told at once because its target is dead takes turns with
+//!   messages: a hook that asks over and over would leave them none (`Control::echo`).
 //! - Values that own an actor's cell are dropped after unlocking: they may be the last to own it.
 
 use std::{
@@ -39,6 +42,8 @@ pub(crate) trait Peer: Send + Sync {
     fn mailbox_len(&self) -> usize;
     /// Signals were queued: it looks at them before its next message.
     fn signalled(&self);
+    /// Its own code asked for something about the dead, and the answer is queued.
+    fn told_at_once(&self);
 }
 
 /// What comes in the control lane.
@@ -84,6 +89,17 @@ impl Ties {
             && self.watching.is_empty()
             && self.links.is_empty()
             && self.signals.is_empty()
+    }
+
+    pub(super) fn signals(&self) -> usize {
+        self.signals.len()
+    }
+
+    /// The incarnation that they wait for begins.
+    pub(super) fn begin(&mut self, incarnation: u32) {
+        if let Some(me) = &mut self.me {
+            me.incarnation = incarnation;
+        }
     }
 
     pub(super) fn next_signal(&mut self) -> Option<Signal> {
@@ -171,7 +187,7 @@ fn unnamed(peer: &dyn Peer) -> Identity {
 /// A monitor whose `Down` goes to a future's slot.
 pub(super) fn watch_from_outside(target: &dyn Peer, key: MonitorId, slot: &Arc<Slot>) {
     let mut state = target.life().lock();
-    if state.is_alive() {
+    if state.may_end() {
         let incarnation = state.incarnation();
         let ties = state.ties();
         ties.identify(target, incarnation);
@@ -197,7 +213,7 @@ pub(super) fn watch(me: &Arc<dyn Peer>, target: &Arc<dyn Peer>) -> MonitorId {
     }
     let gone = unnamed(&**target);
     let signalled = with_both(me.life(), target.life(), |mine, its| {
-        if !its.is_alive() {
+        if !its.may_end() {
             let down = gone.down(key, ExitReason::NoProc);
             mine.ties().signals.push_back(Signal::Down(down));
             return true;
@@ -213,7 +229,7 @@ pub(super) fn watch(me: &Arc<dyn Peer>, target: &Arc<dyn Peer>) -> MonitorId {
         false
     });
     if signalled {
-        me.signalled();
+        me.told_at_once();
     }
     key
 }
@@ -287,7 +303,7 @@ pub(super) fn link(me: &Arc<dyn Peer>, other: &Arc<dyn Peer>) -> Result<(), NoPr
         .ties()
         .signals
         .push_back(Signal::Exited(exited));
-    me.signalled();
+    me.told_at_once();
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The watcher of handlers that wait too long: one thread per process, asleep unless a handler waits.
+//! The watcher of handlers that take too long: one thread per process, asleep unless a handler waits
+//! or, as sysmon has told it, one computes for long (`computing`).
 //!
 //! An incarnation is entered at its first handler that waits, and stays entered. The thread looks at
 //! all entries every quarter of the shortest threshold (at most once a second), reports each wait
@@ -26,30 +27,33 @@ use std::{
 
 use super::{
     Actor, ActorId, Ctx,
+    computing::{Computing, Polls},
     reports::{Reports, Topic},
     ties::Peer,
     work::Wedged,
 };
-use crate::sched::{Instant, OurThread};
+use crate::sched::{Instant, OurThread, simulated};
 
-/// A handler that has waited for longer than its actor's threshold, and still does.
+/// A handler that has waited, or computed in one go, for longer than its actor's threshold, and still
+/// does.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WedgedReport {
-    /// The actor's name.
+    /// The actor's name; the name of its type, if it computes and has never waited before.
     pub actor: String,
     /// Its id.
     pub id: ActorId,
-    /// Which of its lives.
+    /// Which of its lives; 0 if it computes and has never waited before: then nobody knows.
     pub incarnation: u64,
     /// The name of the message in work, or the hook, such as `#[every]`.
     pub handler: &'static str,
-    /// How long it has been waiting, at the least.
+    /// How long it has been waiting or computing, at the least.
     pub waiting: Duration,
     /// What it waits for: "chan receive", "mutex lock" .. or "something unknown", as it always is for
-    /// a concurrent handler.
+    /// a concurrent handler. For one that doesn't await: "nothing, it computes", or "its thread, which
+    /// blocks".
     pub waits_for: String,
-    /// Messages that wait behind it.
+    /// Messages that wait behind it; 0 if `incarnation` is not known.
     pub mailbox_len: usize,
 }
 
@@ -85,8 +89,8 @@ static AFTER: AtomicU64 = AtomicU64::new(5_000_000_000);
 /// Sets how long a handler may wait before it is reported, once, for actors that don't say it
 /// themselves ([`Actor::WEDGED_AFTER`]). The default is 5 s; zero is never.
 ///
-/// What is measured is the time since the handler first had to wait. One that computes and never
-/// awaits is not seen here.
+/// What is measured is the time since the handler first had to wait; or, of one that does not await,
+/// the time that one poll of it lasts, from some milliseconds after its begin on.
 ///
 /// ```
 /// actor_core::actor::report_wedged_after(std::time::Duration::from_secs(30));
@@ -118,7 +122,8 @@ fn entries() -> std::sync::MutexGuard<'static, Vec<Entry>> {
 /// Enters the incarnation whose context this is.
 #[cold]
 pub(super) fn watch<A: Actor>(ctx: &Ctx<A>) {
-    if A::WEDGED_AFTER == Some(Duration::ZERO) {
+    // The watcher is a thread, and looks at the real clock.
+    if A::WEDGED_AFTER == Some(Duration::ZERO) || simulated::is_active() {
         return;
     }
     entries().push(Entry {
@@ -126,6 +131,10 @@ pub(super) fn watch<A: Actor>(ctx: &Ctx<A>) {
         incarnation: ctx.cell().life.look(|s| s.incarnation()),
         after: A::WEDGED_AFTER,
     });
+    watcher();
+}
+
+fn watcher() -> &'static Thread {
     WATCHER.get_or_init(|| {
         let named = thread::Builder::new().name("actor-wedged".to_owned());
         match named.spawn(live) {
@@ -135,7 +144,14 @@ pub(super) fn watch<A: Actor>(ctx: &Ctx<A>) {
                 thread::current()
             }
         }
-    });
+    })
+}
+
+/// A handler computes for long.
+pub(super) fn look_now() {
+    let watcher = watcher();
+    IDLE.store(false, Ordering::SeqCst);
+    watcher.unpark();
 }
 
 /// A handler began to wait.
@@ -167,11 +183,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mil
 fn live() {
     // It ends no wait, so it doesn't stand in the way of a deadlock report.
     let _ours = OurThread::new();
+    let mut polls = Polls::default();
     loop {
-        let mut look = Look::take();
+        let mut look = Look::take(&mut polls);
         if look.waiting == 0 {
             IDLE.store(true, Ordering::SeqCst);
-            look = Look::take();
+            look = Look::take(&mut polls);
             if look.waiting == 0 {
                 thread::park();
             }
@@ -192,11 +209,12 @@ struct Look {
 }
 
 impl Look {
-    fn take() -> Self {
+    fn take(polls: &mut Polls) -> Self {
         let (mut look, now, default) = (Self::default(), Instant::now(), default_after());
         let mut reports = Vec::new();
         // Dropped after unlocking: one may be the last to own its actor.
         let mut seen = Vec::new();
+        let computing = look.computing(polls, now, default);
         entries().retain(|entry| {
             let Some(actor) = entry.actor.upgrade() else {
                 return false;
@@ -212,6 +230,12 @@ impl Look {
                 Err(Ended) => false,
             }
         });
+        // After what waits: one that has waited before is reported once.
+        reports.extend(
+            computing
+                .into_iter()
+                .filter_map(|found| report_of(&found, &seen, now)),
+        );
         drop(seen);
         for report in reports {
             tracing::warn!(
@@ -226,6 +250,14 @@ impl Look {
             WEDGED.publish(report);
         }
         look
+    }
+
+    /// The handlers that compute for too long.
+    fn computing(&mut self, polls: &mut Polls, now: Instant, default: Duration) -> Vec<Computing> {
+        let found = polls.look(now, default);
+        self.waiting += found.later;
+        self.shortest = self.shortest.into_iter().chain(found.shortest).min();
+        found.computing
     }
 
     fn at(
@@ -260,6 +292,40 @@ impl Look {
         };
         Ok(wedged.into_iter().map(report).collect())
     }
+}
+
+/// The report about a handler that computes; `None` if it was reported as one that waits, from before
+/// it went on.
+fn report_of(found: &Computing, known: &[Arc<dyn Peer>], now: Instant) -> Option<WedgedReport> {
+    let Computing { seen, since } = found;
+    let id = ActorId::new(seen.who);
+    let actor = known.iter().find(|actor| actor.id() == id);
+    let mut incarnation = 0;
+    if let Some(actor) = actor {
+        let mut state = actor.life().lock();
+        incarnation = u64::from(state.incarnation());
+        if let Some(waiting) = state.work_if_any().and_then(|work| work.now.as_mut())
+            && std::mem::replace(&mut waiting.reported, true)
+        {
+            return None;
+        }
+    }
+    let waits_for = if seen.is_blocked() {
+        "its thread, which blocks"
+    } else {
+        "nothing, it computes"
+    };
+    Some(WedgedReport {
+        actor: actor
+            .map_or(seen.sign.name, |actor| actor.name())
+            .to_owned(),
+        id,
+        incarnation,
+        handler: seen.on,
+        waiting: now - *since,
+        waits_for: waits_for.to_owned(),
+        mailbox_len: actor.map_or(0, |actor| actor.mailbox_len()),
+    })
 }
 
 /// The incarnation is over.

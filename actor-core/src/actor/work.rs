@@ -1,14 +1,15 @@
 //! What an actor works on: known to crash reports, time limits and the watcher of wedged handlers.
 //!
 //! ```text
-//!            begin: name → thread-local
+//!            begin: name → thread
 //!   (no work) ──────────────► running ──── Pending ───► waiting: name, time, waker → `Life`, boxed
 //!        ▲                     │  ▲                       │          control word: WAITING
-//!        └──────── end ────────┘  └─────── next poll ─────┘ name → thread-local
+//!        └──────── end ────────┘  └─────── next poll ─────┘ name → thread
 //! ```
-//! - A message that is handled in one poll costs two stores to a thread-local. Only a handler that
-//!   waits is written down where others can see it, once, at its first `Pending`.
-//! - The thread-local is saved and restored around each poll, and read where a panic is caught.
+//! - A message that is handled in one poll costs a few stores to the thread's own `sched::working`,
+//!   where the watcher finds a handler that computes without an end. Only a handler that waits is
+//!   written down in its actor, once, at its first `Pending`.
+//! - The thread's is saved and restored around each poll, and read where a panic is caught.
 //! - `WAITING` is set and cleared by the actor's own goroutine only.
 //! - A limit ([`Limited`]) has one timer per incarnation, reused, which is set while a limited handler
 //!   waits. When it fires, the handler's future is dropped where it is. A handler that can finish in
@@ -25,19 +26,21 @@ use std::{
     time::Duration,
 };
 
-use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, wedged};
+use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, poison, wedged};
 use crate::{
     chan::{NoReply, discard_with},
     sched::{
         Instant, Sleep, sleep_until,
         wait::{self, Wait},
+        working::{self, Sign},
     },
 };
 
+pub(super) const DOWN: &str = "#[down]";
+pub(super) const EXIT: &str = "#[exit]";
+
 thread_local! {
-    /// The message or hook that the actor polled by this thread works on; empty for none.
-    static HANDLER: LocalCell<&'static str> = const { LocalCell::new("") };
-    /// Its limit; touched for actors with limits only.
+    /// The limit of what the actor polled by this thread works on; touched for actors with limits only.
     static LIMIT: LocalCell<Option<(Instant, Instant)>> = const { LocalCell::new(None) };
 }
 
@@ -48,10 +51,8 @@ pub(super) struct Work {
     pub(super) now: Option<Waiting>,
     /// Those that share it, by their keys.
     beside: Vec<(u64, Waiting)>,
-    /// The goroutine's, to look up what it waits for. Stays for the next time.
+    /// The goroutine's, to look up what it waits for.
     waker: Option<Waker>,
-    /// The watcher knows this incarnation.
-    watched: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +74,11 @@ pub(super) struct Wedged {
 }
 
 impl Work {
+    /// No handler waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.now.is_none() && self.beside.is_empty()
+    }
+
     /// The handlers that have waited for `after` and were not reported before, and how many may
     /// have to be reported later.
     pub(super) fn wedged(&mut self, after: Duration, now: Instant) -> (Vec<Wedged>, usize) {
@@ -101,26 +107,44 @@ impl Work {
 
 /// The next message goes to its handler. By value, so that it is not kept in the serving future.
 #[inline]
-pub(super) fn begin<A: Actor>(msg: A::Msg) -> A::Msg {
-    HANDLER.set(msg.name());
+pub(super) fn begin<A: Actor>(mut msg: A::Msg, cell: &Cell<A>) -> A::Msg {
+    working::here().set(msg.name());
     if A::LIMITED {
         LIMIT.set(times(A::limit(&msg)));
+    }
+    if A::RETRIES {
+        poison::set_aside(cell, &mut msg);
     }
     msg
 }
 
 /// A hook is about to run between messages.
 pub(super) fn begin_hook<A: Actor>(name: &'static str) {
-    HANDLER.set(name);
+    working::here().set(name);
     if A::LIMITED {
         LIMIT.set(times(A::HANDLER_LIMIT));
     }
 }
 
+/// What the watcher is to know of this actor's type.
+fn sign<A: Actor>() -> &'static Sign {
+    const {
+        &Sign {
+            name: A::NAME,
+            wedged_after: A::WEDGED_AFTER,
+        }
+    }
+}
+
+/// Whether this thread polls an actor's `#[down]` or `#[exit]`.
+pub(super) fn is_in_signal_hook() -> bool {
+    [DOWN, EXIT].contains(&working::here().get())
+}
+
 /// The panic that comes next is one of work beside the actor.
 #[cold]
 pub(super) fn blame_beside() {
-    HANDLER.set("(pipe or stream)");
+    working::here().set("(pipe or stream)");
 }
 
 /// The begin of what begins now, and its deadline.
@@ -134,7 +158,10 @@ fn times(limit: Option<Duration>) -> Option<(Instant, Instant)> {
 /// The handler or hook is done.
 #[inline]
 pub(super) fn end<A: Actor>(cell: &Cell<A>) {
-    HANDLER.set("");
+    if A::RETRIES {
+        cell.drop_spare();
+    }
+    working::here().clear();
     if cell.control.is_waiting() {
         end_waiting(cell);
     }
@@ -142,7 +169,7 @@ pub(super) fn end<A: Actor>(cell: &Cell<A>) {
 
 fn end_waiting<A: Actor>(cell: &Cell<A>) {
     cell.control.set_waiting(false);
-    cell.life.with_work(|work| work.now = None);
+    cell.life.end_work(|work| work.now = None);
 }
 
 /// It returned `Pending` for the first time.
@@ -155,7 +182,7 @@ fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>
         None => (now, None),
     };
     let mut fresh = None;
-    let unknown_to_watcher = cell.life.with_work(|work| {
+    cell.life.with_work(|work| {
         work.now = Some(Waiting {
             handler,
             since,
@@ -170,17 +197,16 @@ fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>
         {
             fresh = work.waker.replace(wait::store(cx.waker()));
         }
-        !std::mem::replace(&mut work.watched, true)
     });
     drop(fresh);
     cell.control.set_waiting(true);
-    if unknown_to_watcher {
+    if !cell.life.watch() {
         wedged::watch(ctx);
     }
     wedged::somebody_waits();
 }
 
-/// The work of one concurrent handler. It has the thread-local only while it is polled, and a place
+/// The work of one concurrent handler. It has the thread only while it is polled, and a place
 /// of its own in `Work`, since others of its actor wait at the same time.
 pub(super) struct Beside {
     handler: &'static str,
@@ -194,7 +220,7 @@ impl Beside {
     /// Its message goes to its handler. `key` tells it from others of the same actor.
     pub(super) fn begin<A: Actor>(msg: &A::Msg, key: u64) -> Self {
         let handler = msg.name();
-        HANDLER.set(handler);
+        working::here().set(handler);
         let limit = if A::LIMITED {
             times(A::limit(msg))
         } else {
@@ -214,12 +240,12 @@ impl Beside {
 
     /// Before each poll. If that panics, the handler's name stays for who catches it.
     pub(super) fn resume(&self) {
-        HANDLER.set(self.handler);
+        working::here().set(self.handler);
     }
 
     /// It returned `Pending`.
     pub(super) fn pause<A: Actor>(&mut self, ctx: &Ctx<A>) {
-        HANDLER.set("");
+        working::here().clear();
         if std::mem::replace(&mut self.is_noted, true) {
             return;
         }
@@ -230,11 +256,9 @@ impl Beside {
             wait: None,
             reported: false,
         };
-        let is_watched = ctx.cell().life.with_work(|work| {
-            work.beside.push((self.key, waiting));
-            std::mem::replace(&mut work.watched, true)
-        });
-        if !is_watched {
+        let life = &ctx.cell().life;
+        life.with_work(|work| work.beside.push((self.key, waiting)));
+        if !life.watch() {
             wedged::watch(ctx);
         }
         wedged::somebody_waits();
@@ -242,10 +266,10 @@ impl Beside {
 
     /// It is done.
     pub(super) fn end<A: Actor>(&self, cell: &Cell<A>) {
-        HANDLER.set("");
+        working::here().clear();
         if self.is_noted {
             let noted = |work: &mut Work| work.beside.retain(|(key, _)| *key != self.key);
-            cell.life.with_work(noted);
+            cell.life.end_work(noted);
         }
     }
 
@@ -261,7 +285,7 @@ impl Beside {
 
 /// No concurrent handler is left: the incarnation ends.
 pub(super) fn end_all_beside<A: Actor>(cell: &Cell<A>) {
-    cell.life.with_work(|work| work.beside.clear());
+    cell.life.end_work(|work| work.beside.clear());
 }
 
 /// Why serving ended early.
@@ -297,32 +321,43 @@ impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Served<'_, A
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let cell = this.ctx.cell();
-        let resumed = if cell.control.is_waiting() {
-            cell.life.waiting_handler()
-        } else {
-            ""
-        };
-        let outer = HANDLER.replace(resumed);
-        let polled = catch_unwind(AssertUnwindSafe(|| this.serve.poll(cx)));
-        let handler = HANDLER.replace(outer);
-        match polled {
-            Ok(Poll::Pending) => {
-                if !handler.is_empty() && !cell.control.is_waiting() {
-                    begin_waiting(this.ctx, handler, cx);
-                }
-                Poll::Pending
+        served(this.ctx, cx, |cx| this.serve.poll(cx))
+    }
+}
+
+/// One poll of the serving code: catches its panics, and knows what it works on.
+#[inline]
+pub(super) fn served<A: Actor>(
+    ctx: &Ctx<A>,
+    cx: &mut Context<'_>,
+    serve: impl FnOnce(&mut Context<'_>) -> Poll<Result<(), Box<Cut>>>,
+) -> Poll<Result<(), Box<Cut>>> {
+    let cell = ctx.cell();
+    let resumed = if cell.control.is_waiting() {
+        cell.life.waiting_handler()
+    } else {
+        ""
+    };
+    let (here, sign) = (working::here(), sign::<A>());
+    let outer = here.begin(cell.id().number(), sign, resumed);
+    let polled = catch_unwind(AssertUnwindSafe(|| serve(cx)));
+    let handler = here.end(outer);
+    match polled {
+        Ok(Poll::Pending) => {
+            if !handler.is_empty() && !cell.control.is_waiting() {
+                begin_waiting(ctx, handler, cx);
             }
-            Ok(Poll::Ready(done)) => Poll::Ready(done),
-            Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
-                handler: if handler.is_empty() {
-                    "(between messages)"
-                } else {
-                    handler
-                },
-                panic: Panic::new(payload),
-            }))),
+            Poll::Pending
         }
+        Ok(Poll::Ready(done)) => Poll::Ready(done),
+        Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
+            handler: if handler.is_empty() {
+                "(between messages)"
+            } else {
+                handler
+            },
+            panic: Panic::new(payload),
+        }))),
     }
 }
 

@@ -29,6 +29,7 @@ use crossbeam_channel as crossbeam;
 
 use super::SendError;
 use super::channel::{Receiver, Sender, rendezvous};
+use crate::sched::simulated;
 use crate::shim::atomic::Ordering;
 
 /// Continues a crossbeam channel as one of ours: threads send there, goroutines receive here.
@@ -129,6 +130,10 @@ pub fn to_crossbeam<T: Send + 'static>(values: Receiver<T>) -> crossbeam::Receiv
 
 #[track_caller]
 fn start(bridge: impl FnOnce() + Send + 'static) {
+    simulated::refuse(
+        "a bridge to crossbeam's channels",
+        "there are no other threads to talk to; use the channel itself",
+    );
     let started = thread::Builder::new().name("actor-bridge".into());
     if let Err(error) = started.spawn(bridge) {
         panic!("a bridge between channels needs a thread, and none could be started: {error}");

@@ -42,7 +42,7 @@ pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
 pub use iter::{IntoIter, TryIter};
 pub(crate) use mailbox::{
-    Capacity, Crossing, Displaced, Mailbox, MailboxReceiver, MailboxSend, Post, Water,
+    Capacity, Crossing, Displaced, Mailbox, MailboxReceiver, MailboxSend, MailboxTurn, Post, Water,
 };
 pub use reply::Reply;
 pub(crate) use reply::{NoReply, ReplyFuture, discard_with, reply, reply_to};

@@ -32,7 +32,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use super::word_lock::Backoff;
-use crate::sched::{mem, wait};
+use crate::sched::{mem, simulated, wait};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 
@@ -241,11 +241,19 @@ impl<R> Reply<R> {
     /// Answers. The value is dropped if the asker is gone. Never waits.
     #[inline]
     pub fn send(mut self, value: R) {
+        if simulated::is_active() && self.is_lost() {
+            return; // unanswered, by its drop
+        }
         match self.take() {
             None => {}
             Some(Held::Same(slot)) => slot.send(value),
             Some(Held::Plain(slot)) => slot.send(Ok(value)),
         }
+    }
+
+    #[cold]
+    fn is_lost(&self) -> bool {
+        self.slot.is_some() && simulated::with(|director| director.loses_reply()).unwrap_or(false)
     }
 
     /// Whether somebody still waits for the answer: a handler may skip costly work if not.

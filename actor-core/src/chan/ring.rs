@@ -5,15 +5,13 @@
 //! - Indices count up for ever and wrap; the slot of index `i` is `i & (capacity - 1)`.
 //! - The handle is one word: blocks are aligned to 32, and the low 5 bits hold the capacity's log2.
 //! - The storage never drops a value: who owns a slot reads the value out.
+//! - A block may be a part of somebody else's memory ([`Slots::within`]), who must not free it by itself.
 
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use crate::sched::mem;
-
-/// The slots of a first block: enough for an actor that is asked one thing at a time.
-const FIRST_CAPACITY_LOG2: usize = if cfg!(actor_loom) { 0 } else { 2 };
 
 /// Blocks start at multiples of this, so that the capacity's log2 fits below.
 const ALIGN: usize = 32;
@@ -60,10 +58,28 @@ impl<M> Slots<M> {
         }
     }
 
-    /// A block of twice as many slots (of the first size, for `NONE`).
+    /// Slots in memory that is somebody else's.
+    ///
+    /// # Safety
+    /// There is room for `layout(capacity_log2)`, aligned like that, for as long as the handle is used.
+    pub(crate) unsafe fn within(block: NonNull<u8>, capacity_log2: usize) -> Self {
+        debug_assert_eq!(block.addr().get() % ALIGN, 0);
+        Self {
+            tagged: block.as_ptr().map_addr(|addr| addr | capacity_log2),
+            _values: PhantomData,
+        }
+    }
+
+    /// Whether it is the same block.
+    #[inline]
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        ptr::eq(self.tagged, other.tagged)
+    }
+
+    /// A block of twice as many slots (of one, for `NONE`).
     pub(crate) fn allocate_larger(self) -> Self {
         Self::allocate(if self.tagged.is_null() {
-            FIRST_CAPACITY_LOG2
+            0
         } else {
             self.capacity_log2() + 1
         })
@@ -75,7 +91,8 @@ impl<M> Slots<M> {
         Self::allocate(self.capacity_log2())
     }
 
-    fn allocate(capacity_log2: usize) -> Self {
+    #[inline(never)] // as `free`
+    pub(crate) fn allocate(capacity_log2: usize) -> Self {
         assert!(
             1 << capacity_log2 <= CAPACITY_MAX,
             "a mailbox holds at most 2^30 messages"
@@ -88,16 +105,19 @@ impl<M> Slots<M> {
         }
     }
 
-    fn layout(capacity_log2: usize) -> Layout {
-        let slots = Layout::array::<M>(1 << capacity_log2).and_then(|slots| slots.align_to(ALIGN));
-        let slots = slots.expect("the mailbox outgrew the address space");
+    pub(crate) const fn layout(capacity_log2: usize) -> Layout {
+        let Ok(slots) = Layout::array::<M>(1 << capacity_log2) else {
+            panic!("the mailbox outgrew the address space")
+        };
         // Messages without data still get a block, so that the capacity has a meaning.
-        if slots.size() == 0 {
-            Layout::new::<Aligned>()
-                .align_to(slots.align())
-                .expect("an alignment that a type has")
+        let slots = if slots.size() == 0 {
+            Layout::new::<Aligned>().align_to(slots.align())
         } else {
-            slots
+            slots.align_to(ALIGN)
+        };
+        match slots {
+            Ok(slots) => slots,
+            Err(_) => panic!("the mailbox outgrew the address space"),
         }
     }
 
@@ -148,6 +168,7 @@ impl<M> Slots<M> {
     ///
     /// # Safety
     /// No copy of this handle is used again.
+    #[inline(never)] // rare, and long
     pub(crate) unsafe fn free(self) {
         let block = self.tagged.map_addr(|addr| addr & !(ALIGN - 1));
         if let Some(block) = NonNull::new(block) {

@@ -26,6 +26,7 @@
 
 use std::fmt;
 use std::marker::PhantomPinned;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr;
 use std::task::Waker;
@@ -440,7 +441,8 @@ impl<T> fmt::Debug for WaitList<T> {
 #[derive(Debug, Default)]
 pub(crate) struct WakeList {
     first: Option<Waker>,
-    more: Vec<Waker>,
+    /// Only behind a first one, so that dropping an empty list is one look at that.
+    more: ManuallyDrop<Vec<Waker>>,
 }
 
 impl WakeList {
@@ -448,7 +450,7 @@ impl WakeList {
     pub(crate) fn new() -> Self {
         Self {
             first: None,
-            more: Vec::new(),
+            more: ManuallyDrop::new(Vec::new()),
         }
     }
 
@@ -467,12 +469,19 @@ impl Drop for WakeList {
     #[inline]
     fn drop(&mut self) {
         if let Some(first) = self.first.take() {
-            // One whose waker panics must not cost the others their wake.
-            shield(|| first.wake());
-            for waker in self.more.drain(..) {
-                shield(|| waker.wake());
-            }
+            // SAFETY: not used again: nothing comes behind a first one that isn't there.
+            let more = unsafe { ManuallyDrop::take(&mut self.more) };
+            wake_all(first, more);
         }
+    }
+}
+
+#[inline]
+fn wake_all(first: Waker, more: Vec<Waker>) {
+    // One whose waker panics must not cost the others their wake.
+    shield(|| first.wake());
+    for waker in more {
+        shield(|| waker.wake());
     }
 }
 

@@ -102,8 +102,13 @@ impl<A: Actor> Shared<A> {
             let index = self.workers().len();
             let child = (*make)(index);
             let worker = Arc::new(Worker::of(&child));
-            let started = self.supervisor.start_child(child).await;
-            started.map_err(ResizeError::Child)?;
+            if let Err(error) = self.supervisor.start_child(child).await {
+                if error == ChildError::Ignored {
+                    // It is kept, stopped, under the id of the next one to be made.
+                    drop(self.supervisor.delete_child(&*worker.id).await);
+                }
+                return Err(ResizeError::Child(error));
+            }
             let mut workers = (*self.workers()).clone();
             workers.push(worker);
             drop(self.set(Arc::new(workers)));

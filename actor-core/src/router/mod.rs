@@ -1,7 +1,7 @@
 //! Routers and pools: several workers behind one handle.
 //!
 //! What lives here: [`Router`], actors of one type of which each call goes to one (or to all), and
-//! [`WorkPool`], goroutines that take jobs from one channel. Both are supervisors of their workers:
+//! [`WorkPool`], goroutines or actors that take jobs from one channel. Both are supervisors of their workers:
 //! started alone, or put into a tree as a child. It may use everything down to `supervise`. No unsafe
 //! code.
 //!
@@ -15,10 +15,11 @@
 //!   router is not on its way.
 //! - A worker that crashes is restarted in its place, with its handle and its mailbox.
 //! - Which worker a job goes to is decided by a router when it is sent, by a pool when a worker is
-//!   free. Jobs of different lengths are better off with a pool; state and keys need a router.
+//!   free. Jobs of different lengths are better off with a pool; keys need a router.
 #![deny(unsafe_code)]
 
 mod asks;
+mod feeder;
 mod handle;
 mod spec;
 mod work_pool;

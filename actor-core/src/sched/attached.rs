@@ -6,9 +6,9 @@
 //!   tests that run side by side apart.
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
-use super::context;
+use super::{context, shared::Shared};
 
 #[derive(Default)]
 pub(crate) struct Attached {
@@ -51,6 +51,23 @@ pub(crate) fn of_runtime<T: Any + Send + Sync + Default>() -> Arc<T> {
             "there is no runtime here to look names up in: call this in a goroutine, inside \
              `block_on`, or after `Handle::enter`"
         ),
+    }
+}
+
+/// Which runtime something belongs to. It does not keep the runtime.
+#[derive(Clone, Debug)]
+pub(crate) struct RuntimeId(Weak<Shared>);
+
+impl RuntimeId {
+    /// The runtime that this thread runs in or has entered, if there is one.
+    pub(crate) fn current() -> Option<Self> {
+        context::shared().map(|shared| Self(Arc::downgrade(&shared)))
+    }
+}
+
+impl PartialEq for RuntimeId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
     }
 }
 

@@ -36,7 +36,8 @@ use super::origin::Origin;
 use super::runtime::Handle;
 use super::shared::Shared;
 use super::shield::shield;
-use super::task::{self, Ran, RunToken};
+use super::simulated;
+use super::task::{self, Joinable, Ran, RunToken};
 use crate::shim::Mutex;
 use crate::shim::atomic::{AtomicUsize, Ordering};
 
@@ -269,9 +270,14 @@ impl Shared {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let id = self.registry.next_id(0);
-        let origin = Origin::new(location);
-        let (token, task) = task::new_task::<_, ()>(Job(Some(f)), Arc::as_ptr(self), id, origin);
+        simulated::refuse(
+            "`spawn_blocking`",
+            "it is for code that waits outside of the program; put that behind a trait with a \
+             simulated implementation, or run what only computes in a goroutine",
+        );
+        let home = self.number.home_of(self.registry.next_id(0));
+        let job = Job(Some(f));
+        let (token, task) = task::new_task::<_, (), Joinable>(job, home, Origin::new(location));
         if self.registry.insert(&task) {
             self.blocking.push(self, token);
         } else {

@@ -1,12 +1,14 @@
 //! The library's clock: monotonic nanoseconds since the process first asked.
 //!
-//! Nothing else in the crate reads `std::time::Instant`, so that a simulated clock can take its
-//! place without touching a caller.
+//! Nothing else in the crate reads `std::time::Instant`, so that a simulated clock (`simulated.rs`)
+//! takes its place without touching a caller.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use super::simulated;
 
 /// A point on the runtime's monotonic clock.
 ///
@@ -28,9 +30,12 @@ impl Instant {
     /// The far end of the clock (584 years): a deadline that never comes.
     pub const FOREVER: Instant = Instant(u64::MAX);
 
-    /// Reads the clock.
+    /// Reads the clock; inside a simulation, its virtual one.
     #[must_use]
     pub fn now() -> Self {
+        if let Some(now) = simulated::now() {
+            return now;
+        }
         static BASE: OnceLock<std::time::Instant> = OnceLock::new();
         let base = *BASE.get_or_init(std::time::Instant::now);
         Self(base.elapsed().as_nanos() as u64)

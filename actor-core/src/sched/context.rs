@@ -106,6 +106,12 @@ impl Context {
         self.in_poll.get()
     }
 
+    /// The id of the goroutine that is being polled, or 0.
+    pub(crate) fn running_id(&self) -> u64 {
+        // SAFETY: the M that polls a goroutine keeps its run token until the poll is over.
+        unsafe { self.running.get().as_ref() }.map_or(0, |head| head.id())
+    }
+
     /// Runs `f` with a fresh unlimited budget, outside any poll: for code that drives futures of
     /// its own on this M.
     pub(crate) fn suspend_poll<R>(&self, f: impl FnOnce() -> R) -> R {
@@ -190,7 +196,7 @@ pub(crate) fn current_record() -> RecordRef {
         // SAFETY: the M that polls a goroutine keeps its run token until the poll is over.
         let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
         match running {
-            Some(head) => head.origin.make_record(head.id, head.vtable.label),
+            Some(head) => head.origin.make_record(head.id(), head.vtable.label),
             None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),
         }
     })
@@ -204,7 +210,7 @@ pub(crate) fn record_if_entangled() -> RecordRef {
         let running = cx.and_then(|cx| unsafe { cx.running.get().as_ref() });
         match running {
             Some(head) if head.vtable.label.is_some() => {
-                head.origin.make_record(head.id, head.vtable.label)
+                head.origin.make_record(head.id(), head.vtable.label)
             }
             Some(head) => head.origin.record().unwrap_or(RecordRef::NOBODY),
             None => RECORD.try_with(Cell::get).unwrap_or(RecordRef::NOBODY),

@@ -24,7 +24,7 @@ pub enum Pinning {
 }
 
 /// What this process may use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cpus {
     pub(crate) cores: Vec<CoreId>,
     /// CPUs' worth of time per period, if a cgroup limits it.

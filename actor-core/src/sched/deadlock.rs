@@ -472,14 +472,28 @@ fn asleep(shared: &Shared) -> Option<Vec<Sleeper>> {
     Some(sleepers)
 }
 
+/// Everybody that is left of a simulation, asleep or not, and what each waits for.
+pub(crate) fn remaining(shared: &Shared) -> Option<String> {
+    let mut sleepers = Vec::new();
+    shared.registry.list(&[], &mut sleepers, |_| true);
+    sleepers.sort_by_key(|sleeper| sleeper.id);
+    (!sleepers.is_empty()).then(|| listing(&sleepers))
+}
+
 // ---- the report -----------------------------------------------------------------------------
 
 /// More goroutines than this are counted, not listed.
 const LISTED_MAX: usize = 64;
 
 fn report(sleepers: Vec<Sleeper>) -> String {
+    let listing = listing(&sleepers);
+    format!("all goroutines are asleep - deadlock!\n{listing}")
+}
+
+/// Who they are and what they wait for, and a cycle among them, if there is one.
+fn listing(sleepers: &[Sleeper]) -> String {
     use fmt::Write;
-    let mut out = String::from("all goroutines are asleep - deadlock!\n");
+    let mut out = String::new();
     let mut numbers: HashMap<&'static str, Numbers> = HashMap::new();
     let by_id: HashMap<u64, usize> = (sleepers.iter().enumerate())
         .filter(|(_, sleeper)| sleeper.id != 0)

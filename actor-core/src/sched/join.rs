@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use super::coop;
 use super::record::RecordRef;
 use super::task::TaskRef;
+use super::thin_waker::ThinWaker;
 use super::wait::{self, Wait};
 
 /// Waits for a goroutine and yields what it returned.
@@ -66,7 +67,7 @@ impl<T> JoinHandle<T> {
     /// The goroutine's number, unique within its runtime.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.task.header().id
+        self.task.header().id()
     }
 
     fn register(&self, waker: &Waker) -> bool {
@@ -77,7 +78,7 @@ impl<T> JoinHandle<T> {
             // SAFETY: while JOIN_WAKER is on the slot is read-only for both sides (I4).
             if unsafe { &*slot }
                 .as_ref()
-                .is_some_and(|known| wait::same(known, waker))
+                .is_some_and(|known| known.is_same(waker))
             {
                 return !state.is_complete();
             }
@@ -90,7 +91,7 @@ impl<T> JoinHandle<T> {
         }
         // SAFETY: JOIN_WAKER is off, and only this handle turns it on: the slot is ours. (The
         // completing M reads it only if it finds the bit on.)
-        unsafe { *slot = Some(wait::keep(waker)) };
+        unsafe { *slot = Some(ThinWaker::new(wait::keep(waker))) };
         state.set_join_waker().is_ok()
     }
 }
@@ -124,7 +125,7 @@ impl<T> Drop for JoinHandle<T> {
         }
         let todo = self.task.header().state.drop_join();
         if todo.drop_output {
-            // SAFETY: complete with JOIN_INTEREST on: the output (or `Consumed`) is ours.
+            // SAFETY: complete with JOIN_INTEREST on: the output, never taken, is ours.
             unsafe { self.task.drop_output() };
         }
         if todo.drop_waker {
@@ -138,7 +139,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = self.task.header();
         f.debug_struct("JoinHandle")
-            .field("id", &header.id)
+            .field("id", &header.id())
             .field("name", &header.origin.name())
             .field("started_at", &format_args!("{}", header.origin.location()))
             .field("finished", &self.is_finished())
@@ -153,6 +154,10 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
+    pub(crate) fn new(task: TaskRef) -> Self {
+        Self { task }
+    }
+
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         self.task.abort();
@@ -179,14 +184,15 @@ impl AbortHandle {
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AbortHandle")
-            .field("id", &self.task.header().id)
+            .field("id", &self.task.header().id())
             .finish()
     }
 }
 
 enum Cause {
     Cancelled,
-    Panicked(Box<dyn Any + Send>),
+    /// Boxed twice: one word in every goroutine that has none.
+    Panicked(Box<Box<dyn Any + Send>>),
 }
 
 /// Why a goroutine has no value: it panicked, or it was aborted.
@@ -198,7 +204,7 @@ impl JoinError {
     }
 
     pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        Self(Cause::Panicked(payload))
+        Self(Cause::Panicked(Box::new(payload)))
     }
 
     /// The goroutine was aborted, or its runtime ended.
@@ -232,7 +238,7 @@ impl JoinError {
     #[must_use]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.0 {
-            Cause::Panicked(payload) => payload,
+            Cause::Panicked(payload) => *payload,
             Cause::Cancelled => panic!("into_panic on a goroutine that was cancelled"),
         }
     }

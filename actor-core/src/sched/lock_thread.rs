@@ -32,6 +32,7 @@ use super::alarm::Launch;
 use super::blocking_pool::{named, serve};
 use super::join::JoinHandle;
 use super::machine::blocking;
+use super::simulated;
 use super::thread_park::{self, Outsider};
 use super::wait::{self, Wait, WaitKind};
 use crate::shim::Mutex;
@@ -72,6 +73,11 @@ where
     R: Future,
     R::Output: Send + 'static,
 {
+    simulated::refuse(
+        "`lock_thread`",
+        "a simulation has only one thread; give what needs one an interface with a simulated \
+         implementation",
+    );
     let launch = Launch::here("`lock_thread`");
     launch.go(Proxy {
         make: Some(f),

@@ -47,7 +47,7 @@ fn run_token(state: &State, data: &AtomicUsize, polled: &Polled) {
 #[test]
 fn loom_a_wake_during_or_after_a_poll_leads_to_one_that_sees_its_write() {
     model(|| {
-        let shared = Arc::new((State::new(), AtomicUsize::new(0), Polled::default()));
+        let shared = Arc::new((State::new(true), AtomicUsize::new(0), Polled::default()));
         let waker = thread::spawn({
             let shared = shared.clone();
             move || {
@@ -71,7 +71,7 @@ fn loom_a_wake_during_or_after_a_poll_leads_to_one_that_sees_its_write() {
 #[test]
 fn loom_two_wakers_make_one_token() {
     model(|| {
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(true));
         assert_eq!(state.start(), Start::Poll);
         assert_eq!(state.idle(), Idle::Parked);
         let tokens = Arc::new(AtomicUsize::new(0));
@@ -94,7 +94,7 @@ fn loom_two_wakers_make_one_token() {
 fn loom_a_wake_that_gives_its_reference_up_makes_a_token_or_frees_never_both() {
     model(|| {
         // Two references: the waker's, and the one of whoever completes the goroutine.
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(true));
         assert_eq!(state.start(), Start::Poll);
         let frees = Arc::new(AtomicUsize::new(0));
         let end = |state: &State, frees: &AtomicUsize| {
@@ -129,7 +129,7 @@ fn loom_a_wake_that_gives_its_reference_up_makes_a_token_or_frees_never_both() {
 #[test]
 fn loom_an_abort_is_seen_by_exactly_one_token_owner() {
     model(|| {
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(true));
         let cancelled = Arc::new(AtomicUsize::new(0));
         let run = |state: &State, cancelled: &AtomicUsize| {
             loop {
@@ -162,7 +162,7 @@ fn loom_an_abort_is_seen_by_exactly_one_token_owner() {
 #[test]
 fn loom_the_output_is_dropped_once_by_the_handle_or_the_completer() {
     model(|| {
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(true));
         let drops = Arc::new(AtomicUsize::new(0));
         let completer = thread::spawn({
             let (state, drops) = (state.clone(), drops.clone());
@@ -185,7 +185,7 @@ fn loom_the_output_is_dropped_once_by_the_handle_or_the_completer() {
 fn loom_a_joiner_that_registers_while_the_goroutine_ends_is_woken_or_told() {
     model(|| {
         let state = Arc::new((
-            State::new(),
+            State::new(true),
             loom::cell::UnsafeCell::new(0),
             AtomicUsize::new(0),
         ));
@@ -214,7 +214,7 @@ fn loom_a_joiner_that_registers_while_the_goroutine_ends_is_woken_or_told() {
 #[test]
 fn loom_the_last_of_two_references_frees_and_sees_all_uses() {
     model(|| {
-        let shared = Arc::new((State::new(), loom::cell::UnsafeCell::new(0)));
+        let shared = Arc::new((State::new(true), loom::cell::UnsafeCell::new(0)));
         let frees = Arc::new(AtomicUsize::new(0));
         let release = |shared: Arc<(State, loom::cell::UnsafeCell<i32>)>,
                        frees: Arc<AtomicUsize>| {

@@ -24,6 +24,7 @@ use super::dispatch::{Idler, Park};
 use super::processor::Processor;
 use super::shared::Shared;
 use super::shield::AbortOnUnwind;
+use super::simulated;
 use super::task::{Ran, RunToken};
 use super::timers::NEVER;
 use super::{cpus, tuning};
@@ -586,6 +587,11 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
         if !cx.in_poll() {
             return f();
         }
+        simulated::refuse(
+            "`blocking`",
+            "it is for code that waits outside of the program; put that behind a trait with a \
+             simulated implementation, or call what only computes directly",
+        );
         struct Back<'a>(&'a Context);
         impl Drop for Back<'_> {
             fn drop(&mut self) {

@@ -7,8 +7,9 @@
 //!              depot of the class (one lock, bounded) ◀─▶ the global allocator
 //! ```
 //!
-//! - Size classes are multiples of 64 bytes up to 1 KiB; anything else goes straight to the global
-//!   allocator. Blocks of a class are interchangeable, whoever allocated them.
+//! - Size classes are multiples of 16 bytes up to 1 KiB, so that little is lost to rounding, and of 256
+//!   up to 4 KiB; anything else goes straight to the global allocator. Blocks of a class are
+//!   interchangeable, whoever allocated them: they are aligned as the size allows, to 64 at most.
 //! - What one thread frees and another allocates (a reply slot, say) travels in magazines of
 //!   `MAGAZINE` blocks, so a warm pair of threads never meets the allocator.
 //! - A free list holds at most two magazines, the depot at most `DEPOT_MAX` a class; `trim` empties
@@ -22,8 +23,11 @@ use std::ptr::NonNull;
 
 use parking_lot::Mutex;
 
-const CLASS: usize = 64;
-const CLASSES: usize = 16;
+const STEP: usize = 16;
+const FINE: usize = 64;
+const FINE_MAX: usize = FINE * STEP;
+const COARSE_STEP: usize = 256;
+const CLASSES: usize = FINE + (4096 - FINE_MAX) / COARSE_STEP;
 const MAGAZINE: usize = 32;
 const DEPOT_MAX: usize = 32;
 const ALIGN: usize = 64;
@@ -100,23 +104,36 @@ thread_local! {
 }
 
 const fn layout_of(class: usize) -> Layout {
-    match Layout::from_size_align((class + 1) * CLASS, ALIGN) {
+    let size = if class < FINE {
+        (class + 1) * STEP
+    } else {
+        FINE_MAX + (class + 1 - FINE) * COARSE_STEP
+    };
+    let align = 1 << size.trailing_zeros();
+    let align = if align < ALIGN { align } else { ALIGN };
+    match Layout::from_size_align(size, align) {
         Ok(layout) => layout,
         Err(_) => unreachable!(),
     }
 }
 
-#[inline]
+#[inline(always)]
 const fn class_of(layout: Layout) -> Option<usize> {
     if cfg!(any(actor_loom, actor_no_pool)) || layout.size() == 0 || layout.align() > ALIGN {
         return None;
     }
-    let class = (layout.size() - 1) / CLASS;
+    // A multiple of the alignment, whose class then has it.
+    let size = layout.pad_to_align().size();
+    let class = if size <= FINE_MAX {
+        size.div_ceil(STEP) - 1
+    } else {
+        FINE + (size - FINE_MAX).div_ceil(COARSE_STEP) - 1
+    };
     if class < CLASSES { Some(class) } else { None }
 }
 
 /// Memory for a value of this layout, which must not be of size zero.
-#[inline]
+#[inline(always)] // where the layout is a constant, so is the class
 pub(crate) fn alloc(layout: Layout) -> NonNull<u8> {
     if let Some(class) = class_of(layout) {
         let pooled = LISTS.try_with(|lists| {
@@ -136,7 +153,7 @@ pub(crate) fn alloc(layout: Layout) -> NonNull<u8> {
 ///
 /// # Safety
 /// `block` came from `alloc` with the same layout, on whatever thread, and is not used any more.
-#[inline]
+#[inline(always)] // as `alloc`
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
     let Some(class) = class_of(layout) else {
         // SAFETY: without a class it came from the global allocator with this very layout.

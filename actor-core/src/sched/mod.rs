@@ -14,7 +14,8 @@
 //! Start reading with `state.rs` (the life of a G), `dispatch.rs` (parking, and why no wake-up is
 //! lost) and `machine.rs` (what an M does). This layer uses nothing else of the crate but `shim`.
 //! Beside the Ms stand the threads of `blocking_pool.rs` and `lock_thread.rs`, which hold no P.
-//! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, and in single places of
+//! Its unsafe code is in `task.rs`, `registry.rs`, `ring.rs`, `mem.rs`, `pooled.rs`, `lent.rs`, the
+//! words of `thin_waker.rs` and `number_or.rs`, and in single places of
 //! `processor.rs`, `context.rs`, `join.rs`, `shared.rs`, `runtime.rs` and `cpus.rs`.
 
 pub(crate) mod alarm;
@@ -30,6 +31,7 @@ mod dispatch;
 mod driver;
 pub(crate) mod holders;
 mod join;
+pub(crate) mod lent;
 mod local;
 pub(crate) mod lock_cycle;
 mod lock_thread;
@@ -37,17 +39,22 @@ mod lock_thread;
 mod loom_models;
 mod machine;
 pub(crate) mod mem;
+pub(crate) mod number_or;
 mod origin;
+pub(crate) mod pooled;
 mod processor;
 pub(crate) mod record;
 mod registry;
 mod ring;
 mod runtime;
+mod runtimes;
 mod shared;
 pub(crate) mod shield;
+pub(crate) mod simulated;
 mod state;
 mod sysmon;
 mod task;
+pub(crate) mod thin_waker;
 mod thread_park;
 mod ticker;
 mod time;
@@ -57,6 +64,7 @@ mod timers;
 mod timers_loom_models;
 mod tuning;
 pub(crate) mod wait;
+pub(crate) mod working;
 mod yield_now;
 
 pub use blocking_pool::spawn_blocking;
@@ -69,8 +77,8 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local::{LocalKey, NotInScope, Scoped};
 pub use lock_thread::lock_thread;
 pub use machine::blocking;
-pub(crate) use runtime::go_for;
 pub use runtime::{Builder, Entered, Handle, LeftBehind, Metrics, Runtime, go, go_named};
+pub(crate) use runtime::{go_as, go_for};
 #[cfg(unix)]
 pub(crate) use thread_park::Outsider;
 pub(crate) use thread_park::{block_on_thread, block_on_thread_within};

@@ -76,7 +76,7 @@ impl Registry {
     #[must_use]
     pub(crate) fn insert(&self, task: &TaskRef) -> bool {
         let header = task.ptr();
-        let mut list = self.shard(task.header().id).lock();
+        let mut list = self.shard(task.header().id()).lock();
         if list.closed {
             return false;
         }
@@ -101,7 +101,7 @@ impl Registry {
     pub(crate) fn remove(&self, header: NonNull<Header>) {
         // SAFETY: the caller still has the registry's reference.
         let head = unsafe { header.as_ref() };
-        let mut list = self.shard(head.id).lock();
+        let mut list = self.shard(head.id()).lock();
         // SAFETY: links are ours under the lock; neighbours are alive by their references.
         unsafe {
             let links = std::mem::take(&mut *head.links.get());
@@ -124,6 +124,16 @@ impl Registry {
     /// Whether all goroutines are parked and only our primitives can wake them; those whose record is
     /// in `running` are let off. Tells who sleeps.
     pub(crate) fn all_sleep(&self, running: &[RecordRef], sleepers: &mut Vec<Sleeper>) -> bool {
+        self.list(running, sleepers, |head| head.state.sleeps_soundly())
+    }
+
+    /// Tells who is not over, as long as each is what it has to be.
+    pub(crate) fn list(
+        &self,
+        running: &[RecordRef],
+        sleepers: &mut Vec<Sleeper>,
+        is_right: impl Fn(&Header) -> bool,
+    ) -> bool {
         for shard in &self.shards {
             let list = shard.list.lock();
             let mut at = list.head;
@@ -136,13 +146,13 @@ impl Registry {
                 if record.is_some_and(|record| running.contains(&record)) {
                     continue;
                 }
-                if !head.state.sleeps_soundly() {
+                if !is_right(head) {
                     return false;
                 }
                 let label = head.vtable.label.map(|label| label().to_owned());
                 let name = head.origin.name().map(|name| name.to_string());
                 sleepers.push(Sleeper {
-                    id: head.id,
+                    id: head.id(),
                     name: name.or(label),
                     location: head.origin.location(),
                     wait: head.wait.get(),

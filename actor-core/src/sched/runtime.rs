@@ -16,11 +16,12 @@ use super::blocking_pool::{self, BlockingPool};
 use super::clock::Instant;
 use super::context;
 use super::cpus::{Cpus, Pinning};
-use super::deadlock::DeadlockPolicy;
-use super::join::JoinHandle;
-use super::shared::Shared;
+use super::deadlock::{self, DeadlockPolicy};
+use super::join::{AbortHandle, JoinHandle};
+use super::shared::{MachineLimits, Shared};
+use super::simulated;
 use super::sysmon;
-use super::task::{ForActor, WorksFor};
+use super::task::{Detached, ForActor, Joinable, Joining, TaskRef, WorksFor};
 use super::thread_park::block_on_thread;
 use super::tuning;
 use crate::shim::atomic::Ordering;
@@ -116,6 +117,10 @@ impl Builder {
     /// read, with a message that names it; otherwise what the system said when it refused a
     /// thread or, with the `tokio` feature, an I/O driver.
     pub fn build(self) -> io::Result<Runtime> {
+        simulated::refuse(
+            "a second runtime",
+            "start goroutines and actors in the simulation's own, with `go` and `start`",
+        );
         let cpus = Cpus::detect();
         let procs = match self.procs {
             Some(procs) => procs,
@@ -149,12 +154,15 @@ impl Builder {
         let shared = Shared::new(
             self.name,
             procs,
-            self.machines_max,
-            self.keep_alive,
+            MachineLimits {
+                max: self.machines_max,
+                keep_alive: self.keep_alive,
+            },
             self.on_deadlock,
             cpus,
             plan,
         )?;
+        deadlock::enlist(&shared);
         shared.blocking.limit_to(self.blocking_threads_max)?;
         let runtime = Runtime {
             handle: Handle {
@@ -568,6 +576,18 @@ where
     go_on_current::<F, ()>(future, Some(name.into()), Location::caller())
 }
 
+/// Starts a goroutine that is the actor `A`. Nobody can join it.
+#[track_caller]
+pub(crate) fn go_as<A, F>(future: F) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let location = Location::caller();
+    AbortHandle::new(start_on_current::<F, ForActor<A>, Detached>(
+        future, None, location,
+    ))
+}
+
 /// Starts a goroutine that works for the actor `A`, which reports name.
 #[track_caller]
 pub(crate) fn go_for<A, F>(future: F) -> JoinHandle<F::Output>
@@ -589,13 +609,28 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    JoinHandle::new(start_on_current::<F, L, Joinable>(future, name, location))
+}
+
+#[track_caller]
+fn start_on_current<F, L, J>(
+    future: F,
+    name: Option<Arc<str>>,
+    location: &'static Location<'static>,
+) -> TaskRef
+where
+    J: Joining,
+    L: WorksFor,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let on_machine = context::with(|cx| cx.map(|cx| std::ptr::from_ref(&cx.shared)));
     match on_machine {
         // SAFETY: the context outlives this call: it belongs to the running thread's main loop.
-        Some(shared) => unsafe { &*shared }.go::<F, L>(future, name, location),
+        Some(shared) => unsafe { &*shared }.start::<F, L, J>(future, name, location),
         None => {
             let shared = context::shared().expect(OUTSIDE);
-            shared.go::<F, L>(future, name, location)
+            shared.start::<F, L, J>(future, name, location)
         }
     }
 }

@@ -23,16 +23,18 @@ use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
 use super::cpus::{self, Cpus};
-use super::deadlock::{self, DeadlockPolicy};
+use super::deadlock::DeadlockPolicy;
 use super::dispatch::{Dispatch, Idler, Wake};
 use super::join::JoinHandle;
 use super::machine::{self, Machine};
 use super::origin::Origin;
 use super::processor::Processor;
 use super::registry::Registry;
+use super::runtimes::Number;
 use super::shield::shield;
+use super::simulated;
 use super::sysmon;
-use super::task::{self, RunToken};
+use super::task::{self, Joinable, RunToken, TaskRef};
 use super::thread_park::Root;
 use super::timers::{NEVER, TimerKey};
 use super::tuning;
@@ -43,6 +45,7 @@ type MachineThread = (Arc<Machine>, std::thread::JoinHandle<()>);
 /// What all Ms of a runtime, its handles and its timers share.
 pub(crate) struct Shared {
     me: Weak<Shared>,
+    pub(crate) number: Number,
     pub(crate) name: String,
     pub(crate) procs: usize,
     machines_max: usize,
@@ -78,6 +81,14 @@ pub(crate) struct Shared {
     pub(crate) attached: Attached,
     #[cfg(feature = "tokio")]
     pub(crate) driver: super::driver::Driver,
+    /// Of a simulation: a thread outside of it that has woken one of its goroutines.
+    intruder: Mutex<Option<String>>,
+}
+
+/// How many Ms there may be, and how long one too many is kept.
+pub(crate) struct MachineLimits {
+    pub(crate) max: usize,
+    pub(crate) keep_alive: Duration,
 }
 
 impl fmt::Debug for Shared {
@@ -94,23 +105,30 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         procs: usize,
-        machines_max: usize,
-        keep_alive: Duration,
+        machines: MachineLimits,
         on_deadlock: DeadlockPolicy,
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
         #[cfg(feature = "tokio")]
         let driver = super::driver::Driver::new(&name)?;
+        let MachineLimits {
+            max: machines_max,
+            keep_alive,
+        } = machines;
+        let number = Number::take()?;
         let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            number,
             procs,
             machines_max,
             keep_alive,
             plan,
             cpus,
             dispatch: Dispatch::new(),
-            processors: (0..machines_max).map(|_| OnceLock::new()).collect(),
+            processors: (0..machines_max.max(procs))
+                .map(|_| OnceLock::new())
+                .collect(),
             processor_count: AtomicUsize::new(0),
             registry: Registry::new(procs),
             wake_tokens: AtomicU32::new(tuning::WAKE_TOKENS),
@@ -131,9 +149,10 @@ impl Shared {
             attached: Attached::default(),
             #[cfg(feature = "tokio")]
             driver,
+            intruder: Mutex::new(None),
             name,
         });
-        deadlock::enlist(&shared);
+        shared.number.stands_for(Arc::as_ptr(&shared));
         Ok(shared)
     }
 
@@ -160,6 +179,21 @@ impl Shared {
         Some(index)
     }
 
+    /// A simulation's, which has no Ms of its own.
+    fn is_simulated(&self) -> bool {
+        self.machines_max == 0
+    }
+
+    pub(crate) fn intruder(&self) -> Option<String> {
+        self.intruder.lock().clone()
+    }
+
+    /// From now on timers will not come.
+    pub(crate) fn set_stopping(&self) {
+        // ORDERING: SeqCst: see `is_stopping`.
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         // ORDERING: SeqCst: an M that sits down in the driver looks at it after it has published its
@@ -173,13 +207,15 @@ impl Shared {
     #[inline]
     pub(crate) fn schedule_from_anywhere(token: RunToken) {
         context::with(|cx| {
-            // SAFETY: a token's goroutine is not complete, so its runtime is alive.
-            let shared = unsafe { &*token.shared() };
-            let Some(cx) = cx.filter(|cx| std::ptr::eq(&*cx.shared, shared)) else {
+            let home = token.home();
+            let Some(cx) = cx.filter(|cx| cx.shared.number.is_of(home)) else {
+                // SAFETY: a token's goroutine is not complete, so its runtime is alive.
+                let shared = unsafe { &*home.runtime() };
                 // Once the token is handed on, the runtime may end before we are done with it.
                 let shared = shared.arc();
                 return shared.inject([token]);
             };
+            let shared = &*cx.shared;
             let Some(p) = cx.p() else {
                 return match cx.try_defer(token) {
                     Ok(()) => {}
@@ -215,6 +251,10 @@ impl Shared {
 
     #[cold]
     pub(crate) fn inject(&self, tokens: impl IntoIterator<Item = RunToken>) {
+        if self.is_simulated() && !simulated::is_active() {
+            let name = std::thread::current().name().map(str::to_owned);
+            *self.intruder.lock() = Some(name.unwrap_or_else(|| "(unnamed)".to_owned()));
+        }
         let wake = self.dispatch.inject(tokens);
         self.send(wake);
     }
@@ -519,6 +559,22 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        JoinHandle::new(self.start::<F, L, Joinable>(future, name, location))
+    }
+
+    /// Starts a goroutine that works for `L`.
+    pub(crate) fn start<F, L, J>(
+        self: &Arc<Self>,
+        future: F,
+        name: Option<Arc<str>>,
+        location: &'static Location<'static>,
+    ) -> TaskRef
+    where
+        J: task::Joining,
+        L: task::WorksFor,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         context::with(|cx| {
             let cx = cx.filter(|cx| std::ptr::eq(&*cx.shared, &**self));
             let p = cx.and_then(|cx| cx.p());
@@ -528,7 +584,8 @@ impl Shared {
                 None => Origin::new(location),
                 Some(name) => Origin::named(id, name, location),
             };
-            let (token, task) = task::new_task::<F, L>(future, Arc::as_ptr(self), id, origin);
+            let home = self.number.home_of(id);
+            let (token, task) = task::new_task::<F, L, J>(future, home, origin);
             if !self.registry.insert(&task) {
                 // The runtime is ending: the goroutine is over before it begins.
                 self.cancel_unregistered(token, &task);
@@ -538,12 +595,12 @@ impl Shared {
             } else {
                 self.inject([token]);
             }
-            JoinHandle::new(task)
+            task
         })
     }
 
     #[cold]
-    pub(super) fn cancel_unregistered(&self, token: RunToken, task: &task::TaskRef) {
+    pub(super) fn cancel_unregistered(&self, token: RunToken, task: &TaskRef) {
         // The token is ours, so `cancel` can't ask anybody to queue it.
         let _ = task.header().state.cancel();
         let task::Ran::Done = token.run() else {
@@ -579,8 +636,7 @@ impl Shared {
         }
         let left = self.registry.len();
         self.dispatch.lock().stopping = true;
-        // ORDERING: SeqCst: see `is_stopping`.
-        self.stopping.store(true, Ordering::SeqCst);
+        self.set_stopping();
         self.bed.stop();
         for (m, _) in &*self.threads.lock() {
             m.unpark();

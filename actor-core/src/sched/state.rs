@@ -130,10 +130,11 @@ pub(crate) struct State(AtomicU64);
 
 impl State {
     /// A goroutine about to be queued for the first time: the creator owns the run token; one
-    /// reference is the registry's, one the join handle's.
-    pub(crate) fn new() -> Self {
+    /// reference is the registry's, one the creator's: a join handle, if it is joinable.
+    pub(crate) fn new(is_joinable: bool) -> Self {
+        let interest = if is_joinable { JOIN_INTEREST } else { 0 };
         Self(AtomicU64::new(
-            NOTIFIED | JOIN_INTEREST | (2 * Hold::Handle.unit()),
+            NOTIFIED | interest | (2 * Hold::Handle.unit()),
         ))
     }
 

@@ -6,7 +6,7 @@
 //! 3. marks a P whose poll lasts `STUCK_AFTER` as *stuck*, and while fewer than `procs` Ps make
 //!    progress and work waits, starts a *spare* P on another M. A P can't be taken from under a
 //!    running poll (the M may touch it any moment), so the stuck M keeps it; its ring and `runnext`
-//!    are stolen by the spare.
+//!    are stolen by the spare. Whoever watches over handlers is told (`working`).
 //!
 //! A poll that blocks (its thread sleeps in the kernel) is made up for without bound, up to the
 //! limit on Ms. One that computes takes part in the kernel's sharing of the cores instead; at most
@@ -24,6 +24,7 @@ use super::deadlock::OurThread;
 use super::dispatch::Wake;
 use super::shared::Shared;
 use super::tuning;
+use super::working;
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
@@ -157,7 +158,9 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             if !p.is_stuck() {
                 // Counted first: whoever clears the mark takes the count back.
                 shared.stuck.fetch_add(1, Ordering::AcqRel);
-                if !p.set_stuck() {
+                if p.set_stuck() {
+                    working::stuck();
+                } else {
                     shared.stuck.fetch_sub(1, Ordering::AcqRel);
                 }
             }

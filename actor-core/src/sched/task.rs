@@ -1,18 +1,20 @@
 //! G: one goroutine, one allocation.
 //!
 //! ```text
-//!  ┌─────────────── Header, one cache line ──────────────┐┌──── stage ────┐┌─ join waker ─┐
-//!  │ state │ vtable │ shared │ links │ origin │ id │ wait ││ future/output ││              │
-//!  └─────────────────────────────────────────────────────┘└───────────────┘└──────────────┘
+//!  ┌───────────────── Header, seven words ──────────┐┌──── stage ────┐┌─ join waker ─┐
+//!  │ state │ vtable │ home │ links │ origin │ wait │ ││ future/output ││ if joinable  │
+//!  └────────────────────────────────────────────────┘└───────────────┘└──────────────┘
 //! ```
 //!
 //! - Everything outside this file handles a goroutine as `RunToken` (the right to poll it once),
 //!   `TaskRef` (a counted reference) or `Waker`; the future's type is known only behind `VTable`.
 //! - The future is polled and dropped by Ms only, never by whoever aborts or drops a handle; a
 //!   waker on a foreign thread can at most free memory whose future is long gone.
-//! - The output overwrites the future. It is dropped by the join handle, or by the completing M
-//!   when nobody is interested.
-//! - `shared` points to the runtime. It is valid while the goroutine is not complete: a runtime goes
+//! - The output overwrites the future, when `finish` begins; no word says which of the two is there.
+//!   It is taken by the join handle, or dropped by it, or by the completing M when nobody is
+//!   interested; so it is gone before the memory is.
+//! - One that nobody joins ([`Detached`]) has no room for a join waker. Its end is told otherwise.
+//! - `home` names the runtime. That is valid while the goroutine is not complete: a runtime goes
 //!   away only after its registry is empty, and one that gives up on goroutines is leaked. Whoever
 //!   hands a token on may lose the runtime with it, and takes a counted reference first.
 //! - A panic in `poll`, in a future's `Drop` or in an unread output's `Drop` ends here.
@@ -31,9 +33,12 @@ use super::lock_cycle;
 use super::mem;
 use super::origin::Origin;
 use super::registry::Links;
+use super::runtimes::Home;
 use super::shared::Shared;
 use super::shield::shield;
+use super::simulated;
 use super::state::{Hold, Idle, Notify, Start, State};
+use super::thin_waker::ThinWaker;
 use super::wait::WaitWord;
 
 /// What became of a run token.
@@ -51,7 +56,7 @@ pub(crate) struct VTable {
     /// Moves the output to `*mut Result<T, JoinError>`.
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     drop_output: unsafe fn(NonNull<Header>),
-    join_waker: unsafe fn(NonNull<Header>) -> *mut Option<Waker>,
+    join_waker: unsafe fn(NonNull<Header>) -> *mut Option<ThinWaker>,
     dealloc: unsafe fn(NonNull<Header>),
     /// The name of the actor's type that it works for, if it does.
     pub(crate) label: Option<fn() -> &'static str>,
@@ -77,28 +82,82 @@ impl<A> WorksFor for ForActor<A> {
 pub(crate) struct Header {
     pub(crate) state: State,
     pub(crate) vtable: &'static VTable,
-    pub(crate) shared: *const Shared,
+    /// Its number and its runtime's.
+    pub(crate) home: Home,
     pub(crate) links: UnsafeCell<Links>,
     /// Where it was started and what it is called.
     pub(crate) origin: Origin,
-    pub(crate) id: u64,
     /// What its last poll waited for.
     pub(crate) wait: WaitWord,
 }
 
-const _: () = assert!(cfg!(actor_loom) || size_of::<Header>() <= 64);
+const _: () = assert!(cfg!(actor_loom) || size_of::<Header>() == 7 * size_of::<u64>());
 
-enum Stage<F: Future> {
-    Running(F),
-    Finished(Result<F::Output, JoinError>),
-    Consumed,
+impl Header {
+    /// Its number, unique within its runtime.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.home.id()
+    }
+}
+
+/// What the word of `state.rs` says is there: see the file's comment.
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, JoinError>>,
+}
+
+impl<F: Future> Stage<F> {
+    /// # Safety
+    /// `stage` is the caller's alone, and its output is there and was not taken before.
+    unsafe fn take_output(stage: *mut Self) -> Result<F::Output, JoinError> {
+        // SAFETY: as the caller promises.
+        unsafe { ManuallyDrop::take(&mut (*stage).output) }
+    }
+}
+
+/// Whether a goroutine can be joined.
+pub(crate) trait Joining {
+    /// Room for the joiner's waker.
+    type Slot;
+    const IS_JOINABLE: bool;
+    const EMPTY: Self::Slot;
+    fn waker(slot: &Self::Slot) -> *mut Option<ThinWaker>;
+}
+
+/// By the handle that its start returns.
+pub(crate) enum Joinable {}
+
+/// By nobody.
+pub(crate) enum Detached {}
+
+impl Joining for Joinable {
+    type Slot = UnsafeCell<Option<ThinWaker>>;
+    const IS_JOINABLE: bool = true;
+    // Copied into each goroutine, never used in place.
+    #[allow(clippy::declare_interior_mutable_const)]
+    const EMPTY: Self::Slot = UnsafeCell::new(None);
+
+    fn waker(slot: &Self::Slot) -> *mut Option<ThinWaker> {
+        slot.get()
+    }
+}
+
+impl Joining for Detached {
+    type Slot = ();
+    const IS_JOINABLE: bool = false;
+    const EMPTY: Self::Slot = ();
+
+    fn waker((): &()) -> *mut Option<ThinWaker> {
+        unreachable!("nobody joins it")
+    }
 }
 
 #[repr(C)]
-struct Cell<F: Future> {
+struct Cell<F: Future, J: Joining> {
     header: Header,
     stage: UnsafeCell<Stage<F>>,
-    join_waker: UnsafeCell<Option<Waker>>,
+    join_waker: J::Slot,
 }
 
 /// The right, and the duty, to run a goroutine once or to hand the token on. It carries no
@@ -136,14 +195,33 @@ impl RunToken {
     }
 
     #[inline]
-    pub(crate) fn shared(&self) -> *const Shared {
+    pub(crate) fn home(&self) -> Home {
         // SAFETY: a token keeps its goroutine alive (I1 in `state.rs`).
-        unsafe { self.0.as_ref() }.shared
+        unsafe { self.0.as_ref() }.home
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        // SAFETY: as in `shared`.
+        unsafe { self.0.as_ref() }.id()
+    }
+
+    /// Its name, what it works for, or else where it was started.
+    pub(crate) fn describe(&self) -> String {
+        // SAFETY: as in `shared`.
+        let head = unsafe { self.0.as_ref() };
+        match (head.origin.name(), head.vtable.label) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(label)) => {
+                let path = label().split('<').next().unwrap_or_default();
+                path.rsplit("::").next().unwrap_or_default().to_owned()
+            }
+            (None, None) => head.origin.location().to_string(),
+        }
     }
 
     /// Marks the goroutine as aborted: the token's owner drops its future instead of polling it.
     pub(crate) fn cancel(&self) {
-        // SAFETY: as in `shared`. The token is ours, so nobody is asked to queue another.
+        // SAFETY: as in `home`. The token is ours, so nobody is asked to queue another.
         let _ = unsafe { self.0.as_ref() }.state.cancel();
     }
 
@@ -216,67 +294,64 @@ impl TaskRef {
     }
 
     /// # Safety
-    /// The goroutine is complete and the caller owns its output.
+    /// The goroutine is complete and the caller owns its output, which was not taken before.
     pub(crate) unsafe fn drop_output(&self) {
         // SAFETY: as the caller promises.
         unsafe { (self.header().vtable.drop_output)(self.0) }
     }
 
     /// The join waker's slot; who may touch it is said in `state.rs` (I4).
-    pub(crate) fn join_waker(&self) -> *mut Option<Waker> {
+    pub(crate) fn join_waker(&self) -> *mut Option<ThinWaker> {
         // SAFETY: only computes an address within the live cell.
         unsafe { (self.header().vtable.join_waker)(self.0) }
     }
 }
 
-/// Makes a goroutine: its first run token and the join handle's reference. The caller registers it.
+/// Makes a goroutine: its first run token and a reference to it. The caller registers it.
 /// `L` is what it works for.
-pub(crate) fn new_task<F, L>(
-    future: F,
-    shared: *const Shared,
-    id: u64,
-    origin: Origin,
-) -> (RunToken, TaskRef)
+pub(crate) fn new_task<F, L, J>(future: F, home: Home, origin: Origin) -> (RunToken, TaskRef)
 where
+    J: Joining,
     L: WorksFor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let header = Header {
-        state: State::new(),
-        vtable: vtable::<F, L>(),
-        shared,
+        state: State::new(J::IS_JOINABLE),
+        vtable: vtable::<F, L, J>(),
+        home,
         links: UnsafeCell::new(Links::default()),
         origin,
-        id,
         wait: WaitWord::new(),
     };
-    let memory = mem::alloc(std::alloc::Layout::new::<Cell<F>>()).cast::<Cell<F>>();
+    let memory = mem::alloc(std::alloc::Layout::new::<Cell<F, J>>()).cast::<Cell<F, J>>();
+    let future = ManuallyDrop::new(future);
     // SAFETY: fresh memory of exactly this layout.
     unsafe {
         memory.write(Cell {
             header,
-            stage: UnsafeCell::new(Stage::Running(future)),
-            join_waker: UnsafeCell::new(None),
+            stage: UnsafeCell::new(Stage { future }),
+            join_waker: J::EMPTY,
         });
     }
     let header = memory.cast::<Header>();
     (RunToken(header), TaskRef(header))
 }
 
-fn vtable<F, L>() -> &'static VTable
+fn vtable<F, L, J>() -> &'static VTable
 where
+    J: Joining,
     L: WorksFor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     const {
         &VTable {
-            run: run::<F>,
-            take_output: take_output::<F>,
-            drop_output: drop_output::<F>,
-            join_waker: join_waker::<F>,
-            dealloc: dealloc::<F>,
+            run: run::<F, J>,
+            take_output: take_output::<F, J>,
+            drop_output: drop_output::<F, J>,
+            join_waker: join_waker::<F, J>,
+            dealloc: dealloc::<F, J>,
             label: L::LABEL,
         }
     }
@@ -284,8 +359,8 @@ where
 
 /// # Safety
 /// The caller owns the run token of this goroutine, whose future is an `F`.
-unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
-    let cell = header.cast::<Cell<F>>();
+unsafe fn run<F: Future, J: Joining>(header: NonNull<Header>) -> Ran {
+    let cell = header.cast::<Cell<F, J>>();
     // SAFETY: the token keeps the cell alive until `idle` or `complete` gives it up.
     let (head, stage) = unsafe { (&cell.as_ref().header, cell.as_ref().stage.get()) };
     // While NOTIFIED is still on: a walk must not take it for a sleeper.
@@ -301,14 +376,11 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
             let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
             let mut cx = Context::from_waker(&waker);
             let polled = catch_unwind(AssertUnwindSafe(|| {
-                // SAFETY: RUNNING makes us the only one to touch the stage.
-                match unsafe { &mut *stage } {
-                    Stage::Running(future) => {
-                        // SAFETY: it is dropped in place (`finish`), never moved.
-                        unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
-                    }
-                    _ => unreachable!("a completed goroutine has no run token"),
-                }
+                // SAFETY: RUNNING makes us the only one to touch the stage, and a goroutine that is
+                // not complete has its future there.
+                let future: &mut F = unsafe { &mut (*stage).future };
+                // SAFETY: it is dropped in place (`finish`), never moved.
+                unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
             }));
             match polled {
                 Ok(Poll::Pending) => {
@@ -326,7 +398,7 @@ unsafe fn run<F: Future>(header: NonNull<Header>) -> Ran {
         }
     };
     // SAFETY: still RUNNING, so the stage is ours.
-    unsafe { finish::<F>(cell, stage, output) };
+    unsafe { finish::<F, J>(cell, stage, output) };
     Ran::Done
 }
 
@@ -353,36 +425,37 @@ fn resume(head: &Header) {
 /// Drops the future, stores the output, tells the joiner and gives up the registry's reference.
 ///
 /// # Safety
-/// The caller has the goroutine in RUNNING, with its stage `Running`.
-unsafe fn finish<F: Future>(
-    cell: NonNull<Cell<F>>,
+/// The caller has the goroutine in RUNNING, with its future in the stage.
+unsafe fn finish<F: Future, J: Joining>(
+    cell: NonNull<Cell<F, J>>,
     stage: *mut Stage<F>,
     mut output: Result<F::Output, JoinError>,
 ) {
     // SAFETY: the stage is ours; it is overwritten below without being dropped again.
     let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
-        std::ptr::drop_in_place(stage)
+        ManuallyDrop::drop(&mut (*stage).future)
     }));
     if let Err(payload) = dropped {
         // The value of a goroutine whose future panics in Drop is not trusted: the panic is told.
         let value = std::mem::replace(&mut output, Err(JoinError::panicked(payload)));
         shield(|| drop(value));
     }
-    // SAFETY: the old stage was dropped above.
-    unsafe { stage.write(Stage::Finished(output)) };
+    let output = ManuallyDrop::new(output);
+    // SAFETY: the future was dropped above.
+    unsafe { stage.write(Stage { output }) };
     // SAFETY: alive: the registry's reference is given up at the end only.
     let head = unsafe { &cell.as_ref().header };
     // SAFETY: the runtime is alive: goroutines are only run, or refused, by threads that hold it.
-    let shared = unsafe { &*head.shared };
+    let shared = unsafe { &*head.home.runtime() };
     // Before `complete`, so that a joiner finds the goroutine gone. Our reference stays.
     shared.registry.remove(cell.cast());
     let completed = head.state.complete();
     if !completed.join_interest {
         // SAFETY: complete, and nobody else is interested: the output is ours.
-        unsafe { drop_output::<F>(cell.cast()) };
+        unsafe { drop_output::<F, J>(cell.cast()) };
     } else if completed.join_waker {
         // SAFETY: with JOIN_WAKER set at completion the slot is read-only for both sides (I4).
-        if let Some(waker) = unsafe { &*cell.as_ref().join_waker.get() } {
+        if let Some(waker) = unsafe { &*J::waker(&cell.as_ref().join_waker) } {
             shield(|| waker.wake_by_ref());
         }
     }
@@ -393,43 +466,45 @@ unsafe fn finish<F: Future>(
 
 /// # Safety
 /// Complete; the output was not taken; `out` points to a `Result<F::Output, JoinError>`.
-unsafe fn take_output<F: Future>(header: NonNull<Header>, out: *mut ()) {
-    let cell = header.cast::<Cell<F>>();
-    // SAFETY: the caller owns the output.
-    let stage = unsafe { &mut *cell.as_ref().stage.get() };
-    let Stage::Finished(output) = std::mem::replace(stage, Stage::Consumed) else {
-        unreachable!("the output of a goroutine is taken once, after completion")
-    };
-    // SAFETY: as the caller promises.
-    unsafe { out.cast::<Result<F::Output, JoinError>>().write(output) };
+unsafe fn take_output<F: Future, J: Joining>(header: NonNull<Header>, out: *mut ()) {
+    let cell = header.cast::<Cell<F, J>>();
+    // SAFETY: the caller owns the output, which is there; `out` is as it promises.
+    unsafe {
+        let output = Stage::take_output(cell.as_ref().stage.get());
+        out.cast::<Result<F::Output, JoinError>>().write(output);
+    }
 }
 
 /// # Safety
-/// Complete, and the caller owns the output.
-unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
-    let cell = header.cast::<Cell<F>>();
-    // SAFETY: the caller owns the output.
-    let stage = unsafe { &mut *cell.as_ref().stage.get() };
-    let output = std::mem::replace(stage, Stage::Consumed);
+/// Complete, and the caller owns the output, which was not taken before.
+unsafe fn drop_output<F: Future, J: Joining>(header: NonNull<Header>) {
+    let cell = header.cast::<Cell<F, J>>();
+    // SAFETY: the caller owns the output, which is there.
+    let output = unsafe { Stage::take_output(cell.as_ref().stage.get()) };
+    if simulated::is_active()
+        && let Err(error) = output
+    {
+        return simulated::unseen(error);
+    }
     shield(|| drop(output));
 }
 
 /// # Safety
 /// The cell is alive and its future is an `F`.
-unsafe fn join_waker<F: Future>(header: NonNull<Header>) -> *mut Option<Waker> {
+unsafe fn join_waker<F: Future, J: Joining>(header: NonNull<Header>) -> *mut Option<ThinWaker> {
     // SAFETY: as the caller promises.
-    unsafe { header.cast::<Cell<F>>().as_ref().join_waker.get() }
+    J::waker(unsafe { &header.cast::<Cell<F, J>>().as_ref().join_waker })
 }
 
 /// # Safety
 /// No reference is left.
-unsafe fn dealloc<F: Future>(header: NonNull<Header>) {
-    let cell = header.cast::<Cell<F>>();
-    // SAFETY: nobody else can reach the cell; the stage was finished or consumed, so a panic can
-    // only come from an output that the join handle left, and `drop_output` ran for that.
+unsafe fn dealloc<F: Future, J: Joining>(header: NonNull<Header>) {
+    let cell = header.cast::<Cell<F, J>>();
+    // SAFETY: nobody else can reach the cell. Its output is gone (see the file's comment); what is
+    // left to drop are the header and the join waker.
     unsafe {
         shield(|| std::ptr::drop_in_place(cell.as_ptr()));
-        mem::free(cell.cast(), std::alloc::Layout::new::<Cell<F>>());
+        mem::free(cell.cast(), std::alloc::Layout::new::<Cell<F, J>>());
     }
 }
 
@@ -471,13 +546,54 @@ const fn hold_of(hold: u8) -> Hold {
     }
 }
 
+/// By what a waker that one of our primitives keeps is counted; `None` for all others.
+#[inline]
+pub(super) fn hold_of_waker(waker: &Waker) -> Option<Hold> {
+    if std::ptr::eq(waker.vtable(), &raw const KEPT) {
+        Some(Hold::Own)
+    } else if std::ptr::eq(waker.vtable(), &raw const STORED) {
+        Some(Hold::Handle)
+    } else {
+        None
+    }
+}
+
+/// The vtable of wakers that are counted so.
+#[inline]
+pub(super) fn vtable_of_hold(hold: Hold) -> &'static RawWakerVTable {
+    match hold {
+        Hold::Own => &KEPT,
+        Hold::Handle => &STORED,
+        Hold::Foreign => &WAKER,
+    }
+}
+
 /// The goroutine behind a waker, if it is one of ours.
 #[inline]
 fn header_of(waker: &Waker) -> Option<&Header> {
     let vtable: *const RawWakerVTable = waker.vtable();
-    let ours = [&raw const WAKER, &raw const KEPT, &raw const STORED].contains(&vtable);
+    // Written out: by far the most are the first.
+    let ours = std::ptr::eq(vtable, &raw const WAKER)
+        || std::ptr::eq(vtable, &raw const KEPT)
+        || std::ptr::eq(vtable, &raw const STORED);
     // SAFETY: with one of our vtables the data pointer is a header, alive as long as the waker.
     ours.then(|| unsafe { &*waker.data().cast::<Header>() })
+}
+
+/// Whether it is the waker of a goroutine, of the one with this header if it is.
+#[inline]
+pub(super) fn is_waker_of(waker: &Waker, header: *const u8) -> bool {
+    std::ptr::eq(waker.data().cast(), header) && header_of(waker).is_some()
+}
+
+/// Wakes a goroutine.
+///
+/// # Safety
+/// It is the address of a header, on which the caller has a counted reference.
+#[inline]
+pub(super) unsafe fn wake_header(header: *const u8) {
+    // SAFETY: as the caller promises.
+    unsafe { waker_wake_by_ref(header.cast()) }
 }
 
 /// Where to note what the waker's goroutine waits for, if it is a goroutine.

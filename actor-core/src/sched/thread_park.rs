@@ -22,6 +22,7 @@ use super::lock_cycle::{self, Sleeps};
 use super::machine::blocking;
 use super::record::{self, RecordRef};
 use super::shared::Shared;
+use super::simulated;
 use super::wait::WaitWord;
 use crate::shim::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -144,6 +145,7 @@ pub(crate) fn keep(waker: &Waker) -> Waker {
 /// to somebody else meanwhile.
 #[track_caller]
 pub(crate) fn block_on_thread<F: Future>(future: F) -> F::Output {
+    refuse_in_simulation();
     let location = Location::caller();
     let on_machine = context::in_poll();
     let shared = context::shared();
@@ -160,6 +162,7 @@ pub(crate) fn block_on_thread<F: Future>(future: F) -> F::Output {
 /// dropped. The thread keeps the time by itself, so no runtime is needed.
 #[track_caller]
 pub(crate) fn block_on_thread_within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    refuse_in_simulation();
     let location = Location::caller();
     let deadline = Instant::now() + limit;
     let shared = context::shared();
@@ -169,6 +172,14 @@ pub(crate) fn block_on_thread_within<F: Future>(limit: Duration, future: F) -> O
         Role::BlockOn
     };
     blocking(|| drive(future, shared.as_ref(), location, role, Some(deadline)))
+}
+
+#[track_caller]
+fn refuse_in_simulation() {
+    simulated::refuse(
+        "blocking a thread until a future is ready",
+        "there is only one thread; await the future instead",
+    );
 }
 
 /// As `block_on_thread`, for a thread of the runtime's own that is no M.

@@ -18,7 +18,8 @@ use pin_project_lite::pin_project;
 use super::clock::Instant;
 use super::shared::Shared;
 use super::timers::TimerKey;
-use super::{context, coop};
+use super::wait::{Wait, WaitKind};
+use super::{context, coop, wait};
 
 /// Waits until a duration has passed.
 ///
@@ -135,7 +136,12 @@ impl Future for Sleep {
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
         }
-        self.poll_deadline(cx)
+        let polled = self.poll_deadline(cx);
+        // What else it waits for in this poll says more.
+        if polled.is_pending() && wait::noted(cx.waker()).is_none() {
+            Wait::of(WaitKind::Sleep).note(cx.waker());
+        }
+        polled
     }
 }
 

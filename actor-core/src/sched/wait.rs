@@ -40,11 +40,13 @@ pub(crate) enum WaitKind {
     Lifecycle,
     TaskGroup,
     LockedThread,
+    /// A simulation in which nothing is left to do.
+    Quiet,
     ChanClosed,
 }
 
 impl WaitKind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -66,6 +68,7 @@ impl WaitKind {
         Self::Lifecycle,
         Self::TaskGroup,
         Self::LockedThread,
+        Self::Quiet,
         Self::ChanClosed,
     ];
 
@@ -93,6 +96,7 @@ impl WaitKind {
             Self::Lifecycle => "an actor's start or end",
             Self::TaskGroup => "task group wait",
             Self::LockedThread => "its locked thread",
+            Self::Quiet => "the simulation to settle",
             Self::ChanClosed => "chan close",
         }
     }

@@ -9,7 +9,9 @@ use super::{
     spec::{Begun, Body, Until},
 };
 use crate::{
-    actor::{Actor, Cell, ExitReason, Link, StopReason, caught, spawn, spawn_named},
+    actor::{
+        Actor, ActorRef, AnyRef, Cell, ExitReason, Link, StopReason, caught, spawn, spawn_named,
+    },
     shim::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -97,6 +99,10 @@ impl<A: Actor> Body for ActorBody<A> {
     fn kind(&self) -> ChildKind {
         ChildKind::Actor
     }
+
+    fn actor(&self) -> Option<AnyRef> {
+        Some(AnyRef::new(ActorRef::new(Arc::clone(&self.cell))))
+    }
 }
 
 /// Why an incarnation can't begin: see `OnStuck::Detach`.
@@ -118,7 +124,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        actor::{ActorRef, Call, Ctx, ExitReason, Message, Reply},
+        actor::{Call, Ctx, ExitReason, Message, Reply},
         chan, sched,
     };
 

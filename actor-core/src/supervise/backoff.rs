@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::sched::simulated::{self, Chance};
+
 /// Delays from `min` to `max`. Each is drawn from the upper half of a bound that doubles with each
 /// restart, so that children that crashed together don't come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,9 @@ impl Backoff {
 
 /// A number by chance.
 pub(super) fn roll() -> u32 {
+    if let Some(chosen) = simulated::chosen(Chance::Number, u32::MAX) {
+        return chosen;
+    }
     // Each `RandomState` has keys of its own.
     RandomState::new().build_hasher().finish() as u32
 }

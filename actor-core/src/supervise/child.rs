@@ -5,8 +5,8 @@ use std::{fmt, ops::Range, sync::Arc, time::Duration};
 use super::{ChildSpec, OnStuck, Restart, actor_body::ActorBody};
 use crate::actor::{Actor, ActorRef, Cell};
 
-/// What a restart does about the messages that wait in the actor's mailbox. The one that crashed
-/// it is gone in any case.
+/// What a restart does about the messages that wait in the actor's mailbox. What becomes of the one
+/// that crashed it, [`Poison`](crate::actor::Poison) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnRestart {
     /// They wait for the next incarnation, and so do those that are sent meanwhile: Akka's rule.
@@ -23,6 +23,12 @@ pub enum OnRestart {
 /// The mailbox exists from here on: a message sent through [`handle`](Child::handle) before the
 /// start waits for it. If the child is dropped without being started, or its supervisor ends,
 /// its senders and askers are told that it is stopped.
+///
+/// So do messages wait that are sent while its supervisor is itself restarted by one above: because
+/// it gave up, failed to start or was killed, or for a sibling's sake. (Not if it was asked to stop,
+/// or shut itself down in order: then it is open again after the restart only. And not those of a
+/// child that [`start_child`](super::SupervisorRef::start_child) has added, which is gone with that
+/// incarnation of its supervisor.)
 ///
 /// ```
 /// # use actor_core::actor::{Actor, Ctx, ActorRef, Message};

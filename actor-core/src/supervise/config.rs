@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, fmt, time::Duration};
 
-use super::{ChildKind, Restart, backoff::Backoff, spec::ChildSpec};
+use super::{ChildKind, Restart, backoff::Backoff, events::Observer, spec::ChildSpec};
 use crate::actor::ExitReason;
 
 /// Whom a restart concerns besides the child that ended: OTP's restart strategies.
@@ -65,6 +65,7 @@ pub(super) struct Config {
     /// For children without one of their own.
     pub(super) backoff: Option<Backoff>,
     pub(super) children_max: Option<usize>,
+    pub(super) observer: Option<Observer>,
 }
 
 impl Config {
@@ -76,6 +77,7 @@ impl Config {
             auto_shutdown: AutoShutdown::Never,
             backoff: None,
             children_max: None,
+            observer: None,
         }
     }
 

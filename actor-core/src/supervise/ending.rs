@@ -13,7 +13,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    ChildKind, OnStuck, Restart,
+    ChildKind, OnStuck, Restart, SupervisionEvent,
     engine::{Engine, limited},
     handle::Command,
     info::Stage,
@@ -157,6 +157,7 @@ impl Engine<'_> {
             ?policy,
             "child is stuck: it was killed and does not yield"
         );
+        self.tell_of(slot, |child| SupervisionEvent::Stuck { child });
         match policy {
             OnStuck::Wait => true,
             OnStuck::Detach => {
@@ -212,7 +213,8 @@ impl Engine<'_> {
             tracing::error!(supervisor, child, %reason, ?within, "child did not stop in order");
         }
         entry.stage = Stage::Stopped;
-        entry.last_exit = Some(reason);
+        entry.last_exit = Some(reason.clone());
+        self.tell_of(slot, |child| SupervisionEvent::Stopped { child, reason });
         true
     }
 }

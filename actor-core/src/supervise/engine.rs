@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::{
-    Strategy,
+    Restart, Strategy, SupervisionEvent,
     config::Config,
     delays::Delays,
     ending::Ending,
@@ -40,6 +40,9 @@ use crate::{
     sched::{Instant, timeout},
 };
 
+/// How it ends, and until when.
+type Ended = (ExitReason, Until);
+
 pub(super) struct Engine<'r> {
     pub(super) run: &'r Arc<Run>,
     inbox: MailboxReceiver<'r, Command>,
@@ -49,6 +52,15 @@ pub(super) struct Engine<'r> {
     pub(super) table: Table,
     pub(super) delays: Delays,
     pub(super) stash: VecDeque<Command>,
+}
+
+/// What became of a start that did not fail.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Started {
+    Running,
+    /// Its init said "not now": it is to stay down.
+    Ignored,
 }
 
 impl<'r> Engine<'r> {
@@ -71,41 +83,60 @@ impl<'r> Engine<'r> {
 
     /// The whole life; returns when no child is left running.
     pub(super) async fn live(&mut self, children: Vec<ChildSpec>) -> ExitReason {
-        let reason = match self.start_all(children).await {
+        let (reason, until) = match self.start_all(children).await {
             Ok(()) => {
                 self.run.started();
                 self.serve().await
             }
-            Err(reason) => reason,
+            Err(ended) => ended,
         };
-        self.stop_all().await;
+        self.stop_all(until).await;
         tracing::info!(supervisor = self.name(), %reason, "supervisor ended");
+        self.tell(SupervisionEvent::Ended {
+            reason: reason.clone(),
+        });
         reason
     }
 
     /// The children have passed `Config::check`.
-    async fn start_all(&mut self, children: Vec<ChildSpec>) -> Result<(), ExitReason> {
+    async fn start_all(&mut self, children: Vec<ChildSpec>) -> Result<(), Ended> {
         let mut slots = Vec::with_capacity(children.len());
         for spec in children {
             slots.push(self.table.add(spec, self.run.shared.next_child()));
         }
         for slot in slots {
-            if let Err(reason) = self.start(slot).await {
-                let child = self.table.at(slot).spec.id.to_string();
-                return Err(ExitReason::ChildFailed {
-                    child,
-                    reason: Box::new(reason),
-                });
+            match self.start(slot).await {
+                Ok(Started::Running) => {
+                    self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                }
+                Ok(Started::Ignored) => self.leave_out(slot),
+                Err(reason) => {
+                    let child = self.table.at(slot).spec.id.to_string();
+                    let reason = Box::new(reason);
+                    return Err(self.by_itself(ExitReason::ChildFailed { child, reason }));
+                }
             }
             // A supervisor that is asked to stop starts no further children.
-            if let Some(why) = self.stop_requested() {
-                return Err(exit_when_stopped(why));
+            if let Some((why, until)) = self.stop_requested() {
+                return Err((exit_when_stopped(why), until));
             }
         }
         Ok(())
     }
 
-    async fn serve(&mut self) -> ExitReason {
+    /// It ends without being asked to. If a supervisor above is likely to start it again, what was
+    /// sent to its children waits for that.
+    fn by_itself(&self, reason: ExitReason) -> Ended {
+        let again = !reason.is_orderly() && self.run.has_parent();
+        let until = if again {
+            Until::Restart
+        } else {
+            Until::Further
+        };
+        (reason, until)
+    }
+
+    async fn serve(&mut self) -> Ended {
         loop {
             let command = match self.stash.pop_front() {
                 Some(command) => command,
@@ -115,8 +146,12 @@ impl<'r> Engine<'r> {
                 Command::Started { .. } => None,
                 Command::Exited { slot, serial, .. } => self.on_exit(slot, serial).await,
                 Command::Retry { slot, serial } => self.on_retry(slot, serial).await,
-                Command::Stop { why, incarnation } if incarnation == self.incarnation => {
-                    return exit_when_stopped(why);
+                Command::Stop {
+                    why,
+                    until,
+                    incarnation,
+                } if incarnation == self.incarnation => {
+                    return (exit_when_stopped(why), until);
                 }
                 Command::Stop { .. } => None,
                 request => {
@@ -125,17 +160,27 @@ impl<'r> Engine<'r> {
                 }
             };
             if let Some(reason) = ends_with {
-                return reason;
+                return self.by_itself(reason);
             }
         }
     }
 
-    /// Stops all children; then waits until their goroutines have let go.
-    async fn stop_all(&mut self) {
+    /// Stops all children; then waits until their goroutines have let go. Until a restart, those that
+    /// it was made with are left as they are: its own next incarnation starts them, or whoever decides
+    /// that there is none settles them.
+    async fn stop_all(&mut self, until: Until) {
         // No restart is to come any more.
         self.delays = Delays::default();
         let mut slots = self.table.in_order();
         slots.reverse();
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::ShutdownOrder) {
+            for &slot in &slots {
+                let slot = [slot];
+                let ended = self.end(&slot, Ending::Stop(Until::Further));
+                let _ = timeout(Duration::from_millis(1), ended).await;
+            }
+        }
         if self.config.strategy == Strategy::Dynamic {
             self.end(&slots, Ending::Stop(Until::Further)).await;
             for slot in slots {
@@ -143,7 +188,10 @@ impl<'r> Engine<'r> {
             }
         } else {
             for slot in slots {
-                self.stop(slot).await;
+                match until {
+                    Until::Further => self.stop(slot).await,
+                    Until::Restart => self.end(&[slot], Ending::Stop(until)).await,
+                }
             }
         }
         self.run.joined.wait().await;
@@ -179,14 +227,19 @@ impl<'r> Engine<'r> {
             // Closed under a live engine: nobody can reach it any more.
             None => Command::Stop {
                 why: StopReason::Requested,
+                until: Until::Further,
                 incarnation: self.incarnation,
             },
         }
     }
 
-    pub(super) fn stop_requested(&self) -> Option<StopReason> {
+    pub(super) fn stop_requested(&self) -> Option<(StopReason, Until)> {
         self.stash.iter().find_map(|c| match c {
-            Command::Stop { why, incarnation } if *incarnation == self.incarnation => Some(*why),
+            Command::Stop {
+                why,
+                until,
+                incarnation,
+            } if *incarnation == self.incarnation => Some((*why, *until)),
             _ => None,
         })
     }
@@ -194,7 +247,7 @@ impl<'r> Engine<'r> {
     // --- starting a child ---
 
     /// Starts the child in this slot and waits for its init.
-    pub(super) async fn start(&mut self, slot: u32) -> Result<(), ExitReason> {
+    pub(super) async fn start(&mut self, slot: u32) -> Result<Started, ExitReason> {
         let serial = self.run.shared.next_serial();
         let link = ChildLink::new(self.run, slot, serial);
         let entry = self.table.at(slot);
@@ -223,19 +276,41 @@ impl<'r> Engine<'r> {
         };
         let supervisor = self.name();
         let entry = self.table.at(slot);
-        match &begun {
+        match begun {
             Ok(()) => {
                 entry.started = Some(Instant::now());
                 entry.detached = false;
                 tracing::debug!(supervisor, child = &*entry.spec.id, "child started");
+                Ok(Started::Running)
+            }
+            Err(ExitReason::Ignored) => {
+                entry.stage = Stage::Stopped;
+                entry.last_exit = Some(ExitReason::Ignored);
+                tracing::debug!(supervisor, child = &*entry.spec.id, "child said not now");
+                Ok(Started::Ignored)
             }
             Err(reason) => {
                 entry.stage = Stage::Stopped;
                 entry.last_exit = Some(reason.clone());
                 tracing::error!(supervisor, child = &*entry.spec.id, %reason, "child start failed");
+                let told = reason.clone();
+                self.tell_of(slot, |child| SupervisionEvent::StartFailed {
+                    child,
+                    reason: told,
+                });
+                Err(reason)
             }
         }
-        begun
+    }
+
+    /// The child, whose init said "not now", stays down; it is forgotten if nobody could start it.
+    pub(super) fn leave_out(&mut self, slot: u32) {
+        self.tell_of(slot, |child| SupervisionEvent::Ignored { child });
+        self.settle(slot);
+        let temporary = self.table.at(slot).spec.restart == Restart::Temporary;
+        if temporary || self.config.strategy == Strategy::Dynamic {
+            self.table.remove(slot);
+        }
     }
 
     /// Waits until this start of the child says that it runs, or has ended; `None` when the

@@ -2,14 +2,18 @@
 
 use std::{error::Error, fmt};
 
+use super::ChildInfo;
 use crate::actor::StartError;
 
 /// Why a supervisor could not do what it was asked to do with a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildError {
-    /// `start_child`: a child with this id runs.
-    AlreadyStarted,
+    /// `start_child`: a child with this id runs. As OTP's `{already_started, Pid}`.
+    AlreadyStarted {
+        /// The one that is there, with its key and its handle.
+        child: Box<ChildInfo>,
+    },
     /// `start_child`: there is a child with this id; it is stopped or about to be restarted.
     AlreadyPresent,
     /// `restart_child`, `delete_child`: it runs.
@@ -20,6 +24,10 @@ pub enum ChildError {
     NotFound,
     /// It was started and could not.
     StartFailed(StartError),
+    /// `start_child`, `restart_child`: its init said "not now", which is no failure
+    /// ([`NotStarted`](crate::actor::NotStarted)). It is there as a stopped child; a temporary one,
+    /// and one of a dynamic supervisor, is not. OTP's `{ok, undefined}`.
+    Ignored,
     /// `start_child`: the supervisor has as many children as its
     /// [`max_children`](super::Supervisor::max_children) allows.
     MaxChildren {
@@ -36,7 +44,7 @@ pub enum ChildError {
 impl fmt::Display for ChildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyStarted => f.write_str("a child with this id is running"),
+            Self::AlreadyStarted { .. } => f.write_str("a child with this id is running"),
             Self::AlreadyPresent => {
                 f.write_str("a child with this id exists and is not running; restart or delete it")
             }
@@ -44,6 +52,7 @@ impl fmt::Display for ChildError {
             Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
             Self::NotFound => f.write_str("no child has this id"),
             Self::StartFailed(error) => error.fmt(f),
+            Self::Ignored => f.write_str("the child did not start: its init said not now"),
             Self::MaxChildren { max } => write!(
                 f,
                 "the supervisor has {max} children, the most it may have; raise its \

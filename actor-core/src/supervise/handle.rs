@@ -11,10 +11,10 @@ use std::{
 
 use super::{
     ChildCounts, ChildError, ChildInfo, ChildKey, ChildName, ChildSpec, Tree, info::Listing,
-    run::Shared,
+    run::Shared, spec::Until,
 };
 use crate::{
-    actor::{ExitReason, Phase, Reply, StopReason},
+    actor::{ActorId, ExitReason, Monitor, Phase, Reply, StopReason, Watched, Watchee},
     chan::reply,
 };
 
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// For that incarnation only: a request that came too late must not stop the next.
     Stop {
         why: StopReason,
+        /// Whether it is started again at once.
+        until: Until,
         incarnation: u32,
     },
     StartChild {
@@ -90,6 +92,12 @@ impl SupervisorRef {
         &self.shared.name
     }
 
+    /// Its id, by which a [`Down`](crate::actor::Down) names it.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.shared.id
+    }
+
     /// True once it has ended and nothing is about to start it again.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -99,13 +107,15 @@ impl SupervisorRef {
     /// Asks it to stop its children, last started first, each within its deadline, and to end.
     ///
     /// The request is made by the call; the future is ready when all of them have ended. A
-    /// supervisor that is itself a permanent child is then started again.
+    /// supervisor that is itself a permanent child is then started again. Stopping one that is
+    /// stopping or has ended changes nothing, and tells how it ended.
     #[must_use = "the request is made; await it to know when all has stopped, or `drop` it"]
     pub fn stop(&self) -> SupervisorExit {
         let exit = self.exit_of_this_incarnation();
         if let Some(incarnation) = exit.incarnation {
             self.shared.tell(Command::Stop {
                 why: StopReason::Requested,
+                until: Until::Further,
                 incarnation,
             });
         }
@@ -131,6 +141,25 @@ impl SupervisorRef {
         }
     }
 
+    /// Watches the incarnation that lives now: ready with a [`Down`](crate::actor::Down) when it and
+    /// all its children have ended. As [`ActorRef::monitor`](crate::actor::ActorRef::monitor); an actor
+    /// uses [`Ctx::monitor`](crate::actor::Ctx::monitor), or links with it.
+    ///
+    /// ```
+    /// use actor_core::{actor::ExitReason, prelude::*};
+    ///
+    /// # actor_core::Runtime::new().unwrap().run(async {
+    /// let app = Supervisor::one_for_one("app").start().await.unwrap();
+    /// let monitor = app.monitor();
+    /// app.stop().await;
+    /// let down = monitor.await;
+    /// assert_eq!((down.id, down.reason), (app.id(), ExitReason::Normal));
+    /// # });
+    /// ```
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(Arc::clone(&self.shared) as _)
+    }
+
     fn exit_of_this_incarnation(&self) -> SupervisorExit {
         let incarnation = Some(self.shared.life.look(|s| s.incarnation()));
         SupervisorExit {
@@ -144,10 +173,10 @@ impl SupervisorRef {
     /// good.
     ///
     /// # Errors
-    /// [`AlreadyStarted`](ChildError::AlreadyStarted) or
+    /// [`AlreadyStarted`](ChildError::AlreadyStarted), with the child that runs, or
     /// [`AlreadyPresent`](ChildError::AlreadyPresent) when the id is taken,
-    /// [`MaxChildren`](ChildError::MaxChildren),
-    /// [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
+    /// [`MaxChildren`](ChildError::MaxChildren), [`Ignored`](ChildError::Ignored) when its init said
+    /// "not now", [`StartFailed`](ChildError::StartFailed) when it could not start, or is misconfigured: it
     /// is then forgotten, and its siblings are untouched.
     pub async fn start_child<S: Into<ChildSpec>>(&self, spec: S) -> Result<ChildKey, ChildError> {
         let spec = spec.into();
@@ -161,7 +190,8 @@ impl SupervisorRef {
     /// # Errors
     /// [`Running`](ChildError::Running), [`Restarting`](ChildError::Restarting),
     /// [`NotFound`](ChildError::NotFound), [`Dynamic`](ChildError::Dynamic), or
-    /// [`StartFailed`](ChildError::StartFailed): it stays stopped.
+    /// [`StartFailed`](ChildError::StartFailed) and [`Ignored`](ChildError::Ignored): it stays
+    /// stopped.
     pub async fn restart_child(&self, child: impl Into<ChildName>) -> Result<(), ChildError> {
         let child = child.into();
         self.ask(|reply| Command::RestartChild { child, reply })
@@ -257,6 +287,12 @@ impl SupervisorRef {
         // Refused when it is stopped for good; the slot in it dies and says so.
         self.shared.tell(command(slot));
         answer.await.map_err(|_| ChildError::SupervisorStopped)
+    }
+}
+
+impl Watched<SupervisorRef> for SupervisorRef {
+    fn watched(&self) -> Watchee {
+        Watchee(Arc::clone(&self.shared) as _)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{ChildError, Restart, Strategy, run::Shared, table::Entry};
+use super::{ChildError, Restart, Strategy, SupervisorRef, run::Shared, table::Entry};
 use crate::{
-    actor::{ActorId, ExitReason},
+    actor::{ActorId, AnyRef, ExitReason},
     sched::Instant,
 };
 
@@ -140,6 +140,10 @@ pub struct ChildInfo {
     pub restarts: u64,
     /// How it ended the last time, if it has.
     pub last_exit: Option<ExitReason>,
+    /// Its handle, if it is an actor: `info.actor.unwrap().downcast::<Bank>()`.
+    pub actor: Option<AnyRef>,
+    /// Its handle, if it is a supervisor.
+    pub supervisor: Option<SupervisorRef>,
 }
 
 impl ChildInfo {
@@ -164,6 +168,8 @@ impl ChildInfo {
             significant: spec.significant,
             restarts: entry.restarts,
             last_exit: entry.last_exit.clone(),
+            actor: spec.body.actor(),
+            supervisor: spec.body.supervisor().cloned().map(SupervisorRef::new),
         }
     }
 }

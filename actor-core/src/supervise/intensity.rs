@@ -35,6 +35,10 @@ impl Intensity {
             self.attempts.pop_front();
         }
         self.attempts.push_back(now);
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::Intensity) {
+            return self.attempts.len() <= self.restarts_max as usize + 1;
+        }
         self.attempts.len() <= self.restarts_max as usize
     }
 }

@@ -83,17 +83,24 @@ impl Body for SupervisorBody {
         Begun::Starting
     }
 
-    fn ask_stop(&self, _: Until) {
+    fn ask_stop(&self, until: Until) {
         let shared = &self.address.0;
         let incarnation = shared.life.look(|s| s.incarnation());
         shared.tell(Command::Stop {
             why: StopReason::Supervisor,
+            until,
             incarnation,
         });
     }
 
     fn kill(&self) {
         self.address.0.life.kill();
+    }
+
+    fn will_restart(&self) {
+        for child in &self.children {
+            child.body.will_restart();
+        }
     }
 
     fn settle(&self) {

@@ -4,9 +4,9 @@
 
 use super::{
     ChildCounts, ChildError, ChildInfo, ChildKey, ChildKind, ChildName, ChildSpec, ChildState,
-    Restart, Strategy,
+    Restart, Strategy, SupervisionEvent,
     config::misconfigured,
-    engine::Engine,
+    engine::{Engine, Started},
     handle::Command,
     info::{Found, Listing},
 };
@@ -85,7 +85,9 @@ impl Engine<'_> {
     async fn start_child(&mut self, spec: ChildSpec) -> Result<ChildKey, ChildError> {
         if let Some(slot) = self.table.find(&spec.id) {
             return Err(match self.table.at(slot).stage.state() {
-                ChildState::Running => ChildError::AlreadyStarted,
+                ChildState::Running => ChildError::AlreadyStarted {
+                    child: Box::new(self.info(slot, Instant::now())),
+                },
                 ChildState::Stopped | ChildState::Restarting => ChildError::AlreadyPresent,
             });
         }
@@ -102,11 +104,18 @@ impl Engine<'_> {
         let number = self.run.shared.next_child();
         let slot = self.table.add(spec, number);
         match self.start(slot).await {
-            Ok(()) => Ok(ChildKey {
-                supervisor: self.run.shared.id,
-                slot,
-                number,
-            }),
+            Ok(Started::Running) => {
+                self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                Ok(ChildKey {
+                    supervisor: self.run.shared.id,
+                    slot,
+                    number,
+                })
+            }
+            Ok(Started::Ignored) => {
+                self.leave_out(slot);
+                Err(ChildError::Ignored)
+            }
             Err(reason) => {
                 let entry = self.table.remove(slot).expect("it was just added");
                 Err(refused(&entry.spec.id, reason))
@@ -125,11 +134,21 @@ impl Engine<'_> {
                 if let Some(breaker) = &mut entry.breaker {
                     breaker.reset();
                 }
-                self.start(slot).await.map_err(|reason| {
-                    self.settle(slot);
-                    let id = &self.table.at(slot).spec.id;
-                    ChildError::StartFailed(StartError::new(id, reason))
-                })
+                match self.start(slot).await {
+                    Ok(Started::Running) => {
+                        self.tell_of(slot, |child| SupervisionEvent::Started { child });
+                        Ok(())
+                    }
+                    Ok(Started::Ignored) => {
+                        self.leave_out(slot);
+                        Err(ChildError::Ignored)
+                    }
+                    Err(reason) => {
+                        self.settle(slot);
+                        let id = &self.table.at(slot).spec.id;
+                        Err(ChildError::StartFailed(StartError::new(id, reason)))
+                    }
+                }
             }
         }
     }

@@ -12,14 +12,16 @@
 //!    rest_for_one with f. Those that were stopped and not started again are `owed` a start: it
 //!    comes with f's retry. If that is called off they are left down.
 
+use std::sync::Arc;
+
 use super::{AutoShutdown, backoff::Backoff};
 use super::{
-    Restart, Strategy,
+    Restart, Strategy, SupervisionEvent,
     backoff::roll,
     breaker::Circuit,
     config::Config,
     ending::Ending,
-    engine::Engine,
+    engine::{Engine, Started},
     handle::Command,
     info::Stage,
     spec::{ChildSpec, Until},
@@ -49,10 +51,16 @@ impl Engine<'_> {
             tracing::error!(supervisor, child, %reason, restart = again, "child ended");
         }
         entry.stage = Stage::Stopped;
-        entry.last_exit = Some(reason);
+        entry.last_exit = Some(reason.clone());
+        self.tell_of(slot, |child| SupervisionEvent::Exited {
+            child,
+            reason,
+            restart: again,
+        });
         if !again {
             return self.leave_down(slot);
         }
+        let entry = self.table.at(slot);
         let ran = entry.started.map(|started| started.elapsed());
         let backoff = self.config.backoff_of(&entry.spec);
         if backoff.is_some_and(|b| ran.is_some_and(|ran| b.is_over(ran))) {
@@ -125,6 +133,10 @@ impl Engine<'_> {
             entry.stage = Stage::Broken(until);
             entry.spec.body.settle();
             self.delays.set(until, slot, entry.serial);
+            self.tell_of(slot, |child| SupervisionEvent::Delayed {
+                child,
+                by: cool_down,
+            });
             return true;
         }
         let Some(backoff) = self.config.backoff_of(&entry.spec) else {
@@ -135,6 +147,7 @@ impl Engine<'_> {
         entry.backoff_step = entry.backoff_step.saturating_add(1);
         entry.stage = Stage::BackingOff(now + delay);
         self.delays.set(now + delay, slot, entry.serial);
+        self.tell_of(slot, |child| SupervisionEvent::Delayed { child, by: delay });
         true
     }
 
@@ -151,7 +164,7 @@ impl Engine<'_> {
             if self.stop_requested().is_some() {
                 return None;
             }
-            if self.start(slot).await.is_err() {
+            let Ok(started) = self.start(slot).await else {
                 if !self.put_off(slot) {
                     let entry = self.table.at(slot);
                     entry.stage = Stage::Retrying;
@@ -159,11 +172,20 @@ impl Engine<'_> {
                     self.run.shared.tell(Command::Retry { slot, serial });
                 }
                 return None;
+            };
+            if started == Started::Ignored {
+                self.leave_out(slot);
+                continue;
             }
             let supervisor = self.name();
             let entry = self.table.at(slot);
             entry.restarts += 1;
             tracing::info!(supervisor, child = &*entry.spec.id, "child restarted");
+            let restarts = entry.restarts;
+            self.tell_of(slot, |child| SupervisionEvent::Restarted {
+                child,
+                restarts,
+            });
         }
         None
     }
@@ -171,8 +193,13 @@ impl Engine<'_> {
     fn give_up(&mut self, slot: u32) -> ExitReason {
         let entry = self.table.at(slot);
         let last = entry.last_exit.clone().unwrap_or(ExitReason::Killed);
+        let child = Arc::clone(&entry.spec.id);
+        self.tell(SupervisionEvent::GaveUp {
+            child: Arc::clone(&child),
+            reason: last.clone(),
+        });
         let reason = ExitReason::GaveUp {
-            child: entry.spec.id.to_string(),
+            child: child.to_string(),
             reason: Box::new(last),
             restarts_max: self.intensity.restarts_max,
             window: self.intensity.window,

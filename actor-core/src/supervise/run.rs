@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::{handle::Command, spec::Body};
 use crate::{
-    actor::{ActorId, Burial, ExitReason, Life, Link, caught, next_id},
+    actor::{ActorId, Burial, ExitReason, Life, Link, Peer, caught, next_id},
     chan::{Capacity, Mailbox, NoReply, discard_with},
     shim::{
         Mutex,
@@ -92,6 +92,38 @@ impl Shared {
     }
 }
 
+/// Supervisors trap exits and heed none, as OTP's do with those of strangers: their children's ends
+/// come another way.
+impl Peer for Shared {
+    fn id(&self) -> ActorId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    fn traps(&self) -> bool {
+        true
+    }
+
+    fn mailbox_len(&self) -> usize {
+        self.control.len()
+    }
+
+    fn signalled(&self) {
+        while self.life.next_signal().is_some() {}
+    }
+
+    fn told_at_once(&self) {
+        self.signalled();
+    }
+}
+
 pub(crate) struct Run {
     pub(super) shared: Arc<Shared>,
     pub(super) joined: WaitGroup,
@@ -129,6 +161,11 @@ impl Run {
         if let Some(parent) = &self.end.lock().parent {
             parent.started();
         }
+    }
+
+    /// Whether a supervisor above it decides what its end means.
+    pub(super) fn has_parent(&self) -> bool {
+        self.end.lock().parent.is_some()
     }
 
     /// Its name after those of the supervisors above it.

@@ -40,7 +40,7 @@ impl Singletons {
         }
         let child = Child::<A>::new(A::NAME, || ()).register(type_name::<A>());
         let actor: ActorRef<A> = child.actor_ref();
-        Supervisor::one_for_one(format!("singleton {}", A::NAME))
+        let supervisor = Supervisor::one_for_one(format!("singleton {}", A::NAME))
             .child(child)
             .start()
             .await
@@ -50,6 +50,10 @@ impl Singletons {
                 }
                 _ => error,
             })?;
+        if actor.is_stopped() && actor.wait().await == ExitReason::Ignored {
+            supervisor.stop().await;
+            return Err(StartError::new(A::NAME, ExitReason::Ignored));
+        }
         let actor = AnyRef::new(actor);
         let former = self.known.insert(id, actor.clone());
         drop(former);
@@ -69,7 +73,7 @@ impl Singletons {
 /// An `init` that asks for its own instance waits for itself.
 ///
 /// # Errors
-/// [`StartError`] when its `init` fails: all who have waited get it, and the next call tries again.
+/// [`StartError`] when its `init` fails, or says "not now": all who have waited get it, and the next call tries again.
 ///
 /// # Panics
 /// Outside of a runtime.

@@ -10,7 +10,7 @@ use super::{
     run::{ChildLink, Shared},
     thread::ThreadBody,
 };
-use crate::actor::ExitReason;
+use crate::actor::{AnyRef, ExitReason};
 
 /// When a child that ended is started again: OTP's restart types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -46,6 +46,10 @@ pub(crate) trait Body: Send + Sync {
     /// Finds what is wrong with the tree below it.
     fn check(&self) -> Result<(), ExitReason> {
         Ok(())
+    }
+    /// Its handle, if it is an actor.
+    fn actor(&self) -> Option<AnyRef> {
+        None
     }
     /// Its address, if it is a supervisor.
     fn supervisor(&self) -> Option<&Arc<Shared>> {

@@ -109,6 +109,10 @@ impl Supervisor {
         }
     }
 
+    pub(super) fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
     /// At most `restarts_max` restarts within `window`; one more and it gives up: it stops its
     /// children and ends with [`ExitReason::GaveUp`](crate::actor::ExitReason::GaveUp).
     ///

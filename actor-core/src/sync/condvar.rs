@@ -158,6 +158,16 @@ impl Condvar {
         }
     }
 
+    /// Gives a signal that has reached somebody who gives up to the next one.
+    #[inline]
+    fn pass_on(&self) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::MissedWakeUp) {
+            return;
+        }
+        self.notify_one();
+    }
+
     /// Wakes all that wait. Go's `Broadcast`.
     pub fn notify_all(&self) {
         let mut wakers = WakeList::new();
@@ -192,7 +202,7 @@ impl Signal<'_> {
 impl Drop for Signal<'_> {
     fn drop(&mut self) {
         if let Some(condvar) = self.0 {
-            condvar.notify_one();
+            condvar.pass_on();
         }
     }
 }
@@ -275,7 +285,7 @@ impl<T> Notified<'_, '_, T> {
             }
             WaitState::Done => {
                 drop(queue);
-                self.condvar.notify_one();
+                self.condvar.pass_on();
             }
             WaitState::Idle | WaitState::Closed => {}
         }

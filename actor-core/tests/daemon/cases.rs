@@ -51,6 +51,19 @@ cases! {
         }
     }
 
+    fn a_third_signal_ends_a_process_in_which_no_goroutine_runs_any_more() {
+        let mut process = started("freezes");
+        process.signal(Signal::HUP);
+        process.wait_for("frozen");
+        process.wait_for("frozen");
+        // Signals of one number that are not taken yet are one: the third may need several.
+        process.signal(Signal::TERM);
+        process.signal(Signal::INT);
+        process.keep_sending(Signal::TERM);
+        let lines = process.ends_with(143);
+        assert!(!lines.iter().any(|line| line.contains("daemon ended")), "{lines:#?}");
+    }
+
     fn a_stop_past_its_deadline_kills_what_is_left_and_exits_124() {
         let process = started("deaf 50 ms");
         process.signal(Signal::TERM);

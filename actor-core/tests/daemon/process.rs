@@ -61,6 +61,16 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Sends it again and again until the process has ended.
+    pub(crate) fn keep_sending(&mut self, signal: Signal) {
+        let limit = Instant::now() + LIMIT;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < limit, "it does not end: {:#?}", self.seen);
+            self.signal(signal);
+            thread::yield_now();
+        }
+    }
+
     /// Waits for a line with this text in it, and gives it. Lines may come in any order; each is
     /// given once.
     #[track_caller]

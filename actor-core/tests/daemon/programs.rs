@@ -31,6 +31,11 @@ pub(crate) fn main(program: &str) -> ExitCode {
     } else {
         DeadlockPolicy::Panic
     };
+    let runtime = if program == "freezes" {
+        runtime.machines_max(2)
+    } else {
+        runtime
+    };
     let runtime = runtime.on_deadlock(policy).build().unwrap();
     let program = program.to_owned();
     runtime.run(async move { run(&program).await })
@@ -109,6 +114,7 @@ async fn run(program: &str) -> ExitCode {
                 .run()
                 .await
         }
+        "freezes" => Daemon::new(app).on_reload(freeze).run().await,
         "reloads slowly" => Daemon::new(app).on_reload(reload_slowly).run().await,
         "wedges its supervisor" => {
             let daemon = Daemon::new(app.child(deaf("deaf")));
@@ -172,6 +178,18 @@ async fn wedge(root: SupervisorRef) {
     while timeout(moment, root.count_children()).await.is_ok() {}
     println!("wedged");
     let _ = terminated.await;
+}
+
+/// Takes every thread that runs goroutines, for good.
+async fn freeze() {
+    let stand_still = || {
+        println!("frozen");
+        loop {
+            thread::park();
+        }
+    };
+    drop(go(async move { stand_still() }));
+    stand_still()
 }
 
 /// Stops as soon as it is asked.

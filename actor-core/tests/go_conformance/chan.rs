@@ -10,6 +10,7 @@ use actor_core::chan::{
 use actor_core::sync::WaitGroup;
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{all, announced, run};
 
 /// The capacities that Go's `TestChan` goes through, fewer of them.
@@ -18,7 +19,7 @@ const CAPACITIES: [usize; 8] = [0, 1, 2, 3, 7, 16, 64, 199];
 /// chan_test.go: TestChan, a receive from an empty channel blocks.
 #[test]
 fn a_receive_from_an_empty_channel_waits_for_a_send() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             let (waits, waiting) = buffered(2);
@@ -43,7 +44,7 @@ fn a_receive_from_an_empty_channel_waits_for_a_send() {
 /// take what others wait for.
 #[test]
 fn a_try_receive_from_an_empty_channel_returns_at_once() {
-    run(2, async {
+    run(2, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -64,7 +65,7 @@ fn a_try_receive_from_an_empty_channel_returns_at_once() {
 /// chan_test.go: TestChan, a send to a full channel blocks.
 #[test]
 fn a_send_to_a_full_channel_waits_for_a_receive() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             for n in 0..capacity {
@@ -102,7 +103,7 @@ fn a_try_send_to_a_full_channel_gives_the_value_back() {
 /// ever.
 #[test]
 fn a_closed_channel_gives_what_it_holds_and_then_nothing() {
-    run(2, async {
+    run(2, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             for n in 0..capacity {
@@ -123,7 +124,7 @@ fn a_closed_channel_gives_what_it_holds_and_then_nothing() {
 /// chan_test.go: TestChan, close unblocks a receive.
 #[test]
 fn a_close_wakes_every_waiting_receiver_with_nothing() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered::<u8>(capacity);
             let (waits, waiting) = buffered(5);
@@ -144,7 +145,7 @@ fn a_close_wakes_every_waiting_receiver_with_nothing() {
 /// each gets its value back.
 #[test]
 fn a_close_gives_every_waiting_sender_its_value_back() {
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = rendezvous();
         let (waits, waiting) = buffered(5);
         let senders = [0, 1, 2, 3, 4].map(|n| {
@@ -164,7 +165,7 @@ fn a_close_gives_every_waiting_sender_its_value_back() {
 /// chan_test.go: TestChan, a hundred integers arrive uncorrupted, first in, first out.
 #[test]
 fn values_arrive_in_the_order_they_were_sent() {
-    run(4, async {
+    run(4, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = buffered(capacity);
             let sender = go(async move {
@@ -184,14 +185,14 @@ fn values_arrive_in_the_order_they_were_sent() {
 /// chan_test.go: TestChan, four goroutines send a thousand integers each to four receivers.
 #[test]
 fn what_many_send_many_receive_once_each() {
-    const EACH: u32 = 1000;
-    run(4, async {
-        for capacity in CAPACITIES {
+    run(4, || async {
+        let each = rounds(1000_u32, 5);
+        for capacity in rounds(&CAPACITIES[..], &[0, 2]).iter().copied() {
             let (tx, rx) = buffered(capacity);
             for _ in 0..4 {
                 let tx = tx.clone();
                 drop(go(async move {
-                    for n in 0..EACH {
+                    for n in 0..each {
                         tx.send(n).await.unwrap();
                     }
                 }));
@@ -200,7 +201,7 @@ fn what_many_send_many_receive_once_each() {
                 let rx = rx.clone();
                 go(async move {
                     let mut got = HashMap::new();
-                    for _ in 0..EACH {
+                    for _ in 0..each {
                         *got.entry(rx.recv().await.unwrap()).or_insert(0) += 1;
                     }
                     got
@@ -210,7 +211,7 @@ fn what_many_send_many_receive_once_each() {
             for (n, times) in all(receivers).await.into_iter().flatten() {
                 *sum.entry(n).or_insert(0) += times;
             }
-            assert_eq!(sum.len(), EACH as usize);
+            assert_eq!(sum.len(), each as usize);
             assert!(sum.values().all(|times| *times == 4), "capacity {capacity}");
         }
     });
@@ -235,8 +236,8 @@ fn a_channel_tells_its_length_and_capacity() {
 /// to the channel meanwhile.
 #[test]
 fn a_try_receive_beside_a_close_is_never_told_empty() {
-    run(2, async {
-        for _ in 0..5_000 {
+    run(2, || async {
+        for _ in 0..rounds(5_000, 3) {
             let (tx, rx) = buffered(1);
             tx.try_send(1).unwrap();
             let other = go({
@@ -271,14 +272,13 @@ fn values_of_dynamic_type_travel_and_come_back() {
 /// lost when the feeder closes the queue and the results are closed after the last worker.
 #[test]
 fn a_worker_pool_loses_nothing_when_its_queue_is_closed() {
-    const WORKERS: usize = 23;
-    const ITEMS: usize = 27_182;
     const PRIMES: [usize; 10] = [2, 3, 7, 11, 13, 17, 19, 23, 27, 31];
-    run(4, async {
-        let (queue, work) = buffered(WORKERS * 3);
-        let (results, collected) = buffered(WORKERS * 3);
+    run(4, || async {
+        let (each, items) = (rounds(23, 4), rounds(27_182, 30));
+        let (queue, work) = buffered(each * 3);
+        let (results, collected) = buffered(each * 3);
         let workers = WaitGroup::new();
-        for worker in 0..WORKERS {
+        for worker in 0..each {
             let (work, results) = (work.clone(), results.clone());
             drop(workers.go(async move {
                 while let Some(value) = work.recv().await {
@@ -291,7 +291,7 @@ fn a_worker_pool_loses_nothing_when_its_queue_is_closed() {
         }
         let feeder = go(async move {
             let mut sum = 0;
-            for n in 0..ITEMS {
+            for n in 0..items {
                 let value = PRIMES[n % PRIMES.len()];
                 sum += value;
                 queue.send(value).await.unwrap();
@@ -306,7 +306,7 @@ fn a_worker_pool_loses_nothing_when_its_queue_is_closed() {
             count += 1;
             sum += value;
         }
-        assert_eq!((count, sum), (ITEMS, feeder.await.unwrap()));
+        assert_eq!((count, sum), (items, feeder.await.unwrap()));
     });
 }
 
@@ -324,7 +324,7 @@ fn deep(depth: u32) -> u64 {
 /// while the stack below it grows and shrinks. Our waiting goroutines own no stack at all.
 #[test]
 fn a_waiting_value_is_not_harmed_by_deep_calls_meanwhile() {
-    run(2, async {
+    run(2, || async {
         let (tx, rx) = rendezvous();
         let (waits, waiting) = buffered(1);
         let sender = go(async move {
@@ -358,7 +358,7 @@ fn a_buffer_is_first_in_first_out() {
 /// test/chan/fifo.go: the synchronous half: goroutines in a chain take turns at one channel.
 #[test]
 fn goroutines_in_a_chain_receive_in_turn() {
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = rendezvous();
         let (first, mut before) = rendezvous();
         let mut links = Vec::new();
@@ -384,7 +384,7 @@ fn goroutines_in_a_chain_receive_in_turn() {
 /// test/chan/fifo.go, asked of the waiters: who waits longest is served first, on both sides.
 #[test]
 fn waiters_are_served_in_the_order_they_came() {
-    run(4, async {
+    run(4, || async {
         let (tx, rx) = rendezvous();
         let (waits, waiting) = buffered(1);
         let mut receivers = Vec::new();
@@ -415,9 +415,10 @@ fn waiters_are_served_in_the_order_they_came() {
 /// test/chan/goroutines.go: ten thousand goroutines in a line, each adding one on the way.
 #[test]
 fn a_line_of_ten_thousand_goroutines_passes_a_value_through() {
-    run(4, async {
+    run(4, || async {
+        let links = rounds(10_000, 50);
         let (tx, mut left) = rendezvous();
-        for _ in 0..10_000 {
+        for _ in 0..links {
             let (to, from) = rendezvous();
             let right = std::mem::replace(&mut left, from);
             drop(go(async move {
@@ -426,14 +427,15 @@ fn a_line_of_ten_thousand_goroutines_passes_a_value_through() {
             }));
         }
         tx.send(0).await.unwrap();
-        assert_eq!(left.recv().await, Some(10_000));
+        assert_eq!(left.recv().await, Some(links));
     });
 }
 
 /// test/chan/sieve1.go: the concurrent prime sieve.
 #[test]
 fn the_prime_sieve_finds_the_primes() {
-    run(4, async {
+    run(4, || async {
+        let count = rounds(60, 8);
         let (tx, mut numbers) = rendezvous();
         drop(go(async move {
             for n in 2_u32.. {
@@ -443,7 +445,7 @@ fn the_prime_sieve_finds_the_primes() {
             }
         }));
         let mut primes = Vec::new();
-        while primes.len() < 60 {
+        while primes.len() < count {
             let prime = numbers.recv().await.unwrap();
             primes.push(prime);
             let (tx, filtered) = rendezvous();
@@ -458,7 +460,7 @@ fn the_prime_sieve_finds_the_primes() {
         }
         let expected: Vec<_> = (2..)
             .filter(|n| (2..*n).all(|d| n % d != 0))
-            .take(60)
+            .take(count)
             .collect();
         assert_eq!(primes, expected);
     });
@@ -492,7 +494,7 @@ fn try_operations_meet_whoever_waits() {
         assert_eq!(rx.try_recv().as_ref(), Ok(&value), "a sender waits");
         sender.await.unwrap().unwrap();
     }
-    run(2, async {
+    run(2, || async {
         meet(true).await;
         meet(7_i32).await;
         meet(String::from("abc")).await;
@@ -517,7 +519,7 @@ fn values_without_a_size_are_counted() {
 /// say it by value.
 #[test]
 fn every_operation_on_a_closed_channel_answers_at_once() {
-    run(1, async {
+    run(1, || async {
         for capacity in [0, 1] {
             let (tx, rx) = buffered(capacity);
             assert!(tx.close(), "this call closed it");
@@ -551,7 +553,8 @@ fn a_capacity_beyond_all_memory_is_only_a_bound() {
 /// test/range.go, testchan: a loop over a channel ends when it is closed, and not before.
 #[test]
 fn a_loop_over_a_channel_ends_with_its_close() {
-    let letters: String = run(2, async {
+    const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+    run(2, || async {
         let (tx, rx) = rendezvous();
         drop(go(async move {
             for letter in 'a'..='z' {
@@ -562,30 +565,29 @@ fn a_loop_over_a_channel_ends_with_its_close() {
         while let Some(letter) = rx.recv().await {
             letters.push(letter);
         }
-        letters
+        assert_eq!(letters, LETTERS);
     });
-    assert_eq!(letters, "abcdefghijklmnopqrstuvwxyz");
     let (tx, rx) = buffered(26);
-    for letter in letters.chars() {
+    for letter in LETTERS.chars() {
         tx.try_send(letter).unwrap();
     }
     drop(tx);
-    assert_eq!(rx.iter().collect::<String>(), letters);
+    assert_eq!(rx.iter().collect::<String>(), LETTERS);
 }
 
 /// chan_test.go: BenchmarkChanProdCons: producers and consumers of unlike numbers and buffers; each
 /// consumer stops at the mark of one producer.
 #[test]
 fn as_many_end_marks_as_consumers_stop_them_all() {
-    const EACH: usize = 2_000;
-    run(4, async {
+    run(4, || async {
+        let each = rounds(2_000, 6);
         for (capacity, pairs) in [(0, 3), (1, 5), (10, 4), (100, 2)] {
             let (tx, rx) = buffered(capacity);
             let producers: Vec<_> = (0..pairs)
                 .map(|_| {
                     let tx = tx.clone();
                     go(async move {
-                        for _ in 0..EACH {
+                        for _ in 0..each {
                             tx.send(1).await.unwrap();
                         }
                         tx.send(0).await.unwrap();
@@ -606,7 +608,7 @@ fn as_many_end_marks_as_consumers_stop_them_all() {
                 .collect();
             all(producers).await;
             let sum: usize = all(consumers).await.into_iter().sum();
-            assert_eq!(sum, pairs * EACH);
+            assert_eq!(sum, pairs * each);
             assert!(rx.is_empty());
         }
     });
@@ -616,13 +618,13 @@ fn as_many_end_marks_as_consumers_stop_them_all() {
 /// rendezvous: demand travels back, nothing is reordered within a branch.
 #[test]
 fn a_fan_out_and_fan_in_keeps_each_branch_in_order() {
-    const ITEMS: u32 = 3_000;
     async fn branch(n: u32, rx: Receiver<u32>, tx: Sender<(u32, u32)>) {
         while let Some(value) = rx.recv().await {
             tx.send((n, value)).await.unwrap();
         }
     }
-    run(4, async {
+    run(4, || async {
+        let items = rounds(3_000_u32, 40);
         let (source, shared) = rendezvous();
         let (sink, merged) = rendezvous();
         for n in 0..8 {
@@ -630,7 +632,7 @@ fn a_fan_out_and_fan_in_keeps_each_branch_in_order() {
         }
         drop(sink);
         let feeder = go(async move {
-            for value in 0..ITEMS {
+            for value in 0..items {
                 source.send(value).await.unwrap();
             }
         });
@@ -643,7 +645,7 @@ fn a_fan_out_and_fan_in_keeps_each_branch_in_order() {
         }
         feeder.await.unwrap();
         all_values.sort_unstable();
-        assert_eq!(all_values, (0..ITEMS).collect::<Vec<_>>());
+        assert_eq!(all_values, (0..items).collect::<Vec<_>>());
     });
 }
 
@@ -652,8 +654,9 @@ fn a_fan_out_and_fan_in_keeps_each_branch_in_order() {
 #[test]
 fn values_that_nobody_received_are_dropped_with_the_channel() {
     let value = Arc::new(());
-    run(2, {
-        let value = value.clone();
+    let held = value.clone();
+    run(2, move || {
+        let value = held.clone();
         async move {
             let (tx, rx) = buffered(8);
             let (waits, waiting) = buffered(1);
@@ -667,7 +670,7 @@ fn values_that_nobody_received_are_dropped_with_the_channel() {
             waiting.recv().await.unwrap();
             drop(rx);
             assert!(late.await.unwrap(), "the last receiver is gone");
-            assert_eq!(Arc::strong_count(&value), 2);
+            assert_eq!(Arc::strong_count(&value), 3);
         }
     });
     assert_eq!(Arc::strong_count(&value), 1);

@@ -10,12 +10,13 @@ use actor_core::chan::{TryRecvError, buffered, rendezvous};
 use actor_core::sync::{Condvar, Mutex};
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{all, run};
 
 /// cond_test.go: TestCondSignal: each signal wakes one, and nobody wakes without.
 #[test]
 fn a_signal_wakes_one() {
-    run(4, async {
+    run(4, || async {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let (running, is_running) = buffered(2);
         let (awake, is_awake) = buffered(2);
@@ -49,11 +50,11 @@ fn a_signal_wakes_one() {
 /// of them for the first.
 #[test]
 fn a_signal_wakes_the_one_that_waited_first() {
-    run(4, async {
+    run(4, || async {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let (running, is_running) = buffered(1);
         let (awake, is_awake) = buffered(1);
-        for n in 0..100 {
+        for n in 0..rounds(100, 20) {
             let (shared_, running, awake) = (shared.clone(), running.clone(), awake.clone());
             drop(go(async move {
                 let guard = shared_.0.lock().await;
@@ -74,12 +75,12 @@ fn a_signal_wakes_the_one_that_waited_first() {
 /// cond_test.go: TestCondBroadcast: a broadcast wakes all that wait, each once.
 #[test]
 fn a_broadcast_wakes_everybody_once() {
-    const N: usize = 50;
-    run(4, async {
+    run(4, || async {
+        let many = rounds(50, 5);
         let shared = Arc::new((Mutex::new(false), Condvar::new()));
-        let (running, is_running) = buffered(N);
-        let (awake, is_awake) = buffered(N);
-        let sleepers: Vec<_> = (0..N)
+        let (running, is_running) = buffered(many);
+        let (awake, is_awake) = buffered(many);
+        let sleepers: Vec<_> = (0..many)
             .map(|n| {
                 let (shared, running, awake) = (shared.clone(), running.clone(), awake.clone());
                 go(async move {
@@ -92,18 +93,18 @@ fn a_broadcast_wakes_everybody_once() {
                 })
             })
             .collect();
-        for round in 0..N {
-            for _ in 0..N {
+        for round in 0..many {
+            for _ in 0..many {
                 is_running.recv().await.unwrap();
             }
             assert_eq!(is_awake.try_recv(), Err(TryRecvError::Empty), "not asleep");
             {
                 let mut exit = shared.0.lock().await;
-                *exit = round == N - 1;
+                *exit = round == many - 1;
                 shared.1.notify_all();
             }
-            let mut seen = [false; N];
-            for _ in 0..N {
+            let mut seen = vec![false; many];
+            for _ in 0..many {
                 let n: usize = is_awake.recv().await.unwrap();
                 assert!(!std::mem::replace(&mut seen[n], true), "{n} woke twice");
             }
@@ -117,8 +118,8 @@ fn a_broadcast_wakes_everybody_once() {
 /// cond_test.go: TestRace: three goroutines pass a number on, waiting for each other's changes.
 #[test]
 fn a_change_under_the_lock_is_not_missed() {
-    run(4, async {
-        for _ in 0..200 {
+    run(4, || async {
+        for _ in 0..rounds(200, 3) {
             let shared = Arc::new((Mutex::new(0), Condvar::new()));
             let first = {
                 let shared = shared.clone();
@@ -173,8 +174,8 @@ fn a_change_under_the_lock_is_not_missed() {
 /// begin to wait meanwhile.
 #[test]
 fn a_newcomer_does_not_steal_a_broadcast() {
-    run(4, async {
-        for _ in 0..300 {
+    run(4, || async {
+        for _ in 0..rounds(300, 3) {
             let shared = Arc::new((Mutex::new(false), Condvar::new()));
             let (inside, is_inside) = rendezvous();
             let waiter = go({

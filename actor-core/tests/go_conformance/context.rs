@@ -7,6 +7,7 @@ use actor_core::chan::buffered;
 use actor_core::sync::{Cancel, ContextError};
 use actor_core::{Context, Handle, Instant, go, sleep, timeout};
 
+use crate::seeds::rounds;
 use crate::{Random, all, announced, ready, run};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -14,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// context_test.go: TestBackground, TestTODO: the root is not done and never will be.
 #[test]
 fn the_background_is_never_done() {
-    run(1, async {
+    run(1, || async {
         let root = Context::background();
         assert!(!root.is_done() && root.err().is_none() && root.cause().is_none());
         assert_eq!(root.deadline(), None);
@@ -30,7 +31,7 @@ fn the_background_is_never_done() {
 /// good.
 #[test]
 fn a_cancel_ends_the_context_and_its_children() {
-    run(2, async {
+    run(2, || async {
         let (parent, cancel) = Context::background().with_cancel();
         let (child, _child_cancel) = parent.with_cancel();
         let clone = parent.clone();
@@ -58,7 +59,7 @@ fn a_cancel_ends_the_context_and_its_children() {
 /// end with it; one that is made afterwards is born done.
 #[test]
 fn children_of_every_kind_end_with_their_parent() {
-    run(2, async {
+    run(2, || async {
         let (parent, cancel) = Context::background().with_cancel();
         let (cancel_child, _stop) = parent.with_cancel();
         let value_child = parent.with_value("value");
@@ -92,7 +93,7 @@ fn a_parent_does_not_notice_the_end_of_a_child() {
 /// above counts; one in the past has passed.
 #[test]
 fn a_deadline_ends_the_context() {
-    run(2, async {
+    run(2, || async {
         let due = Instant::now() + Duration::from_millis(5);
         let context = Context::background().with_deadline(due);
         assert_eq!(context.deadline(), Some(due));
@@ -116,7 +117,7 @@ fn a_deadline_ends_the_context() {
 /// context_test.go: TestTimeout: the same, counted from now; zero is over at once.
 #[test]
 fn a_timeout_ends_the_context() {
-    run(2, async {
+    run(2, || async {
         let start = Instant::now();
         let short = Context::background().with_timeout(Duration::from_millis(5));
         let long = short.with_timeout(HOUR);
@@ -131,7 +132,7 @@ fn a_timeout_ends_the_context() {
 /// context_test.go: TestCanceledTimeout: who is cancelled before its deadline was cancelled.
 #[test]
 fn a_cancel_before_the_deadline_is_a_cancel() {
-    run(1, async {
+    run(1, || async {
         let (outer, cancel) = Context::background().with_timeout(HOUR).with_cancel();
         let context = outer.with_timeout(HOUR / 2);
         cancel.cancel();
@@ -175,10 +176,10 @@ fn values_are_found_by_their_type() {
 /// goroutines: each is done, and no cancel hangs.
 #[test]
 fn a_tree_cancelled_everywhere_at_once_ends_everywhere() {
-    run(4, async {
-        for _ in 0..20 {
+    run(4, || async {
+        for _ in 0..rounds(20, 1) {
             let mut tree: Vec<(Context, Cancel)> = vec![Context::background().with_cancel()];
-            for parent in 0..25 {
+            for parent in 0..rounds(25, 10) {
                 for _ in 0..4 {
                     let child = tree[parent].0.with_cancel();
                     tree.push(child);
@@ -206,8 +207,8 @@ fn a_tree_cancelled_everywhere_at_once_ends_everywhere() {
 /// context_test.go: TestInterlockedCancels: a child that is cancelled while its parent is.
 #[test]
 fn a_child_and_its_parent_may_be_cancelled_at_once() {
-    run(4, async {
-        for _ in 0..2000 {
+    run(4, || async {
+        for _ in 0..rounds(2000, 3) {
             let (parent, cancel) = Context::background().with_cancel();
             let (child, child_cancel) = parent.with_cancel();
             let other = go(async move {
@@ -272,7 +273,7 @@ fn values_of(context: &Context) -> [Option<usize>; 3] {
 /// innermost, and its values stay.
 #[test]
 fn any_cancel_among_many_layers_ends_the_innermost() {
-    run(2, async {
+    run(2, || async {
         for seed in 1..50 {
             let (context, cancels, values) = layers(seed, HOUR);
             assert!(!context.is_done());
@@ -288,7 +289,7 @@ fn any_cancel_among_many_layers_ends_the_innermost() {
 /// context_test.go: TestLayersTimeout: and so does the earliest deadline.
 #[test]
 fn the_earliest_deadline_among_many_layers_ends_the_innermost() {
-    run(2, async {
+    run(2, || async {
         for seed in 1..10 {
             let (context, _cancels, values) = layers(seed, Duration::from_millis(2));
             context.done().await;
@@ -309,7 +310,7 @@ fn children(context: &Context) -> String {
 /// without a deadline.
 #[test]
 fn a_parent_forgets_children_that_are_over() {
-    run(1, async {
+    run(1, || async {
         let (parent, _cancel) = Context::background().with_cancel();
         assert_eq!(children(&parent), "0");
         let (child, cancel) = parent.with_cancel();
@@ -373,8 +374,8 @@ fn the_cause_of_the_end_travels_down() {
 /// x_test.go: TestCauseRace: whoever sees a context done sees its cause.
 #[test]
 fn who_sees_it_done_sees_the_cause() {
-    run(4, async {
-        for _ in 0..2000 {
+    run(4, || async {
+        for _ in 0..rounds(2000, 3) {
             let (context, cancel) = Context::background().with_cancel();
             let cancelling = go(async move { cancel.cancel_cause("why") });
             while !context.is_done() {
@@ -389,7 +390,7 @@ fn who_sees_it_done_sees_the_cause() {
 /// x_test.go: TestWithoutCancel: the same values, and none of the ends.
 #[test]
 fn a_context_without_cancel_keeps_the_values_only() {
-    run(1, async {
+    run(1, || async {
         let (parent, cancel) = Context::background().with_value(One("kept")).with_cancel();
         let freed = parent.with_timeout(HOUR).without_cancel();
         cancel.cancel();
@@ -402,7 +403,7 @@ fn a_context_without_cancel_keeps_the_values_only() {
 /// context_test.go: TestCustomContextGoroutines: contexts and their deadlines take no goroutines.
 #[test]
 fn contexts_start_no_goroutines() {
-    run(1, async {
+    run(1, || async {
         let (one, cancel) = Context::background().with_cancel();
         let two = one.with_timeout(HOUR).with_value(1);
         let (three, _cancel) = two.with_cancel();
@@ -418,7 +419,7 @@ fn contexts_start_no_goroutines() {
 /// TestAfterFuncCalledImmediately: a function is called once, after the end, in a goroutine.
 #[test]
 fn a_function_is_called_once_after_the_end() {
-    run(2, async {
+    run(2, || async {
         let (tx, rx) = buffered(8);
         let call = |name: &'static str| {
             let tx = tx.clone();
@@ -446,7 +447,7 @@ fn a_function_is_called_once_after_the_end() {
 /// from one that was.
 #[test]
 fn a_stopped_function_is_not_called() {
-    run(2, async {
+    run(2, || async {
         let alive = Arc::new(());
         let (context, cancel) = Context::background().with_cancel();
         let held = alive.clone();
@@ -465,7 +466,7 @@ fn a_stopped_function_is_not_called() {
 /// what it held is let go.
 #[test]
 fn work_under_a_context_ends_with_it() {
-    run(2, async {
+    run(2, || async {
         let (context, cancel) = Context::background().with_cancel();
         let held = Arc::new(());
         let (waits, waiting) = buffered(1);

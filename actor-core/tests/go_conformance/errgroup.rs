@@ -9,12 +9,13 @@ use actor_core::sync::{ContextError, TaskGroup};
 use actor_core::{Context, go, yield_now};
 
 use crate::run;
+use crate::seeds::rounds;
 
 /// errgroup_test.go: TestZeroGroup: `wait` tells the first error, of any number of tasks. It is told
 /// once here, and at each `Wait` in Go.
 #[test]
 fn a_group_tells_the_first_error() {
-    run(2, async {
+    run(2, || async {
         let cases: [&[Result<(), u8>]; 5] = [
             &[],
             &[Ok(())],
@@ -43,7 +44,7 @@ fn a_group_tells_the_first_error() {
 /// over.
 #[test]
 fn the_group_s_context_ends_with_the_group() {
-    run(2, async {
+    run(2, || async {
         let cases: [(&[Result<(), &str>], _); 4] = [
             (&[], Ok(())),
             (&[Ok(())], Ok(())),
@@ -66,7 +67,7 @@ fn the_group_s_context_ends_with_the_group() {
 /// they work.
 #[test]
 fn an_error_reaches_the_others_through_the_context() {
-    run(2, async {
+    run(2, || async {
         let (group, context) = TaskGroup::with_context(&Context::background());
         let group = group.finish_others();
         let (told, is_told) = buffered(3);
@@ -93,7 +94,7 @@ fn an_error_reaches_the_others_through_the_context() {
 #[test]
 fn a_try_starts_no_more_than_the_limit() {
     const LIMIT: usize = 42;
-    run(4, async {
+    run(4, || async {
         let group = TaskGroup::<()>::new().limit(LIMIT);
         let (tx, rx) = rendezvous();
         let task = || {
@@ -121,31 +122,31 @@ fn a_try_starts_no_more_than_the_limit() {
 /// errgroup_test.go: TestGoLimit: never more at once than the limit, however many there are.
 #[test]
 fn no_more_tasks_than_the_limit_run_at_once() {
-    const LIMIT: usize = 10;
-    run(4, async {
-        let group = TaskGroup::new().limit(LIMIT);
+    run(4, || async {
+        let (limit, tasks) = rounds((10, 1024), (3, 30));
+        let group = TaskGroup::new().limit(limit);
         let active = Arc::new(AtomicUsize::new(0));
         let ran = Arc::new(AtomicUsize::new(0));
-        for _ in 0..1024 {
+        for _ in 0..tasks {
             let (active, ran) = (active.clone(), ran.clone());
             let task = async move {
                 let others = active.fetch_add(1, SeqCst);
                 yield_now().await;
                 active.fetch_sub(1, SeqCst);
                 ran.fetch_add(1, SeqCst);
-                if others < LIMIT { Ok(()) } else { Err(others) }
+                if others < limit { Ok(()) } else { Err(others) }
             };
             group.go(task).await;
         }
         assert_eq!(group.wait().await, Ok(()));
-        assert_eq!(ran.load(SeqCst), 1024);
+        assert_eq!(ran.load(SeqCst), tasks);
     });
 }
 
 /// errgroup_test.go: ExampleGroup_parallel: parts of an answer, gathered by the group.
 #[test]
 fn a_group_gathers_the_parts_of_an_answer() {
-    run(4, async {
+    run(4, || async {
         let (group, _context) = TaskGroup::<()>::with_context(&Context::background());
         let (results, gathered) = buffered(3);
         for (place, kind) in ["web", "image", "video"].into_iter().enumerate() {
@@ -171,7 +172,7 @@ fn a_group_gathers_the_parts_of_an_answer() {
 /// the others have ended. (Go had it, and took it out again.)
 #[test]
 fn a_panic_in_a_task_is_the_panic_of_wait() {
-    run(2, async {
+    run(2, || async {
         let alive = Arc::new(());
         let held = alive.clone();
         let waiting = go(async move {

@@ -7,6 +7,12 @@
 //! - Driven by events. Where Go's test sleeps to let a goroutine block, ours awaits [`announced`];
 //!   tests of timers check order and that nothing is early, never that something is late. A promise
 //!   that is broken shows as a failed assertion or as a test that never ends.
+//! - Each case holds in any order: it runs once on the real scheduler and then with the seeds of a
+//!   simulation. What needs threads, several Ps or the system's clock is for the real one only, and
+//!   says so.
+
+#[path = "../seeds/mod.rs"]
+mod seeds;
 
 mod chan;
 mod cond;
@@ -31,17 +37,39 @@ use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use actor_core::JoinHandle;
 use actor_core::chan::Sender;
-use actor_core::{JoinHandle, Runtime};
+use actor_core::sim::Outcome;
 
-/// Runs `main` as the main goroutine of a runtime of its own: Go's `GOMAXPROCS(procs)`.
+/// Runs a case on the real scheduler with so many Ps, Go's `GOMAXPROCS(procs)`, and with all seeds.
 #[track_caller]
-fn run<F>(procs: usize, main: F) -> F::Output
+fn run<F>(procs: usize, case: impl Fn() -> F + 'static)
 where
     F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F::Output: Outcome,
 {
-    Runtime::builder().procs(procs).build().unwrap().run(main)
+    run_on(&[procs], case);
+}
+
+/// As [`run`], with several numbers of Ps.
+#[track_caller]
+fn run_on<F>(procs: &[usize], case: impl Fn() -> F + 'static)
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome,
+{
+    let procs: Vec<_> = procs.iter().copied().map(Some).collect();
+    seeds::run(&procs, case);
+}
+
+/// Runs a case with so many Ps on the real scheduler only, for this reason.
+#[track_caller]
+fn run_real<F>(procs: usize, why: &str, case: F)
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome,
+{
+    seeds::run_real(Some(procs), why, case);
 }
 
 /// Awaits `future`, and sends on `waits` once its first poll had to wait: whoever receives that

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use actor_core::sync::Map;
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{Random, all, run};
 
 /// map_test.go: TestMapMatchesRWMutex, TestMapMatchesDeepCopy: random operations do what they do on a
@@ -66,9 +67,9 @@ fn random_operations_do_what_they_do_on_a_plain_map() {
 /// stored for it.
 #[test]
 fn a_walk_beside_stores_sees_every_key_once() {
-    const SIZE: usize = 256;
-    run(4, async {
-        let map: Arc<Map<_, _>> = Arc::new((1..=SIZE).map(|n| (n, n)).collect());
+    run(4, || async {
+        let size = rounds(256, 16);
+        let map: Arc<Map<_, _>> = Arc::new((1..=size).map(|n| (n, n)).collect());
         let stop = Arc::new(AtomicBool::new(false));
         let storing: Vec<_> = (1..=3)
             .map(|g| {
@@ -76,8 +77,8 @@ fn a_walk_beside_stores_sees_every_key_once() {
                 go(async move {
                     let mut random = Random(g as u64);
                     for round in 0.. {
-                        for n in 1..=SIZE {
-                            if random.below(SIZE) == 0 {
+                        for n in 1..=size {
+                            if random.below(size) == 0 {
                                 map.store(n, n * round * g);
                             } else {
                                 assert!(map.load(&n).is_some());
@@ -91,14 +92,14 @@ fn a_walk_beside_stores_sees_every_key_once() {
                 })
             })
             .collect();
-        for _ in 0..50 {
+        for _ in 0..rounds(50, 10) {
             let mut seen = HashSet::new();
             map.range(|key, value| {
                 assert_eq!(value % key, 0, "a value of another key");
                 assert!(seen.insert(*key), "{key} twice");
                 true
             });
-            assert_eq!(seen.len(), SIZE);
+            assert_eq!(seen.len(), size);
             yield_now().await;
         }
         stop.store(true, SeqCst);
@@ -184,7 +185,7 @@ fn what_was_deleted_or_cleared_can_be_stored_again() {
 /// clear.
 #[test]
 fn a_map_is_cleared_beside_writers_and_readers() {
-    run(4, async {
+    run(4, || async {
         let map = Arc::new(Map::new());
         let mut goroutines = Vec::new();
         for n in 0..10 {
@@ -207,8 +208,8 @@ fn a_map_is_cleared_beside_writers_and_readers() {
 /// store under one key one wins, and all see its value.
 #[test]
 fn of_many_that_store_under_one_key_one_wins() {
-    run(4, async {
-        for _ in 0..200 {
+    run(4, || async {
+        for _ in 0..rounds(200, 3) {
             let map = Arc::new(Map::new());
             let storing: Vec<_> = (0..8)
                 .map(|n| {

@@ -10,41 +10,36 @@ use actor_core::chan::buffered;
 use actor_core::sync::{Mutex, OwnedMutexGuard};
 use actor_core::{go, sleep, yield_now};
 
-use crate::{all, announced, run};
+use crate::seeds::{gap, rounds};
+use crate::{all, announced, run, run_on, run_real};
 
 /// mutex_test.go: TestMutex: ten goroutines lock and unlock a thousand times each; what they do
 /// inside is not torn apart, across an await too.
 #[test]
 fn ten_goroutines_hammer_a_mutex() {
-    for procs in [1, 4] {
+    run_on(&[1, 4], || async {
+        let each = rounds(1000, 2);
         let total = Arc::new(Mutex::new((0, 0)));
-        run(procs, {
-            let total = total.clone();
-            async move {
-                let hammering: Vec<_> = (0..10)
-                    .map(|n| {
-                        let total = total.clone();
-                        go(async move {
-                            for round in 0..1000 {
-                                let mut total = total.lock().await;
-                                assert_eq!(total.0, total.1);
-                                total.0 += 1;
-                                if (round + n) % 16 == 0 {
-                                    yield_now().await;
-                                }
-                                total.1 += 1;
-                            }
-                        })
-                    })
-                    .collect();
-                all(hammering).await;
-            }
-        });
-        assert_eq!(
-            Arc::into_inner(total).unwrap().into_inner(),
-            (10_000, 10_000)
-        );
-    }
+        let hammering: Vec<_> = (0..10)
+            .map(|n| {
+                let total = total.clone();
+                go(async move {
+                    for round in 0..each {
+                        let mut total = total.lock().await;
+                        assert_eq!(total.0, total.1);
+                        total.0 += 1;
+                        if (round + n) % rounds(16, 3) == 0 {
+                            yield_now().await;
+                        }
+                        total.1 += 1;
+                    }
+                })
+            })
+            .collect();
+        all(hammering).await;
+        let total = Arc::into_inner(total).unwrap().into_inner();
+        assert_eq!(total, (10 * each, 10 * each));
+    });
 }
 
 /// mutex_test.go: TestMutex, its first lines: `TryLock` fails while it is locked and locks it when it
@@ -63,89 +58,102 @@ fn try_lock_tells_whether_it_is_free() {
 /// threads that block share one mutex.
 #[test]
 fn trying_waiting_and_blocking_exclude_each_other() {
-    let inside = Arc::new(Mutex::new(0));
-    let alone = Arc::new(AtomicUsize::new(0));
-    let enter = |alone: &AtomicUsize| {
-        assert_eq!(alone.fetch_add(1, SeqCst), 0, "somebody else is inside");
-        alone.fetch_sub(1, SeqCst);
+    struct Room {
+        count: Mutex<u32>,
+        inside: AtomicUsize,
+    }
+    impl Room {
+        fn enter(&self, count: &mut u32) {
+            assert_eq!(self.inside.fetch_add(1, SeqCst), 0, "somebody is inside");
+            *count += 1;
+            self.inside.fetch_sub(1, SeqCst);
+        }
+    }
+    let room = || {
+        Arc::new(Room {
+            count: Mutex::new(0),
+            inside: AtomicUsize::new(0),
+        })
     };
+    async fn four_goroutines(room: Arc<Room>) {
+        let each = rounds(1000, 3);
+        let goroutines: Vec<_> = (0..4)
+            .map(|n| {
+                let room = room.clone();
+                go(async move {
+                    let mut done = 0;
+                    while done < each {
+                        let guard = if n % 2 == 0 {
+                            Some(room.count.lock().await)
+                        } else {
+                            room.count.try_lock()
+                        };
+                        if let Some(mut count) = guard {
+                            gap().await;
+                            room.enter(&mut count);
+                            done += 1;
+                        } else {
+                            yield_now().await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        all(goroutines).await;
+    }
+    let shared = room();
     let foreign = thread::spawn({
-        let (inside, alone) = (inside.clone(), alone.clone());
+        let room = shared.clone();
         move || {
             for _ in 0..1000 {
-                let mut count = inside.lock_blocking();
-                enter(&alone);
-                *count += 1;
+                let mut count = room.count.lock_blocking();
+                room.enter(&mut count);
             }
         }
     });
-    run(2, {
-        let (inside, alone) = (inside.clone(), alone.clone());
-        async move {
-            let goroutines: Vec<_> = (0..4)
-                .map(|n| {
-                    let (inside, alone) = (inside.clone(), alone.clone());
-                    go(async move {
-                        let mut done = 0;
-                        while done < 1000 {
-                            let guard = if n % 2 == 0 {
-                                Some(inside.lock().await)
-                            } else {
-                                inside.try_lock()
-                            };
-                            if let Some(mut count) = guard {
-                                enter(&alone);
-                                *count += 1;
-                                done += 1;
-                            } else {
-                                yield_now().await;
-                            }
-                        }
-                    })
-                })
-                .collect();
-            all(goroutines).await;
-        }
-    });
+    run_real(
+        2,
+        "one of them is a thread",
+        four_goroutines(shared.clone()),
+    );
     foreign.join().unwrap();
-    assert_eq!(*inside.try_lock().unwrap(), 5000);
+    assert_eq!(*shared.count.try_lock().unwrap(), 5000);
+    run(1, move || four_goroutines(room()));
 }
 
 /// mutex_test.go: TestMutexFairness: a goroutine that holds the lock nearly all the time does not
 /// starve one that needs it now and then.
 #[test]
 fn a_greedy_goroutine_does_not_starve_a_modest_one() {
-    for procs in [1, 4] {
-        run(procs, async {
-            let mutex = Arc::new(Mutex::new(()));
-            let stop = Arc::new(AtomicBool::new(false));
-            let greedy = go({
-                let (mutex, stop) = (mutex.clone(), stop.clone());
-                async move {
-                    while !stop.load(SeqCst) {
-                        let _guard = mutex.lock().await;
-                        sleep(Duration::from_micros(100)).await;
-                    }
-                }
-            });
-            let modest = go(async move {
-                for _ in 0..10 {
+    run_on(&[1, 4], || async {
+        let mutex = Arc::new(Mutex::new(()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let greedy = go({
+            let (mutex, stop) = (mutex.clone(), stop.clone());
+            async move {
+                while !stop.load(SeqCst) {
+                    let _guard = mutex.lock().await;
                     sleep(Duration::from_micros(100)).await;
-                    drop(mutex.lock().await);
                 }
-            });
-            modest.await.unwrap();
-            stop.store(true, SeqCst);
-            greedy.await.unwrap();
+            }
         });
-    }
+        let modest = go(async move {
+            for _ in 0..10 {
+                sleep(Duration::from_micros(100)).await;
+                drop(mutex.lock().await);
+            }
+        });
+        modest.await.unwrap();
+        stop.store(true, SeqCst);
+        greedy.await.unwrap();
+    });
 }
 
 /// mutex_test.go: TestMutexFairness, asked the other way round: many that starve are served in the
 /// order they came.
 #[test]
 fn those_that_starve_are_served_in_the_order_they_came() {
-    run(4, async {
+    run(4, || async {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (waits, waiting) = buffered(1);
         let mut held = log.lock().await;
@@ -184,7 +192,7 @@ fn only_a_guard_unlocks_and_only_once() {
 /// lock on, and nobody behind it is poisoned. (Go would keep it locked.)
 #[test]
 fn a_panic_inside_hands_the_lock_on() {
-    run(2, async {
+    run(2, || async {
         let mutex = Arc::new(Mutex::new(0));
         let (waits, waiting) = buffered(1);
         let mut held = mutex.lock().await;
@@ -212,7 +220,7 @@ fn a_panic_inside_hands_the_lock_on() {
 /// goroutine: one may lock it and another unlock it. The guard is what travels.
 #[test]
 fn one_goroutine_may_lock_and_another_unlock() {
-    run(2, async {
+    run(2, || async {
         let mutex = Arc::new(Mutex::new(0));
         let (tx, rx) = buffered(1);
         let unlocking = go(async move {

@@ -8,13 +8,14 @@ use actor_core::chan::{buffered, rendezvous};
 use actor_core::go;
 use actor_core::sync::{Once, OnceCell, OnceFn, OnceValue};
 
+use crate::seeds::{gap, rounds};
 use crate::{all, announced, run};
 
 /// once_test.go: TestOnce: of ten callers one acts, and all return after it has.
 #[test]
 fn of_many_callers_one_acts_and_all_see_it_done() {
-    run(4, async {
-        for _ in 0..100 {
+    run(4, || async {
+        for _ in 0..rounds(100, 3) {
             let once = Arc::new(Once::new());
             let count = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..10)
@@ -40,7 +41,7 @@ fn of_many_callers_one_acts_and_all_see_it_done() {
 /// next ones return, and it is not called again.
 #[test]
 fn an_action_that_panics_counts_as_done() {
-    run(2, async {
+    run(2, || async {
         let once = Arc::new(Once::new());
         let first = go({
             let once = once.clone();
@@ -59,7 +60,7 @@ fn an_action_that_panics_counts_as_done() {
 /// once_test.go: TestOnce, the callers that came while it ran: they wait, however long.
 #[test]
 fn callers_wait_while_the_action_runs() {
-    run(4, async {
+    run(4, || async {
         let once = Arc::new(Once::new());
         let (release, released) = rendezvous::<()>();
         let (began, begun) = buffered(1);
@@ -97,7 +98,7 @@ fn callers_wait_while_the_action_runs() {
 /// next caller runs its own. (Go leaves open what happens.)
 #[test]
 fn an_action_that_was_aborted_is_tried_again() {
-    run(2, async {
+    run(2, || async {
         let once = Arc::new(Once::new());
         let (began, begun) = buffered(1);
         let first = go({
@@ -123,7 +124,7 @@ fn an_action_that_was_aborted_is_tried_again() {
 /// oncefunc_test.go: TestOnceValue: the value is made once and is the same for all.
 #[test]
 fn a_value_is_made_once() {
-    run(4, async {
+    run(4, || async {
         let cell = Arc::new(OnceCell::new());
         let calls = Arc::new(AtomicUsize::new(0));
         let callers: Vec<_> = (0..10)
@@ -151,7 +152,7 @@ fn a_value_is_made_once() {
 /// that fails leaves no value, and the next one may succeed.
 #[test]
 fn a_maker_that_fails_leaves_room_for_the_next() {
-    run(1, async {
+    run(1, || async {
         let cell = OnceCell::new();
         let failed: Result<&u32, &str> = cell.get_or_try_init(async || Err("not yet")).await;
         assert_eq!(failed, Err("not yet"));
@@ -166,7 +167,7 @@ fn a_maker_that_fails_leaves_room_for_the_next() {
 /// oncefunc_test.go: TestOnceFunc: the function runs at the first call, and at no other.
 #[test]
 fn a_once_function_runs_at_its_first_call_only() {
-    run(4, async {
+    run(4, || async {
         let calls = Arc::new(AtomicUsize::new(0));
         let function = Arc::new(OnceFn::new({
             let calls = calls.clone();
@@ -196,30 +197,40 @@ fn a_once_function_runs_at_its_first_call_only() {
 /// for all.
 #[test]
 fn a_once_value_is_computed_once() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let pair = OnceValue::new({
-        let calls = calls.clone();
-        async move || {
-            let n = calls.fetch_add(1, SeqCst) + 1;
-            (n, n + 1)
-        }
-    });
+    fn one_and_two() -> (OnceValue<(usize, usize)>, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let pair = OnceValue::new({
+            let calls = calls.clone();
+            async move || {
+                let n = calls.fetch_add(1, SeqCst) + 1;
+                gap().await;
+                (n, n + 1)
+            }
+        });
+        (pair, calls)
+    }
+    let (pair, _) = one_and_two();
     assert_eq!(pair.try_get(), None);
     assert_eq!(*pair.get_blocking(), (1, 2));
-    let pair = Arc::new(pair);
-    run(2, {
-        let pair = pair.clone();
-        async move { assert_eq!(*pair.get().await, (1, 2)) }
-    });
     assert!(std::ptr::eq(pair.get_blocking(), pair.try_get().unwrap()));
-    assert_eq!(calls.load(SeqCst), 1);
+    run(2, || async {
+        let (pair, calls) = one_and_two();
+        let pair = Arc::new(pair);
+        let callers = [(); 3].map(|()| {
+            let pair = pair.clone();
+            go(async move { assert_eq!(*pair.get().await, (1, 2)) })
+        });
+        all(callers).await;
+        assert!(std::ptr::eq(pair.get().await, pair.try_get().unwrap()));
+        assert_eq!(calls.load(SeqCst), 1);
+    });
 }
 
 /// oncefunc_test.go: TestOnceFuncPanic, TestOnceValuePanic, TestOnceValuesPanic: every call panics
 /// with the same text, and the function has run once.
 #[test]
 fn a_panic_of_a_once_function_reaches_every_caller() {
-    run(2, async {
+    run(2, || async {
         let calls = Arc::new(AtomicUsize::new(0));
         let value = Arc::new(OnceValue::<u8>::new({
             let calls = calls.clone();
@@ -242,7 +253,7 @@ fn a_panic_of_a_once_function_reaches_every_caller() {
 /// aborted leaves it where it is, and the next one carries it on; it is not called twice.
 #[test]
 fn a_once_function_is_carried_on_when_its_caller_is_aborted() {
-    run(2, async {
+    run(2, || async {
         let calls = Arc::new(AtomicUsize::new(0));
         let (began, begun) = buffered(1);
         let (release, released) = rendezvous::<()>();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use actor_core::sync::Pool;
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{all, run};
 
 /// pool_test.go: TestPool: what was put back is handed out again before anything new is made.
@@ -70,17 +71,17 @@ fn a_pool_keeps_nothing_alive_after_its_end() {
 /// pool_test.go: TestPoolStress: ten goroutines put and get, on all Ps; what they get is whole.
 #[test]
 fn goroutines_on_all_processors_share_a_pool() {
-    run(4, async {
+    run(4, || async {
         let pool = Pool::with_reset(|| vec![0_u8; 64], |bytes| bytes.fill(0));
         let users: Vec<_> = (0..10_u8)
             .map(|n| {
                 let pool = pool.clone();
                 go(async move {
-                    for round in 0..2_000 {
+                    for round in 0..rounds(2_000, 8) {
                         let mut bytes = pool.get();
                         assert!(bytes.iter().all(|byte| *byte == 0), "somebody else's");
                         bytes.fill(n);
-                        if round % 64 == 0 {
+                        if round % rounds(64, 2) == 0 {
                             yield_now().await; // it may come back on another P
                         }
                         assert!(bytes.iter().all(|byte| *byte == n));
@@ -97,7 +98,7 @@ fn goroutines_on_all_processors_share_a_pool() {
 #[test]
 fn no_object_has_two_owners() {
     const USERS: usize = 8;
-    run(4, async {
+    run(4, || async {
         let made = Arc::new(AtomicUsize::new(0));
         let pool = Pool::new({
             let made = made.clone();
@@ -107,12 +108,12 @@ fn no_object_has_two_owners() {
             .map(|_| {
                 let pool = pool.clone();
                 go(async move {
-                    for round in 0..2_000 {
+                    for round in 0..rounds(2_000, 10) {
                         let mine: Vec<_> = (0..round % 5).map(|_| pool.get()).collect();
                         for object in &mine {
                             assert_eq!(object.1.fetch_add(1, SeqCst), 0, "two owners");
                         }
-                        if round % 32 == 0 {
+                        if round % rounds(32, 3) == 0 {
                             yield_now().await;
                         }
                         for object in mine {
@@ -150,7 +151,7 @@ fn what_is_not_used_for_two_rounds_is_let_go() {
 /// let go by two rounds, whichever P they were put in by.
 #[test]
 fn objects_put_in_on_any_processor_are_let_go() {
-    run(4, async {
+    run(4, || async {
         let alive = Arc::new(());
         let pool = Pool::new(|| Arc::new(()));
         let putting: Vec<_> = (0..10)

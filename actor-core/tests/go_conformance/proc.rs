@@ -13,7 +13,8 @@ use actor_core::{
     Handle, JoinHandle, Runtime, blocking, go, lock_thread, sleep, spawn_blocking, yield_now,
 };
 
-use crate::{all, announced, run};
+use crate::seeds::rounds;
+use crate::{all, announced, run, run_real};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -32,7 +33,7 @@ fn perpetuum_mobile(stop: Arc<AtomicBool>, stopped: Sender<()>) {
 /// starting and ending another runtime) ends while goroutines are born all the time.
 #[test]
 fn runtimes_come_and_go_beside_an_endless_line_of_goroutines() {
-    run(3, async {
+    run_real(3, "it builds runtimes", async {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, is_stopped) = buffered(1);
         perpetuum_mobile(stop.clone(), stopped);
@@ -44,7 +45,10 @@ fn runtimes_come_and_go_beside_an_endless_line_of_goroutines() {
         });
         let building = go(async {
             for n in 0..20 {
-                let other = blocking(|| run(2, async move { go(async move { n }).await.unwrap() }));
+                let other = blocking(|| {
+                    let other = Runtime::builder().procs(2).build().unwrap();
+                    other.run(async move { go(async move { n }).await.unwrap() })
+                });
                 assert_eq!(other, n);
             }
         });
@@ -58,7 +62,7 @@ fn runtimes_come_and_go_beside_an_endless_line_of_goroutines() {
 /// single processor too.
 #[test]
 fn a_goroutine_that_polls_and_yields_lets_others_go_on() {
-    run(1, async {
+    run(1, || async {
         let (tx, rx) = rendezvous();
         let (ack, acked) = rendezvous();
         drop(go(async move {
@@ -78,7 +82,7 @@ fn a_goroutine_that_polls_and_yields_lets_others_go_on() {
 fn as_many_goroutines_as_processors_run_at_once() {
     const PROCS: usize = 4;
     for _ in 0..3 {
-        run(PROCS, async {
+        run_real(PROCS, "it is about several Ps", async {
             let turn = Arc::new(AtomicUsize::new(0));
             let spinning = [0, 1, 2, 3].map(|p| {
                 let turn = turn.clone();
@@ -102,7 +106,7 @@ fn as_many_goroutines_as_processors_run_at_once() {
 #[test]
 fn goroutines_that_wait_take_no_processor_from_those_that_run() {
     const PROCS: usize = 3;
-    run(PROCS, async {
+    run_real(PROCS, "it is about several Ps", async {
         let (_tx, rx) = rendezvous::<()>();
         let (waits, waiting) = buffered(32);
         let mut idle = Vec::new();
@@ -135,87 +139,103 @@ fn goroutines_that_wait_take_no_processor_from_those_that_run() {
 /// firing, on their only P.
 #[test]
 fn a_timer_fires_beside_goroutines_that_never_pause() {
-    run(1, async {
-        let (tx, rx) = rendezvous();
-        let talkers = [(); 2].map(|()| {
-            let tx = tx.clone();
-            go(async move { while tx.send(()).await.is_ok() {} })
-        });
-        let timer = go(sleep(Duration::from_millis(20)));
-        while !timer.is_finished() {
-            rx.recv().await.unwrap();
-        }
-        rx.close();
-        all(talkers).await;
-    });
+    run_real(
+        1,
+        "simulated time stands still while somebody runs",
+        async {
+            let (tx, rx) = rendezvous();
+            let talkers = [(); 2].map(|()| {
+                let tx = tx.clone();
+                go(async move { while tx.send(()).await.is_ok() {} })
+            });
+            let timer = go(sleep(Duration::from_millis(20)));
+            while !timer.is_finished() {
+                rx.recv().await.unwrap();
+            }
+            rx.close();
+            all(talkers).await;
+        },
+    );
 }
 
 /// proc_test.go: TestTimerFairness2: nor do goroutines that make system calls all the time.
 #[test]
 fn a_timer_fires_beside_goroutines_that_only_make_system_calls() {
-    run(2, async {
-        let talkers = [(); 2].map(|()| {
-            go(async {
-                let mut null = File::create("/dev/null").unwrap();
-                let timer = go(sleep(Duration::from_millis(20)));
-                while !timer.is_finished() {
-                    null.write_all(b"").unwrap();
-                    yield_now().await;
-                }
-            })
-        });
-        all(talkers).await;
-    });
+    run_real(
+        2,
+        "simulated time stands still while somebody runs",
+        async {
+            let talkers = [(); 2].map(|()| {
+                go(async {
+                    let mut null = File::create("/dev/null").unwrap();
+                    let timer = go(sleep(Duration::from_millis(20)));
+                    while !timer.is_finished() {
+                        null.write_all(b"").unwrap();
+                        yield_now().await;
+                    }
+                })
+            });
+            all(talkers).await;
+        },
+    );
 }
 
 /// proc_test.go: TestPreemption: two goroutines on one P that spin until the other one lets them
 /// continue, without ever yielding. We can't preempt them; the P goes on without the stuck one.
 #[test]
 fn goroutines_that_spin_for_each_other_on_one_processor_both_go_on() {
-    run(1, async {
-        let turn = Arc::new(AtomicUsize::new(0));
-        let spinning = [0, 1].map(|me| {
-            let turn = turn.clone();
-            go(async move {
-                for _ in 0..5 {
-                    while turn.load(SeqCst) != me {
-                        thread::yield_now();
+    run_real(
+        1,
+        "its goroutines spin for each other without an await",
+        async {
+            let turn = Arc::new(AtomicUsize::new(0));
+            let spinning = [0, 1].map(|me| {
+                let turn = turn.clone();
+                go(async move {
+                    for _ in 0..5 {
+                        while turn.load(SeqCst) != me {
+                            thread::yield_now();
+                        }
+                        turn.store(1 - me, SeqCst);
                     }
-                    turn.store(1 - me, SeqCst);
-                }
-            })
-        });
-        all(spinning).await;
-    });
+                })
+            });
+            all(spinning).await;
+        },
+    );
 }
 
 /// proc_test.go: TestPreemptionGC, as far as it is ours: more goroutines that never yield than Ps
 /// don't keep the next one from running.
 #[test]
 fn more_spinning_goroutines_than_processors_leave_room_for_one_more() {
-    run(2, async {
-        let stop = Arc::new(AtomicBool::new(false));
-        let spinning = [(); 3].map(|()| {
-            let stop = stop.clone();
-            go(async move {
-                while !stop.load(SeqCst) {
-                    thread::yield_now();
-                }
-            })
-        });
-        for _ in 0..10 {
-            yield_now().await;
-        }
-        stop.store(true, SeqCst);
-        all(spinning).await;
-    });
+    run_real(
+        2,
+        "its goroutines spin for each other without an await",
+        async {
+            let stop = Arc::new(AtomicBool::new(false));
+            let spinning = [(); 3].map(|()| {
+                let stop = stop.clone();
+                go(async move {
+                    while !stop.load(SeqCst) {
+                        thread::yield_now();
+                    }
+                })
+            });
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            stop.store(true, SeqCst);
+            all(spinning).await;
+        },
+    );
 }
 
 /// proc_test.go: TestGCFairness: two goroutines that do nothing but declared blocking calls, and
 /// never await, leave the only P to the others.
 #[test]
 fn goroutines_in_blocking_calls_leave_the_processor_to_others() {
-    run(1, async {
+    run_real(1, "its goroutines block", async {
         let stop = Arc::new(AtomicBool::new(false));
         let writers = [(); 2].map(|()| {
             let stop = stop.clone();
@@ -261,13 +281,17 @@ fn ping_pong(work: u32, rounds: u32, stop: Arc<AtomicBool>) -> JoinHandle<u32> {
 #[test]
 fn a_pair_that_wakes_each_other_shares_its_processor() {
     for (work, other_work) in [(5_000, 10), (10, 5_000)] {
-        run(1, async move {
-            let stop = Arc::new(AtomicBool::new(false));
-            let endless = ping_pong(work, u32::MAX, stop.clone());
-            let counted = ping_pong(other_work, 1_000, stop);
-            assert_eq!(counted.await.unwrap(), 1_000, "it was not starved");
-            assert!(endless.await.unwrap() > 0, "nor was the other");
-        });
+        run_real(
+            1,
+            "it is about the order of the run queue, which seeds replace",
+            async move {
+                let stop = Arc::new(AtomicBool::new(false));
+                let endless = ping_pong(work, u32::MAX, stop.clone());
+                let counted = ping_pong(other_work, 1_000, stop);
+                assert_eq!(counted.await.unwrap(), 1_000, "it was not starved");
+                assert!(endless.await.unwrap() > 0, "nor was the other");
+            },
+        );
     }
 }
 
@@ -283,10 +307,10 @@ fn a_hundred_thousand_goroutines_each_start_the_next() {
             }
         }));
     }
-    run(4, async {
+    run(4, || async {
         let (done, is_done) = rendezvous();
         for _ in 0..4 {
-            line(25_000, done.clone());
+            line(rounds(25_000, 20), done.clone());
         }
         for _ in 0..4 {
             assert_eq!(is_done.recv().await, Some(()));
@@ -325,21 +349,19 @@ fn work_that_divides_itself_among_goroutines_adds_up() {
         Arc::new((0..SIZE).map(row).collect())
     };
     let (a, b) = (matrix(1), matrix(2));
-    let product = run(4, {
-        let (a, b) = (a.clone(), b.clone());
-        async move { rows(a, b, 0, SIZE).await.unwrap() }
+    let cell = |i: usize, j: usize| (0..SIZE).map(|k| a[i][k] * b[k][j]).sum();
+    let row = |i| (0..SIZE).map(|j| cell(i, j)).collect();
+    let expected: Vec<Vec<u64>> = (0..SIZE).map(row).collect();
+    run(4, move || {
+        let (a, b, expected) = (a.clone(), b.clone(), expected.clone());
+        async move { assert_eq!(rows(a, b, 0, SIZE).await.unwrap(), expected) }
     });
-    for (i, row) in product.iter().enumerate() {
-        for (j, cell) in row.iter().enumerate() {
-            assert_eq!(*cell, (0..SIZE).map(|k| a[i][k] * b[k][j]).sum());
-        }
-    }
 }
 
 /// proc_test.go: TestNumGoroutine: the count is right while goroutines live and after their end.
 #[test]
 fn the_number_of_goroutines_is_told() {
-    run(2, async {
+    run(2, || async {
         let count = || Handle::current().metrics().goroutines;
         assert_eq!(count(), 1, "the main goroutine");
         let (tx, rx) = rendezvous::<()>();
@@ -363,11 +385,10 @@ fn a_big_number_of_processors_works_and_an_absurd_one_is_refused() {
     let error = Runtime::builder().procs(1 << 20).build().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("between 1 and 1024"), "{error}");
-    let sum: usize = run(100, async {
+    run_real(100, "a simulation has one P", async {
         let parts: Vec<_> = (0..1000).map(|n| go(async move { n })).collect();
-        all(parts).await.into_iter().sum()
+        assert_eq!(all(parts).await.into_iter().sum::<usize>(), 499_500);
     });
-    assert_eq!(sum, 499_500);
 }
 
 /// proc_test.go: TestNetpollBreak: a runtime that sleeps until a far deadline is woken by what comes
@@ -396,7 +417,7 @@ fn an_aborted_goroutine_drops_what_it_holds_innermost_first() {
             self.1.try_send(self.0).unwrap();
         }
     }
-    run(2, async {
+    run(2, || async {
         let (log, logged) = buffered(2);
         let (waits, waiting) = buffered(1);
         let goroutine = go(async move {
@@ -418,7 +439,7 @@ fn an_aborted_goroutine_drops_what_it_holds_innermost_first() {
 /// dies.)
 #[test]
 fn a_goroutine_that_panics_dies_alone_and_leaves_its_value() {
-    run(2, async {
+    run(2, || async {
         let (tx, rx) = rendezvous::<()>();
         let neighbour = go(async move { rx.recv().await });
         let held = Arc::new(());
@@ -442,7 +463,7 @@ fn a_goroutine_that_panics_dies_alone_and_leaves_its_value() {
 /// keeps nobody from running.
 #[test]
 fn a_locked_goroutine_that_polls_and_yields_lets_others_go_on() {
-    run(1, async {
+    run_real(1, "it locks a thread", async {
         let (tx, rx) = rendezvous();
         let (ack, acked) = rendezvous();
         let locked = lock_thread(move || async move {
@@ -460,7 +481,7 @@ fn a_locked_goroutine_that_polls_and_yields_lets_others_go_on() {
 /// proc_test.go: TestYieldLocked: a locked goroutine that yields and sleeps stays on its thread.
 #[test]
 fn a_locked_goroutine_stays_on_its_thread() {
-    run(2, async {
+    run_real(2, "it locks a thread", async {
         let others = [(); 4].map(|()| {
             go(async {
                 for _ in 0..100 {
@@ -485,7 +506,7 @@ fn a_locked_goroutine_stays_on_its_thread() {
 /// proc_test.go: TestBlockLocked: a locked goroutine talks to others over a channel without a buffer.
 #[test]
 fn a_locked_goroutine_blocks_on_channels_like_any_other() {
-    run(1, async {
+    run_real(1, "it locks a thread", async {
         let (tx, rx) = rendezvous();
         let locked = lock_thread(move || async move {
             for n in 0..10 {
@@ -516,7 +537,7 @@ fn the_state_of_a_locked_thread_is_seen_by_nobody_else() {
             })
         })
     };
-    run(4, async move {
+    run_real(4, "it locks a thread", async move {
         let (tx, rx) = rendezvous();
         let locked = lock_thread(move || async move {
             TAINTED.set(true);
@@ -539,7 +560,7 @@ fn the_state_of_a_locked_thread_is_seen_by_nobody_else() {
 /// block go on.
 #[test]
 fn goroutines_go_on_beside_work_that_blocks_its_thread() {
-    run(1, async {
+    run_real(1, "it blocks threads", async {
         let (release, released) = rendezvous::<()>();
         let blocked: Vec<_> = (0..20)
             .map(|n| {

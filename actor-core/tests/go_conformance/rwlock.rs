@@ -7,13 +7,14 @@ use actor_core::chan::{buffered, rendezvous};
 use actor_core::sync::RwLock;
 use actor_core::{go, yield_now};
 
+use crate::seeds::rounds;
 use crate::{all, announced, run};
 
 /// rwmutex_test.go: TestParallelReaders: all readers are inside at once.
 #[test]
 fn readers_are_inside_together() {
     for (readers, procs) in [(1, 4), (3, 4), (4, 2)] {
-        run(procs, async move {
+        run(procs, move || async move {
             let lock = Arc::new(RwLock::new(()));
             let (locked, is_locked) = rendezvous();
             let (unlock, may_unlock) = rendezvous::<()>();
@@ -46,7 +47,6 @@ fn readers_are_inside_together() {
 /// of Ps.
 #[test]
 fn readers_and_writers_hammer_a_lock() {
-    const ROUNDS: i32 = 300;
     const WRITER: i32 = 10_000;
     for (procs, readers) in [
         (1, 1),
@@ -58,13 +58,14 @@ fn readers_and_writers_hammer_a_lock() {
         (10, 10),
         (10, 5),
     ] {
-        run(procs, async move {
+        run(procs, move || async move {
+            let each = rounds(300, 3);
             let lock = Arc::new(RwLock::new(0));
             let activity = Arc::new(AtomicI32::new(0));
             let writer = || {
                 let (lock, activity) = (lock.clone(), activity.clone());
                 go(async move {
-                    for _ in 0..ROUNDS {
+                    for _ in 0..each {
                         let mut count = lock.write().await;
                         assert_eq!(activity.fetch_add(WRITER, SeqCst), 0, "not alone");
                         *count += 1;
@@ -76,7 +77,7 @@ fn readers_and_writers_hammer_a_lock() {
                 let (lock, activity) = (lock.clone(), activity.clone());
                 go(async move {
                     let mut before = 0;
-                    for _ in 0..ROUNDS {
+                    for _ in 0..each {
                         let count = lock.read().await;
                         let inside = activity.fetch_add(1, SeqCst);
                         assert!((0..WRITER).contains(&inside), "beside a writer");
@@ -91,7 +92,7 @@ fn readers_and_writers_hammer_a_lock() {
             goroutines.push(writer());
             goroutines.extend((readers / 2..readers).map(|_| reader()));
             all(goroutines).await;
-            assert_eq!(*lock.read().await, 2 * ROUNDS);
+            assert_eq!(*lock.read().await, 2 * each);
         });
     }
 }
@@ -116,7 +117,7 @@ fn tries_tell_who_is_inside() {
 /// from then on; the guards may unlock elsewhere.
 #[test]
 fn a_writer_waits_for_every_reader_wherever_it_unlocks() {
-    run(2, async {
+    run(2, || async {
         let lock = Arc::new(RwLock::new(0));
         let (reads, read_locked) = buffered(2);
         let (writes, write_locked) = buffered(1);
@@ -152,7 +153,7 @@ fn a_writer_waits_for_every_reader_wherever_it_unlocks() {
 /// readers out, so that it gets its turn; the readers that waited are let in together after it.
 #[test]
 fn a_waiting_writer_keeps_new_readers_out() {
-    run(4, async {
+    run(4, || async {
         let lock = Arc::new(RwLock::new(0));
         let (waits, waiting) = buffered(1);
         let reading = lock.read().await;
@@ -179,7 +180,7 @@ fn a_waiting_writer_keeps_new_readers_out() {
 /// readers, nor readers writers.
 #[test]
 fn neither_side_starves_the_other() {
-    run(2, async {
+    run(2, || async {
         for counted_writes in [false, true] {
             let lock = Arc::new(RwLock::new(false));
             let (inside, is_inside) = buffered(4);
@@ -187,7 +188,7 @@ fn neither_side_starves_the_other() {
                 .map(|_| {
                     let (lock, inside) = (lock.clone(), inside.clone());
                     go(async move {
-                        let mut rounds = 0;
+                        let mut turns = 0;
                         loop {
                             let stop = if counted_writes {
                                 let guard = lock.read().await;
@@ -201,8 +202,8 @@ fn neither_side_starves_the_other() {
                             if stop {
                                 return;
                             }
-                            rounds += 1;
-                            if rounds == 10 {
+                            turns += 1;
+                            if turns == rounds(10, 2) {
                                 inside.send(()).await.unwrap();
                             }
                         }
@@ -212,7 +213,7 @@ fn neither_side_starves_the_other() {
             for _ in 0..4 {
                 is_inside.recv().await.unwrap(); // from now on they come all the time
             }
-            for _ in 0..100 {
+            for _ in 0..rounds(100, 10) {
                 if counted_writes {
                     drop(lock.write().await);
                 } else {

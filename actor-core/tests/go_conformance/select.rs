@@ -11,7 +11,8 @@ use actor_core::sync::{Mutex, WaitGroup};
 use actor_core::{go, select, sleep, yield_now};
 use parking_lot::Mutex as Plain;
 
-use crate::{Random, all, announced, run};
+use crate::seeds::{gap, rounds};
+use crate::{Random, all, announced, run, run_real};
 
 /// Two goroutines that meet at the start of each round, by spinning: what they do then overlaps.
 async fn meet(here: &AtomicUsize, there: &AtomicUsize, round: usize) {
@@ -22,14 +23,15 @@ async fn meet(here: &AtomicUsize, there: &AtomicUsize, round: usize) {
         if turns % 1000 == 0 {
             yield_now().await;
         }
+        gap().await;
         std::hint::spin_loop();
     }
 }
 
 /// In each round the first of two channels is ready, then `second` makes the other one ready, and
-/// only then the first is emptied. Counts how often a select that runs meanwhile saw none ready.
-async fn defaults_beside(second: fn(&Sender<u8>)) -> usize {
-    const ROUNDS: usize = 20_000;
+/// only then the first is emptied. A select that runs meanwhile never sees none ready.
+async fn no_default_beside(second: fn(&Sender<u8>)) {
+    let rounds = rounds(20_000, 5);
     let (start, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (channels, new_channels) = buffered::<(Receiver<u8>, Receiver<u8>)>(1);
     let selecting = go({
@@ -37,10 +39,11 @@ async fn defaults_beside(second: fn(&Sender<u8>)) -> usize {
         async move {
             let mut random = Random(1);
             let mut defaults = 0;
-            for round in 1..=ROUNDS {
+            for round in 1..=rounds {
                 let (one, two) = new_channels.recv().await.unwrap();
                 meet(&here, &there, round).await;
                 (0..random.below(60)).for_each(|_| std::hint::spin_loop());
+                gap().await;
                 select! {
                     _ = one.recv() => {}
                     _ = two.recv() => {}
@@ -51,48 +54,46 @@ async fn defaults_beside(second: fn(&Sender<u8>)) -> usize {
         }
     });
     let mut random = Random(2);
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         let ((one, one_rx), (two, two_rx)) = (buffered(1), buffered(1));
         one.try_send(1).unwrap();
         let ends = (one_rx.clone(), two_rx.clone());
         channels.send(ends).await.unwrap();
         meet(&start, &started, round).await;
         (0..random.below(60)).for_each(|_| std::hint::spin_loop());
+        gap().await;
         second(&two);
+        gap().await;
         let _ = one_rx.try_recv();
     }
-    selecting.await.unwrap()
+    let defaults = selecting.await.unwrap();
+    assert_eq!(defaults, 0, "one of the channels was ready all the time");
 }
 
 /// chan_test.go: TestNonblockSelectRace: a select with a default sees all its channels at one
 /// moment: while at least one of them is ready at any time, the default never runs.
 #[test]
 fn a_default_never_runs_while_one_of_the_channels_is_ready() {
-    let defaults = run(4, defaults_beside(|two| two.try_send(1).unwrap()));
-    assert_eq!(defaults, 0, "one of the channels was ready all the time");
+    run(4, || no_default_beside(|two| two.try_send(1).unwrap()));
 }
 
 /// chan_test.go: TestNonblockSelectRace2: the same with a close.
 #[test]
 fn a_default_never_runs_while_a_channel_is_ready_or_closed() {
-    let defaults = run(4, defaults_beside(|two| assert!(two.close())));
-    assert_eq!(
-        defaults, 0,
-        "one of the channels was ready or closed all the time"
-    );
+    run(4, || no_default_beside(|two| assert!(two.close())));
 }
 
 /// chan_test.go: TestSelfSelect: two goroutines that both send and receive on one channel in one
 /// select neither hang nor receive from themselves.
 #[test]
 fn a_select_does_not_receive_what_it_sends() {
-    run(2, async {
+    run(2, || async {
         for capacity in [0, 10] {
             let (tx, rx) = buffered(capacity);
             let goroutines = [0, 1].map(|me| {
                 let (tx, rx) = (tx.clone(), rx.clone());
                 go(async move {
-                    for n in 0..1000 {
+                    for n in 0..rounds(1000, 20) {
                         let got = if me == 0 || n % 2 == 0 {
                             select! {
                                 sent = tx.send(me) => { sent.unwrap(); None }
@@ -118,19 +119,19 @@ fn a_select_does_not_receive_what_it_sends() {
 /// channel that is through is replaced by one that is never ready.
 #[test]
 fn selects_and_plain_operations_interact_without_loss() {
-    const N: usize = 3_000;
-    run(10, async {
+    run(10, || async {
+        let each = rounds(3_000, 5);
         let (txs, rxs): (Vec<_>, Vec<_>) = [0, 0, 2, 3].map(buffered).into_iter().unzip();
         let group = WaitGroup::new();
         let mut goroutines = Vec::new();
         for (tx, rx) in txs.iter().cloned().zip(rxs.iter().cloned()) {
             goroutines.push(group.go(async move {
-                for _ in 0..N {
+                for _ in 0..each {
                     tx.send(()).await.unwrap();
                 }
             }));
             goroutines.push(group.go(async move {
-                for _ in 0..N {
+                for _ in 0..each {
                     rx.recv().await.unwrap();
                 }
             }));
@@ -138,7 +139,7 @@ fn selects_and_plain_operations_interact_without_loss() {
         let mut out = txs.clone();
         goroutines.push(group.go(async move {
             let mut count = [0; 4];
-            for _ in 0..4 * N {
+            for _ in 0..4 * each {
                 let sent = select! {
                     r = out[3].send(()) => { r.unwrap(); 3 }
                     r = out[2].send(()) => { r.unwrap(); 2 }
@@ -146,16 +147,16 @@ fn selects_and_plain_operations_interact_without_loss() {
                     r = out[1].send(()) => { r.unwrap(); 1 }
                 };
                 count[sent] += 1;
-                if count[sent] == N {
+                if count[sent] == each {
                     out[sent] = Sender::never();
                 }
             }
-            assert_eq!(count, [N; 4]);
+            assert_eq!(count, [each; 4]);
         }));
         let mut into = rxs.clone();
         goroutines.push(group.go(async move {
             let mut count = [0; 4];
-            for _ in 0..4 * N {
+            for _ in 0..4 * each {
                 let received = select! {
                     Some(()) = into[0].recv() => 0,
                     Some(()) = into[1].recv() => 1,
@@ -163,11 +164,11 @@ fn selects_and_plain_operations_interact_without_loss() {
                     Some(()) = into[3].recv() => 3,
                 };
                 count[received] += 1;
-                if count[received] == N {
+                if count[received] == each {
                     into[received] = Receiver::never();
                 }
             }
-            assert_eq!(count, [N; 4]);
+            assert_eq!(count, [each; 4]);
         }));
         group.wait().await;
         all(goroutines).await;
@@ -179,11 +180,11 @@ fn selects_and_plain_operations_interact_without_loss() {
 /// the times: within ten standard deviations, which chance never leaves.
 #[test]
 fn arms_that_are_ready_are_chosen_evenly() {
-    const TRIALS: i32 = 10_000;
-    run(2, async {
-        let full = |value| {
-            let (tx, rx) = buffered(TRIALS as usize + 1);
-            for _ in 0..=TRIALS {
+    run(2, || async {
+        let trials = rounds(10_000_i32, 200);
+        let full = move |value| {
+            let (tx, rx) = buffered(trials as usize + 1);
+            for _ in 0..=trials {
                 tx.try_send(value).unwrap();
             }
             (tx, rx)
@@ -208,7 +209,7 @@ fn arms_that_are_ready_are_chosen_evenly() {
             }
         });
         let mut ones = 0;
-        for _ in 0..TRIALS {
+        for _ in 0..trials {
             match result.recv().await {
                 Some(1) => ones += 1,
                 Some(2) => {}
@@ -217,8 +218,11 @@ fn arms_that_are_ready_are_chosen_evenly() {
         }
         drop(done);
         chooser.await.unwrap();
-        let off = (ones - TRIALS / 2).abs();
-        assert!(off <= 500, "{ones} of {TRIALS} is not a fair share");
+        let off = (ones - trials / 2).abs();
+        assert!(
+            off <= rounds(500, 71),
+            "{ones} of {trials} is not a fair share"
+        );
     });
 }
 
@@ -227,7 +231,7 @@ fn arms_that_are_ready_are_chosen_evenly() {
 #[test]
 fn two_sends_to_one_channel_are_chosen_at_random() {
     const N: usize = 200;
-    run(2, async {
+    run(2, || async {
         for capacity in [0, N] {
             let (tx, rx) = buffered(capacity);
             let receiver = go(async move {
@@ -254,7 +258,7 @@ fn two_sends_to_one_channel_are_chosen_at_random() {
 /// places when another channel wins, and the goroutine behind it is served.
 #[test]
 fn a_channel_may_occur_twice_in_a_select() {
-    run(2, async {
+    run(2, || async {
         let (c, c_rx) = rendezvous();
         let (d, d_rx) = rendezvous();
         let (e, e_rx) = rendezvous();
@@ -288,7 +292,7 @@ fn a_channel_may_occur_twice_in_a_select() {
 /// with a default, neither hang nor lose what the channel holds.
 #[test]
 fn sends_to_a_full_channel_fall_to_the_default() {
-    run(1, async {
+    run(1, || async {
         let (tx, rx) = buffered(1);
         tx.try_send("first").unwrap();
         let sent = select! {
@@ -306,11 +310,11 @@ fn sends_to_a_full_channel_fall_to_the_default() {
 /// four are merged by another select.
 #[test]
 fn a_value_is_sent_on_one_channel_only() {
-    const N: usize = 5_000;
-    run(4, async {
+    run(4, || async {
+        let many = rounds(5_000, 30);
         let (txs, rxs): (Vec<_>, Vec<_>) = [0, 0, 0, 0].map(buffered).into_iter().unzip();
         let sender = go(async move {
-            for n in 0..N {
+            for n in 0..many {
                 select! {
                     sent = txs[0].send(n) => sent.unwrap(),
                     sent = txs[1].send(n) => sent.unwrap(),
@@ -333,7 +337,7 @@ fn a_value_is_sent_on_one_channel_only() {
         while let Some(n) = values.recv().await {
             assert!(seen.insert(n), "{n} was sent twice");
         }
-        assert_eq!(seen.len(), N);
+        assert_eq!(seen.len(), many);
         sender.await.unwrap();
     });
 }
@@ -352,7 +356,7 @@ macro_rules! waits {
 /// full and closed.
 #[test]
 fn each_operation_waits_exactly_when_it_should() {
-    run(1, async {
+    run(1, || async {
         let (never_tx, never_rx) = (Sender::never(), Receiver::<u8>::never());
         assert!(waits!(never_tx.send(1_u8)) && waits!(never_rx.recv()));
 
@@ -380,7 +384,7 @@ fn each_operation_waits_exactly_when_it_should() {
 /// arm wins.
 #[test]
 fn operands_are_evaluated_once_and_in_order() {
-    run(1, async {
+    run(1, || async {
         let (tx, rx) = buffered(1);
         let (_other, empty) = rendezvous::<u8>();
         let log = Plain::new(Vec::new());
@@ -399,7 +403,7 @@ fn operands_are_evaluated_once_and_in_order() {
 /// in order: who comes after it is served.
 #[test]
 fn a_losing_arm_at_the_end_of_a_queue_leaves_the_queue_in_order() {
-    run(2, async {
+    run(2, || async {
         let (one, one_rx) = rendezvous();
         let (two, two_rx) = rendezvous();
         let (waits, waiting) = buffered(1);
@@ -471,7 +475,7 @@ async fn send(how: u8, tx: Sender<i32>) {
 /// or not.
 #[test]
 fn every_form_of_receive_meets_every_form_of_send() {
-    run(2, async {
+    run(2, || async {
         for receiving in 0..3 {
             for sending in 0..3 {
                 for capacity in [0, 1, 10] {
@@ -497,15 +501,15 @@ fn every_form_of_receive_meets_every_form_of_send() {
 /// queue.
 #[test]
 fn a_channel_that_always_loses_collects_no_waiters() {
-    run(2, async {
+    run(2, || async {
         let (idle, idle_rx) = rendezvous();
         let (tx, rx) = rendezvous();
         let sender = go(async move {
-            for n in 0..10_000 {
+            for n in 0..rounds(10_000, 20) {
                 tx.send(n).await.unwrap();
             }
         });
-        for n in 0..10_000 {
+        for n in 0..rounds(10_000, 20) {
             select! {
                 value = rx.recv() => assert_eq!(value, Some(n)),
                 _ = idle_rx.recv() => panic!("nothing was sent there"),
@@ -523,68 +527,76 @@ fn a_channel_that_always_loses_collects_no_waiters() {
 /// end, on one P.
 #[test]
 fn a_timer_arm_is_not_starved_by_busy_channels() {
-    run(1, async {
-        let (tx, rx) = rendezvous();
-        let (done, is_done) = rendezvous::<()>();
-        let talkers = [(); 2].map(|()| {
-            let (tx, is_done) = (tx.clone(), is_done.clone());
-            go(async move {
-                loop {
-                    select! {
-                        sent = tx.send(()) => sent.unwrap(),
-                        _ = is_done.recv() => return,
+    run_real(
+        1,
+        "simulated time stands still while somebody runs",
+        async {
+            let (tx, rx) = rendezvous();
+            let (done, is_done) = rendezvous::<()>();
+            let talkers = [(); 2].map(|()| {
+                let (tx, is_done) = (tx.clone(), is_done.clone());
+                go(async move {
+                    loop {
+                        select! {
+                            sent = tx.send(()) => sent.unwrap(),
+                            _ = is_done.recv() => return,
+                        }
                     }
+                })
+            });
+            let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
+            loop {
+                select! {
+                    got = rx.recv() => assert_eq!(got, Some(())),
+                    () = timer.as_mut() => break,
                 }
-            })
-        });
-        let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
-        loop {
-            select! {
-                got = rx.recv() => assert_eq!(got, Some(())),
-                () = timer.as_mut() => break,
             }
-        }
-        drop(done);
-        all(talkers).await;
-    });
+            drop(done);
+            all(talkers).await;
+        },
+    );
 }
 
 /// proc_test.go: TestTimerFairness2: goroutines that talk to each other and wait for a timer of their
 /// own all end.
 #[test]
 fn goroutines_that_talk_until_their_timers_all_end() {
-    run(2, async {
-        let (tx, rx) = rendezvous();
-        let talkers = [(); 2].map(|()| {
-            let (tx, rx) = (tx.clone(), rx.clone());
-            go(async move {
-                let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
-                loop {
-                    select! {
-                        sent = tx.send(()) => sent.unwrap(),
-                        got = rx.recv() => assert_eq!(got, Some(())),
-                        () = timer.as_mut() => return,
+    run_real(
+        2,
+        "simulated time stands still while somebody runs",
+        async {
+            let (tx, rx) = rendezvous();
+            let talkers = [(); 2].map(|()| {
+                let (tx, rx) = (tx.clone(), rx.clone());
+                go(async move {
+                    let mut timer = std::pin::pin!(sleep(Duration::from_millis(20)));
+                    loop {
+                        select! {
+                            sent = tx.send(()) => sent.unwrap(),
+                            got = rx.recv() => assert_eq!(got, Some(())),
+                            () = timer.as_mut() => return,
+                        }
                     }
-                }
-            })
-        });
-        all(talkers).await;
-    });
+                })
+            });
+            all(talkers).await;
+        },
+    );
 }
 
 /// proc_test.go: BenchmarkSelectProdCons: producers and consumers that also watch a timer and a stop
 /// channel: each value once, and all stop.
 #[test]
 fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
-    const EACH: usize = 3_000;
-    run(4, async {
-        let (tx, rx) = buffered(128);
+    run(4, || async {
+        let each = rounds(3_000, 5);
+        let (tx, rx) = buffered(rounds(128, 3));
         let (stop, stopped) = rendezvous::<()>();
         let sum = Arc::new(Mutex::new(0));
         let producers = [(); 4].map(|()| {
             let (tx, stopped) = (tx.clone(), stopped.clone());
             go(async move {
-                for _ in 0..EACH {
+                for _ in 0..each {
                     select! {
                         sent = tx.send(1) => sent.unwrap(),
                         _ = stopped.recv() => panic!("stopped too early"),
@@ -610,7 +622,7 @@ fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
         all(consumers).await;
         assert_eq!(
             *sum.lock().await,
-            4 * EACH,
+            4 * each,
             "biased: values before the stop"
         );
     });
@@ -620,7 +632,7 @@ fn producers_and_consumers_that_watch_a_stop_channel_all_stop() {
 /// a default, does one of those that are ready and nothing else.
 #[test]
 fn a_select_built_at_run_time_does_one_ready_operation() {
-    run(2, async {
+    run(2, || async {
         for count in [1, 2, 7, 40] {
             let channels: Vec<_> = (0..count).map(|_| buffered::<usize>(1)).collect();
             // Half of them can be received from, the others can be sent to; one side of each is

@@ -10,21 +10,23 @@ use actor_core::chan::buffered;
 use actor_core::sync::{AcquireError, Semaphore, TryAcquireError};
 use actor_core::{go, timeout, yield_now};
 
+use crate::seeds::{gap, rounds};
 use crate::{all, announced, run};
 
 /// mutex_test.go: TestSemaphore: ten goroutines take and give back the only permit.
 #[test]
 fn ten_goroutines_hammer_one_permit() {
-    run(4, async {
+    run(4, || async {
         let semaphore = Arc::new(Semaphore::new(1));
         let inside = Arc::new(AtomicUsize::new(0));
         let hammering: Vec<_> = (0..10)
             .map(|_| {
                 let (semaphore, inside) = (semaphore.clone(), inside.clone());
                 go(async move {
-                    for _ in 0..1000 {
+                    for _ in 0..rounds(1000, 3) {
                         let _permit = semaphore.acquire(1).await.unwrap();
                         assert_eq!(inside.fetch_add(1, SeqCst), 0);
+                        gap().await;
                         inside.fetch_sub(1, SeqCst);
                     }
                 })
@@ -39,17 +41,17 @@ fn ten_goroutines_hammer_one_permit() {
 #[test]
 fn requests_of_any_weight_hold_no_more_than_there_is() {
     const SIZE: usize = 6;
-    run(4, async {
+    run(4, || async {
         let semaphore = Arc::new(Semaphore::new(SIZE));
         let held = Arc::new(AtomicUsize::new(0));
         let hammering: Vec<_> = (0..=SIZE)
             .map(|weight| {
                 let (semaphore, held) = (semaphore.clone(), held.clone());
                 go(async move {
-                    for round in 0..500 {
+                    for round in 0..rounds(500, 5) {
                         let _permit = semaphore.acquire(weight).await.unwrap();
                         assert!(held.fetch_add(weight, SeqCst) + weight <= SIZE);
-                        if round % 8 == 0 {
+                        if round % rounds(8, 2) == 0 {
                             yield_now().await;
                         }
                         held.fetch_sub(weight, SeqCst);
@@ -98,7 +100,7 @@ fn a_try_takes_what_is_free_and_nothing_else() {
 /// semaphore_test.go: TestWeightedAcquire: the same with requests that give up after a time.
 #[test]
 fn a_request_that_gives_up_takes_nothing() {
-    run(2, async {
+    run(2, || async {
         const SHORT: Duration = Duration::from_millis(2);
         let semaphore = Semaphore::new(2);
         let first = semaphore.acquire(1).await.unwrap();
@@ -116,7 +118,7 @@ fn a_request_that_gives_up_takes_nothing() {
 /// else. It is told so here, and waits until it is cancelled in Go.
 #[test]
 fn a_request_that_can_never_be_met_is_told_so() {
-    run(2, async {
+    run(2, || async {
         let semaphore = Arc::new(Semaphore::new(2));
         let hopeless = semaphore.acquire(3).await.unwrap_err();
         assert!(matches!(
@@ -145,7 +147,7 @@ fn a_request_that_can_never_be_met_is_told_so() {
 #[test]
 fn a_big_request_is_not_starved_by_small_ones() {
     const SIZE: usize = 4;
-    run(4, async {
+    run(4, || async {
         let semaphore = Arc::new(Semaphore::new(SIZE));
         let stop = Arc::new(AtomicBool::new(false));
         let mut small = Vec::new();
@@ -171,7 +173,7 @@ fn a_big_request_is_not_starved_by_small_ones() {
 /// through.
 #[test]
 fn a_request_that_gives_up_lets_those_behind_it_through() {
-    run(2, async {
+    run(2, || async {
         let semaphore = Arc::new(Semaphore::new(10));
         let _reading = semaphore.acquire(1).await.unwrap();
         let (waits, waiting) = buffered(1);
@@ -196,10 +198,10 @@ fn a_request_that_gives_up_lets_those_behind_it_through() {
 /// to the giver who asks again at once.
 #[test]
 fn a_permit_goes_to_the_one_that_waits() {
-    run(2, async {
+    run(2, || async {
         let semaphore = Arc::new(Semaphore::new(1));
         let (waits, waiting) = buffered(1);
-        for _ in 0..200 {
+        for _ in 0..rounds(200, 5) {
             let permit = semaphore.acquire(1).await.unwrap();
             let other = go({
                 let (semaphore, waits) = (semaphore.clone(), waits.clone());

@@ -14,7 +14,7 @@ use crate::{all, announced, run};
 /// goroutine as well.
 #[test]
 fn a_call_returns_what_its_function_does() {
-    run(2, async {
+    run(2, || async {
         let flights = Arc::new(SingleFlight::new());
         assert_eq!(flights.do_call("key", async || "bar").await, ("bar", false));
         let other = flights.clone();
@@ -27,7 +27,7 @@ fn a_call_returns_what_its_function_does() {
 /// singleflight_test.go: TestDoErr: an error is shared like a value.
 #[test]
 fn an_error_is_a_result_like_any_other() {
-    run(1, async {
+    run(1, || async {
         let flights = SingleFlight::<_, Result<u8, &str>>::new();
         let (result, _) = flights.do_call("key", async || Err("some error")).await;
         assert_eq!(result, Err("some error"));
@@ -38,7 +38,7 @@ fn an_error_is_a_result_like_any_other() {
 /// and don't execute.
 #[test]
 fn callers_at_the_same_time_share_one_execution() {
-    run(4, async {
+    run(4, || async {
         let flights = Arc::new(SingleFlight::new());
         let calls = Arc::new(AtomicUsize::new(0));
         let (began, begun) = buffered(1);
@@ -81,7 +81,7 @@ fn callers_at_the_same_time_share_one_execution() {
 /// the new one, although the forgotten one ends meanwhile.
 #[test]
 fn a_forgotten_call_is_not_joined_any_more() {
-    run(4, async {
+    run(4, || async {
         let flights = Arc::new(SingleFlight::new());
         let start = |result: u8| {
             let (began, begun) = buffered(1);
@@ -128,7 +128,7 @@ fn a_forgotten_call_is_not_joined_any_more() {
 /// call, and nobody hangs.
 #[test]
 fn a_panic_reaches_all_that_share_the_call() {
-    run(4, async {
+    run(4, || async {
         let flights = Arc::new(SingleFlight::<_, ()>::new());
         let (began, begun) = buffered(1);
         let (release, released) = rendezvous::<()>();
@@ -178,7 +178,7 @@ fn a_panic_reaches_all_that_share_the_call() {
 /// the others along: the next of them executes.
 #[test]
 fn a_caller_that_is_aborted_is_followed_by_the_next() {
-    run(4, async {
+    run(4, || async {
         let flights = Arc::new(SingleFlight::new());
         let (began, begun) = buffered(1);
         let leader = go({

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use actor_core::chan::buffered;
+use actor_core::chan::{Receiver, Sender, buffered, rendezvous};
 use actor_core::{
     Handle, Instant, Ticker, Timer, after, after_func, go, interval, select, sleep, sleep_until,
     timeout, yield_now,
 };
 use parking_lot::Mutex;
 
+use crate::seeds::rounds;
 use crate::{Random, all, announced, ready, run};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -26,7 +27,7 @@ fn ms(n: u64) -> Duration {
 /// meanwhile.
 #[test]
 fn a_sleep_lasts_at_least_its_time() {
-    run(2, async {
+    run(2, || async {
         let interrupts = go(sleep(ms(5)));
         let start = Instant::now();
         sleep(ms(10)).await;
@@ -38,20 +39,25 @@ fn a_sleep_lasts_at_least_its_time() {
 /// sleep_test.go: TestAfterFunc: timers of zero, each set by the one before, all come.
 #[test]
 fn a_timer_that_sets_the_next_goes_on_to_the_last() {
-    fn chain(left: u32, done: actor_core::chan::Sender<()>) {
+    fn chain(left: u32, done: Sender<()>, stopped: Receiver<()>) {
         drop(go(async move {
             sleep(Duration::ZERO).await;
             if left == 0 {
                 done.send(()).await.unwrap();
             } else {
-                chain(left - 1, done);
-                sleep(HOUR).await; // does not keep the next from running
+                chain(left - 1, done, stopped.clone());
+                // This does not keep the next from running.
+                select! {
+                    () = sleep(HOUR) => panic!("an hour has passed"),
+                    _ = stopped.recv() => {}
+                }
             }
         }));
     }
-    run(2, async {
+    run(2, || async {
         let (done, is_done) = buffered(1);
-        chain(10, done);
+        let (_stop, stopped) = rendezvous();
+        chain(10, done, stopped);
         assert_eq!(is_done.recv().await, Some(()));
     });
 }
@@ -60,7 +66,7 @@ fn a_timer_that_sets_the_next_goes_on_to_the_last() {
 /// busy with short sleeps.
 #[test]
 fn the_shortest_ticker_ticks_beside_a_busy_goroutine() {
-    run(1, async {
+    run(1, || async {
         let stop = Arc::new(AtomicBool::new(false));
         let busy = go({
             let stop = stop.clone();
@@ -83,7 +89,7 @@ fn the_shortest_ticker_ticks_beside_a_busy_goroutine() {
 /// longer.
 #[test]
 fn delays_add_up() {
-    run(2, async {
+    run(2, || async {
         let start = Instant::now();
         for n in 1..=10 {
             sleep(ms(2)).await;
@@ -96,7 +102,7 @@ fn delays_add_up() {
 /// second stop changes nothing.
 #[test]
 fn a_stopped_timer_does_not_fire() {
-    run(2, async {
+    run(2, || async {
         let fired = Arc::new(AtomicUsize::new(0));
         let (waits, waiting) = buffered(2);
         let stopped = [(); 2].map(|()| {
@@ -123,47 +129,50 @@ fn a_stopped_timer_does_not_fire() {
 
 /// sleep_test.go: TestAfterQueuing: timers that were set in any order come in the order of their
 /// deadlines. Like Go's, the test tries again with longer distances: the system may take a thread
-/// away between a timer and the note about it.
+/// away between a timer and the note about it. A simulated clock waits for the note.
 #[test]
 fn timers_come_in_the_order_of_their_deadlines() {
     const SLOTS: [u32; 13] = [5, 3, 6, 6, 6, 1, 1, 2, 7, 9, 4, 8, 0];
-    fn attempt(distance: Duration) -> Vec<u32> {
-        run(1, async move {
-            let log = Arc::new(Mutex::new(Vec::new()));
-            let (waits, waiting) = buffered(SLOTS.len());
-            let base = Instant::now() + distance;
-            let timers = SLOTS.map(|slot| {
-                let (log, waits) = (log.clone(), waits.clone());
-                go(async move {
-                    let due = base + distance * slot;
-                    announced(sleep_until(due), waits).await;
-                    assert!(Instant::now() >= due, "early");
-                    log.lock().push(slot);
-                })
-            });
-            drop(waits);
-            for _ in SLOTS {
-                waiting.recv().await; // nothing, if it came before we could look
-            }
-            all(timers).await;
-            std::mem::take(&mut *log.lock())
-        })
+    async fn attempt(distance: Duration) -> Vec<u32> {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (waits, waiting) = buffered(SLOTS.len());
+        let base = Instant::now() + distance;
+        let timers = SLOTS.map(|slot| {
+            let (log, waits) = (log.clone(), waits.clone());
+            go(async move {
+                let due = base + distance * slot;
+                announced(sleep_until(due), waits).await;
+                assert!(Instant::now() >= due, "early");
+                log.lock().push(slot);
+            })
+        });
+        drop(waits);
+        for _ in SLOTS {
+            waiting.recv().await; // nothing, if it came before we could look
+        }
+        all(timers).await;
+        std::mem::take(&mut *log.lock())
     }
-    let in_order = [2, 20, 100, 200, 300].into_iter().any(|distance| {
-        let order = attempt(ms(distance));
-        assert_eq!(order.len(), SLOTS.len());
-        order.is_sorted()
+    run(1, || async {
+        let distances = rounds(&[2, 20, 100, 200, 300][..], &[2]);
+        for distance in distances {
+            let order = attempt(ms(*distance)).await;
+            assert_eq!(order.len(), SLOTS.len());
+            if order.is_sorted() {
+                return;
+            }
+        }
+        panic!("out of order in {} attempts", distances.len());
     });
-    assert!(in_order, "out of order in five attempts");
 }
 
 /// sleep_test.go: TestTimerStopStress: a hundred goroutines stop what they started; none fires, and
 /// nothing is left.
 #[test]
 fn timers_stopped_by_a_hundred_goroutines_leave_nothing_behind() {
-    run(4, async {
+    run(4, || async {
         let fired = Arc::new(AtomicUsize::new(0));
-        let goroutines: Vec<_> = (0..100)
+        let goroutines: Vec<_> = (0..rounds(100, 10))
             .map(|_| {
                 let fired = fired.clone();
                 go(async move {
@@ -189,7 +198,7 @@ fn timers_stopped_by_a_hundred_goroutines_leave_nothing_behind() {
 /// operations.
 #[test]
 fn a_sleep_of_zero_comes_back() {
-    run(4, async {
+    run(4, || async {
         let other = go(async {
             for _ in 0..100 {
                 yield_now().await;
@@ -209,7 +218,7 @@ fn a_sleep_of_zero_comes_back() {
 /// that has fired fires again.
 #[test]
 fn a_reset_timer_fires_at_its_new_time() {
-    run(2, async {
+    run(2, || async {
         let mut timer = pin!(sleep(ms(4)));
         assert!(ready(&mut timer).is_none());
         let due = Instant::now() + ms(12);
@@ -234,7 +243,7 @@ fn a_reset_timer_fires_at_its_new_time() {
 /// nobody's way; a deadline in the past is over at once.
 #[test]
 fn the_longest_sleep_does_not_overflow_into_a_short_one() {
-    run(2, async {
+    run(2, || async {
         let start = Instant::now();
         sleep(ms(2)).await;
         let longest = go(sleep(Duration::MAX));
@@ -244,6 +253,8 @@ fn the_longest_sleep_does_not_overflow_into_a_short_one() {
         let mut past = pin!(sleep_until(start));
         assert!(ready(&mut past).is_some(), "over at its first poll");
         assert!(!longest.is_finished() && !far.is_finished());
+        longest.abort();
+        far.abort();
     });
 }
 
@@ -251,7 +262,7 @@ fn the_longest_sleep_does_not_overflow_into_a_short_one() {
 /// keeps other timers from firing.
 #[test]
 fn a_ticker_of_the_longest_period_is_in_nobody_s_way() {
-    run(1, async {
+    run(1, || async {
         let mut ticker = interval(Duration::MAX);
         assert!(timeout(ms(2), ticker.tick()).await.is_err());
         for _ in 0..10 {
@@ -265,13 +276,13 @@ fn a_ticker_of_the_longest_period_is_in_nobody_s_way() {
 /// each time.
 #[test]
 fn no_timer_of_zero_is_missed() {
-    run(2, async {
-        for _ in 0..10_000 {
+    run(2, || async {
+        for _ in 0..rounds(10_000, 20) {
             sleep(Duration::ZERO).await;
             sleep(Duration::from_nanos(1)).await;
         }
         let mut timer = pin!(sleep(HOUR));
-        for _ in 0..10_000 {
+        for _ in 0..rounds(10_000, 20) {
             timer.as_mut().reset(Instant::now());
             timer.as_mut().await;
         }
@@ -282,9 +293,9 @@ fn no_timer_of_zero_is_missed() {
 /// forgotten.
 #[test]
 fn a_timer_moved_earlier_again_and_again_fires() {
-    run(2, async {
+    run(2, || async {
         let past = Instant::now();
-        for _ in 0..1000 {
+        for _ in 0..rounds(1000, 3) {
             let mut timer = pin!(sleep(HOUR));
             for _ in 0..10 {
                 timer.as_mut().reset(Instant::now() + HOUR);
@@ -300,9 +311,11 @@ fn a_timer_moved_earlier_again_and_again_fires() {
 /// are told to.
 #[test]
 fn timers_moved_to_and_fro_are_not_lost() {
-    run(2, async {
+    run(2, || async {
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
-        let mut timers: Vec<_> = (0..100).map(|_| (0, Box::pin(sleep(HOUR)))).collect();
+        let mut timers: Vec<_> = (0..rounds(100, 20))
+            .map(|_| (0, Box::pin(sleep(HOUR))))
+            .collect();
         while !timers.is_empty() {
             let index = random.below(timers.len());
             let (step, timer) = &mut timers[index];
@@ -328,13 +341,13 @@ fn timers_moved_to_and_fro_are_not_lost() {
 /// whatever P it runs: the last word counts.
 #[test]
 fn a_timer_reset_by_many_goroutines_keeps_the_last_deadline() {
-    run(4, async {
+    run(4, || async {
         let timer = Arc::new(Mutex::new(Box::pin(sleep(HOUR))));
         let resetting: Vec<_> = (0..8)
             .map(|_| {
                 let timer = timer.clone();
                 go(async move {
-                    for _ in 0..1000 {
+                    for _ in 0..rounds(1000, 5) {
                         {
                             let mut timer = timer.lock();
                             assert!(ready(&mut *timer).is_none());
@@ -358,8 +371,8 @@ fn a_timer_reset_by_many_goroutines_keeps_the_last_deadline() {
 /// either fired or was stopped, never neither.
 #[test]
 fn a_timer_stopped_while_it_fires_has_done_one_of_both() {
-    run(4, async {
-        for round in 0..200 {
+    run(4, || async {
+        for round in 0..rounds(200, 5) {
             let timers: Vec<_> = (0..20)
                 .map(|n| {
                     go(async move {
@@ -388,10 +401,10 @@ fn a_timer_stopped_while_it_fires_has_done_one_of_both() {
 /// and again.
 #[test]
 fn timers_of_the_same_moment_all_fire() {
-    run(4, async {
-        for _ in 0..50 {
+    run(4, || async {
+        for _ in 0..rounds(50, 2) {
             let due = Instant::now() + Duration::from_micros(300);
-            let sleepers: Vec<_> = (0..100)
+            let sleepers: Vec<_> = (0..rounds(100, 20))
                 .map(|_| {
                     go(async move {
                         sleep_until(due).await;
@@ -408,7 +421,7 @@ fn timers_of_the_same_moment_all_fire() {
 /// timers usable.
 #[test]
 fn a_panic_beside_a_timer_leaves_the_timers_usable() {
-    run(1, async {
+    run(1, || async {
         let (waits, waiting) = buffered(1);
         let dies = go(async move {
             let mut ticker = interval(HOUR);
@@ -426,7 +439,7 @@ fn a_panic_beside_a_timer_leaves_the_timers_usable() {
 /// tick_test.go: TestTicker: ticks are no closer than the period, counted from the start.
 #[test]
 fn ticks_are_not_early() {
-    run(2, async {
+    run(2, || async {
         let start = Instant::now();
         let mut ticker = interval(ms(2));
         for n in 1..=10 {
@@ -440,7 +453,7 @@ fn ticks_are_not_early() {
 /// tick_test.go: TestTicker, the slow receiver: ticks that nobody took are dropped, not saved.
 #[test]
 fn ticks_for_a_slow_receiver_are_dropped() {
-    run(1, async {
+    run(1, || async {
         let mut ticker = interval(ms(1));
         let first = ticker.tick().await;
         sleep(ms(10)).await;
@@ -460,7 +473,7 @@ fn ticks_for_a_slow_receiver_are_dropped() {
 /// tick_test.go: TestTeardown: a ticker that is dropped between its ticks takes its timer along.
 #[test]
 fn tickers_come_and_go() {
-    run(1, async {
+    run(1, || async {
         for _ in 0..100 {
             let mut ticker = interval(Duration::from_micros(100));
             ticker.tick().await;
@@ -483,7 +496,7 @@ fn a_ticker_without_a_period_is_refused() {
 /// early one wins, and what lost is gone.
 #[test]
 fn a_wait_is_bounded_by_a_timer() {
-    run(2, async {
+    run(2, || async {
         let (tx, rx) = buffered(1);
         let start = Instant::now();
         assert!(timeout(ms(5), rx.recv()).await.is_err());
@@ -510,10 +523,11 @@ type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// hundred thousand timers set and stopped don't pile up before the next one.
 #[test]
 fn a_hundred_thousand_stopped_timers_delay_nobody() {
-    run(1, async {
-        for _ in 0..100 {
-            let mut timers: Vec<Boxed> =
-                (0..1000).map(|_| Box::pin(sleep(HOUR)) as Boxed).collect();
+    run(1, || async {
+        for _ in 0..rounds(100, 2) {
+            let mut timers: Vec<Boxed> = (0..rounds(1000, 50))
+                .map(|_| Box::pin(sleep(HOUR)) as Boxed)
+                .collect();
             assert!(timers.iter_mut().all(|timer| ready(timer).is_none()));
         }
         sleep(ms(1)).await;
@@ -523,7 +537,7 @@ fn a_hundred_thousand_stopped_timers_delay_nobody() {
 /// sleep_test.go: TestAfter: the event tells when it was due, which is not before its time.
 #[test]
 fn an_event_tells_when_it_was_due() {
-    run(1, async {
+    run(1, || async {
         let start = Instant::now();
         let due = after(ms(5)).await;
         assert!(due >= start + ms(5) && Instant::now() >= due);
@@ -534,7 +548,7 @@ fn an_event_tells_when_it_was_due() {
 /// own moment, not that of the taking.
 #[test]
 fn an_event_that_is_taken_late_tells_its_own_moment() {
-    run(1, async {
+    run(1, || async {
         let mut timer = after(ms(2));
         let mut ticker = Ticker::new(ms(2));
         assert!(ready(&mut timer).is_none());
@@ -548,7 +562,7 @@ fn an_event_that_is_taken_late_tells_its_own_moment() {
 /// sleep_test.go: TestAfterFunc: functions of zero that each set the next are all called.
 #[test]
 fn functions_that_set_the_next_are_all_called() {
-    fn set(left: u32, done: actor_core::chan::Sender<()>) {
+    fn set(left: u32, done: Sender<()>) {
         drop(after_func(Duration::ZERO, move || {
             if left == 0 {
                 done.try_send(()).unwrap();
@@ -557,7 +571,7 @@ fn functions_that_set_the_next_are_all_called() {
             }
         }));
     }
-    run(2, async {
+    run(2, || async {
         let (done, is_done) = buffered(1);
         set(10, done);
         assert_eq!(is_done.recv().await, Some(()));
@@ -568,7 +582,7 @@ fn functions_that_set_the_next_are_all_called() {
 /// later one has; stopping again says that there was nothing to stop.
 #[test]
 fn stop_says_whether_there_was_something_to_stop() {
-    run(2, async {
+    run(2, || async {
         let mut timer = Timer::new(HOUR);
         let function = after_func(HOUR, || panic!("it was stopped"));
         assert!(timer.stop() && function.stop());
@@ -588,7 +602,7 @@ fn stop_says_whether_there_was_something_to_stop() {
 /// time, received before or not.
 #[test]
 fn reset_says_whether_it_was_active() {
-    run(2, async {
+    run(2, || async {
         let mut timer = Timer::new(HOUR);
         assert!(ready(&mut timer).is_none());
         let due = Instant::now() + ms(3);
@@ -616,11 +630,11 @@ fn reset_says_whether_it_was_active() {
 /// wins; the other is either stopped, or its event is there: what `stop` says holds.
 #[test]
 fn what_stop_says_holds_while_timers_fire() {
-    run(4, async {
-        let goroutines: Vec<_> = (0..50)
+    run(4, || async {
+        let goroutines: Vec<_> = (0..rounds(50, 8))
             .map(|n| {
                 go(async move {
-                    for _ in 0..20 {
+                    for _ in 0..rounds(20, 3) {
                         let (mut one, mut two) = (after(ms(1)), after(ms(1)));
                         let other = select! {
                             _ = &mut one => &mut two,
@@ -645,8 +659,8 @@ fn what_stop_says_holds_while_timers_fire() {
 /// goroutines is called as often as it was set and not stopped.
 #[test]
 fn a_function_set_and_stopped_by_many_is_called_as_told() {
-    run(4, async {
-        for _ in 0..200 {
+    run(4, || async {
+        for _ in 0..rounds(200, 3) {
             let called = Arc::new(AtomicUsize::new(0));
             let function = Arc::new(after_func(HOUR, {
                 let called = called.clone();
@@ -688,7 +702,7 @@ fn a_function_set_and_stopped_by_many_is_called_as_told() {
 /// end.
 #[test]
 fn a_ticker_keeps_its_new_period_and_stops() {
-    run(2, async {
+    run(2, || async {
         let start = Instant::now();
         let mut ticker = Ticker::new(ms(2));
         for n in 1..=5 {
@@ -724,7 +738,7 @@ fn a_ticker_is_not_reset_to_no_period() {
 /// time of their own; each tick goes to one.
 #[test]
 fn a_ticker_that_many_wait_for_serves_them_in_turn() {
-    run(4, async {
+    run(4, || async {
         let ticker = Arc::new(actor_core::sync::Mutex::new(Ticker::new(
             Duration::from_micros(1),
         )));
@@ -733,7 +747,7 @@ fn a_ticker_that_many_wait_for_serves_them_in_turn() {
                 let ticker = ticker.clone();
                 go(async move {
                     let mut ticks = Vec::new();
-                    for _ in 0..200 {
+                    for _ in 0..rounds(200, 10) {
                         let next = async { ticker.lock().await.tick().await };
                         select! {
                             due = next => ticks.push(due),

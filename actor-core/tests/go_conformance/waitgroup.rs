@@ -8,14 +8,15 @@ use actor_core::chan::{TryRecvError, buffered};
 use actor_core::go;
 use actor_core::sync::WaitGroup;
 
-use crate::{all, announced, run};
+use crate::seeds::rounds;
+use crate::{all, announced, run, run_real};
 
 /// waitgroup_test.go: TestWaitGroup: two groups as the two halves of a barrier, used again and again:
 /// nobody passes too soon, everybody passes in the end.
 #[test]
 fn two_groups_make_a_barrier_that_can_be_used_again() {
     const N: usize = 16;
-    run(4, async {
+    run(4, || async {
         let (arrived, released) = (WaitGroup::new(), WaitGroup::new());
         for _ in 0..8 {
             arrived.add(N);
@@ -65,9 +66,9 @@ fn a_group_driven_below_zero_panics() {
 /// waiter returns when the count was zero once since it came.
 #[test]
 fn a_group_may_be_used_again_before_its_waiters_have_returned() {
-    run(4, async {
+    run(4, || async {
         let group = WaitGroup::new();
-        for _ in 0..1000 {
+        for _ in 0..rounds(1000, 5) {
             group.add(1);
             let (waits, waiting) = buffered(1);
             let waiter = go({
@@ -87,8 +88,8 @@ fn a_group_may_be_used_again_before_its_waiters_have_returned() {
 /// waitgroup_test.go: TestWaitGroupRace: no wait returns before the work of all is visible.
 #[test]
 fn what_was_done_before_done_is_seen_after_wait() {
-    run(4, async {
-        for _ in 0..1000 {
+    run(4, || async {
+        for _ in 0..rounds(1000, 5) {
             let group = WaitGroup::new();
             let sum = Arc::new(AtomicUsize::new(0));
             for _ in 0..2 {
@@ -114,7 +115,7 @@ fn a_group_inside_a_struct_works() {
         byte: u8,
         group: WaitGroup,
     }
-    run(1, async {
+    run(1, || async {
         let odd = Arc::new(Odd {
             byte: 7,
             group: WaitGroup::new(),
@@ -130,7 +131,7 @@ fn a_group_inside_a_struct_works() {
 /// waitgroup_test.go: TestWaitGroupGo: `go` counts by itself, the one that panics as well.
 #[test]
 fn goroutines_started_by_the_group_are_counted() {
-    run(4, async {
+    run(4, || async {
         let group = WaitGroup::new();
         let ran = Arc::new(AtomicUsize::new(0));
         let goroutines: Vec<_> = (0..100)
@@ -158,13 +159,7 @@ fn goroutines_started_by_the_group_are_counted() {
 /// threads.
 #[test]
 fn all_that_wait_are_released_together() {
-    let group = WaitGroup::new();
-    group.add(1);
-    let thread = std::thread::spawn({
-        let group = group.clone();
-        move || group.wait_blocking()
-    });
-    run(4, async move {
+    async fn released(group: WaitGroup) {
         let (waits, waiting) = buffered(50);
         let waiters: Vec<_> = (0..50)
             .map(|_| {
@@ -178,6 +173,18 @@ fn all_that_wait_are_released_together() {
         assert!(waiters.iter().all(|waiter| !waiter.is_finished()));
         group.done();
         all(waiters).await;
+    }
+    let one = || {
+        let group = WaitGroup::new();
+        group.add(1);
+        group
+    };
+    let group = one();
+    let thread = std::thread::spawn({
+        let group = group.clone();
+        move || group.wait_blocking()
     });
+    run_real(4, "a thread waits with them", released(group));
     thread.join().unwrap();
+    run(2, move || released(one()));
 }

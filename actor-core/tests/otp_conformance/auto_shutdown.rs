@@ -6,11 +6,7 @@ use actor_core::{
     supervise::{AutoShutdown, ChildError, ChildSpec, ChildState, Restart, Supervisor},
 };
 
-use crate::{
-    LONG, kid, line,
-    probe::{Log, run},
-    stops, until_restarted, until_specs, until_state,
-};
+use crate::{LONG, kid, line, probe::Log, run, stops, until_restarted, until_specs, until_state};
 
 #[derive(Clone, Copy)]
 enum Effect {
@@ -24,7 +20,7 @@ enum Effect {
 
 /// Children "other" (significant as well, and up), "s" and "plain"; s ends.
 fn check(when: AutoShutdown, restart: Restart, crashes: bool, expected: Effect) {
-    run(async move {
+    run(move || async move {
         let log = Log::default();
         let (other, _) = kid("other", &log);
         let (s, s_kid) = kid("s", &log);
@@ -109,7 +105,7 @@ fn all_significant_goes_on_when_one_of_two_temporary_children_crashes() {
 /// EEP 56, all_significant: the last one's end is what ends the supervisor, restarted ones included.
 #[test]
 fn all_significant_ends_with_the_last_of_them() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (b, b_kid) = kid("b", &log);
@@ -139,7 +135,7 @@ fn all_significant_ends_with_the_last_of_them() {
 /// supervisor.erl: do_auto_shutdown/2 concerns significant children only.
 #[test]
 fn the_end_of_a_child_that_is_not_significant_ends_nothing() {
-    run(async {
+    run(|| async {
         for when in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
             let log = Log::default();
             let (plain, plain_kid) = kid("plain", &log);
@@ -160,7 +156,7 @@ fn the_end_of_a_child_that_is_not_significant_ends_nothing() {
 /// EEP 56: terminate_child on a significant child never triggers an automatic shutdown.
 #[test]
 fn terminate_child_of_a_significant_child_ends_nothing() {
-    run(async {
+    run(|| async {
         for when in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
             let log = Log::default();
             let (s, s_kid) = kid("s", &log);
@@ -180,7 +176,7 @@ fn terminate_child_of_a_significant_child_ends_nothing() {
 /// for.
 #[test]
 fn all_significant_does_not_wait_for_a_terminated_one() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, _) = kid("a", &log);
         let (b, b_kid) = kid("b", &log);
@@ -198,7 +194,7 @@ fn all_significant_does_not_wait_for_a_terminated_one() {
 /// EEP 56: a significant child that is stopped because of a sibling never triggers it.
 #[test]
 fn a_significant_child_that_is_stopped_for_a_sibling_ends_nothing() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (s, s_kid) = kid("s", &log);
@@ -220,7 +216,7 @@ fn a_significant_child_that_is_stopped_for_a_sibling_ends_nothing() {
 /// EEP 56: auto_shutdown never is the default, and a significant child is refused under it.
 #[test]
 fn without_auto_shutdown_start_child_refuses_a_significant_child() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::one_for_one("app").start().await.unwrap();
         let (s, _) = kid("s", &log);
@@ -244,7 +240,7 @@ fn ending_with_deep(log: &Log) -> (ChildSpec, crate::Kid) {
 /// EEP 56: the parent judges the supervisor's `shutdown`; a significant one passes it on.
 #[test]
 fn significant_supervisors_pass_the_shutdown_on_to_the_top() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (inner, deep) = ending_with_deep(&log);
         let inner = inner.restart(Restart::Transient).significant();
@@ -266,7 +262,7 @@ fn significant_supervisors_pass_the_shutdown_on_to_the_top() {
 /// EEP 56: a permanent supervisor that shuts down by itself is restarted as after any end.
 #[test]
 fn a_permanent_supervisor_that_shut_itself_down_is_restarted() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (inner, deep) = ending_with_deep(&log);
         let app = Supervisor::one_for_one("app").child(inner);
@@ -281,7 +277,7 @@ fn a_permanent_supervisor_that_shut_itself_down_is_restarted() {
 /// EEP 56: a transient supervisor that shuts down by itself ended in order, and stays down.
 #[test]
 fn a_transient_supervisor_that_shut_itself_down_stays_down() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (inner, deep) = ending_with_deep(&log);
         let app = Supervisor::one_for_one("app").intensity(0, LONG);

@@ -12,7 +12,8 @@ use actor_core::{
 
 use crate::{
     Kid, kid,
-    probe::{Gate, Log, Probe, run},
+    probe::{Gate, Log, Probe},
+    run,
 };
 
 /// A running child "a" of a supervisor.
@@ -33,7 +34,7 @@ async fn busy(a: &Kid, gate: &Gate, waiting: usize) {
 /// gen_server.erl: call/2 to a process that isn't there exits with `noproc`, at once.
 #[test]
 fn a_call_to_one_that_has_ended_fails_at_once() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         app.stop().await;
@@ -44,7 +45,7 @@ fn a_call_to_one_that_has_ended_fails_at_once() {
 /// gen_server.erl: call/2 exits with the server's reason if it crashes on the call.
 #[test]
 fn a_call_that_crashes_the_server_fails_and_says_that_it_panicked() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         assert_eq!(Probe::panic(&a.handle).await, Err(CallError::Panicked));
@@ -55,7 +56,7 @@ fn a_call_that_crashes_the_server_fails_and_says_that_it_panicked() {
 /// gen_server.erl: call/2 exits with `killed` if the server is killed in the call.
 #[test]
 fn a_call_in_work_when_the_server_is_killed_fails() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         let gate = Gate::new();
@@ -74,7 +75,7 @@ fn a_call_in_work_when_the_server_is_killed_fails() {
 /// for the next incarnation.
 #[test]
 fn a_call_that_is_queued_when_the_server_crashes_is_answered_by_the_next() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         let gate = Gate::new();
@@ -96,7 +97,7 @@ fn a_call_that_is_queued_when_the_server_crashes_is_answered_by_the_next() {
 /// call.
 #[test]
 fn a_call_that_is_queued_when_the_server_stops_at_once_fails() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let app = Supervisor::one_for_one("app").child(a.restart(Restart::Transient));
@@ -119,7 +120,7 @@ fn a_call_that_is_queued_when_the_server_stops_at_once_fails() {
 /// gen_server.erl: call/3 exits with `timeout`; the server is not told and works on.
 #[test]
 fn a_call_that_takes_too_long_fails_and_the_server_works_on() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         let gate = Gate::new();
@@ -135,7 +136,7 @@ fn a_call_that_takes_too_long_fails_and_the_server_works_on() {
 /// gen_server.erl: a call that timed out while it was queued is handled all the same.
 #[test]
 fn a_queued_call_that_timed_out_is_still_handled() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         let gate = Gate::new();
@@ -153,7 +154,7 @@ fn a_queued_call_that_timed_out_is_still_handled() {
 /// another call.
 #[test]
 fn a_late_reply_is_never_taken_for_another_calls() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         for n in 0..20 {
@@ -177,7 +178,7 @@ fn a_late_reply_is_never_taken_for_another_calls() {
 /// once.
 #[test]
 fn a_call_whose_reply_is_dropped_fails_at_once() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         assert_eq!(Probe::forget(&a.handle).await, Err(CallError::NoReply));
@@ -189,7 +190,7 @@ fn a_call_whose_reply_is_dropped_fails_at_once() {
 /// gen_server.erl: an `{error, Reason}` reply is an answer as any; the server goes on.
 #[test]
 fn an_error_of_the_handler_is_an_answer() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         let answer = Probe::fail(&a.handle).await;
@@ -203,7 +204,7 @@ fn an_error_of_the_handler_is_an_answer() {
 /// back.
 #[test]
 fn a_cast_to_one_that_has_ended_gives_the_message_back() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         app.stop().await;
@@ -240,7 +241,7 @@ impl Caller {
 /// gen_server.erl: a call to itself exits with `calling_self`.
 #[test]
 fn a_call_to_itself_fails_at_once() {
-    run(async {
+    run(|| async {
         let caller = Caller::start().await.unwrap();
         caller.meet(caller.clone()).await.unwrap();
         assert_eq!(caller.call().await, Ok(true));
@@ -252,7 +253,7 @@ fn a_call_to_itself_fails_at_once() {
 /// that closes the cycle fails at once, whatever its length.
 #[test]
 fn calls_in_a_cycle_fail_at_once() {
-    run(async {
+    run(|| async {
         let (one, two) = (
             Caller::start().await.unwrap(),
             Caller::start().await.unwrap(),
@@ -268,7 +269,7 @@ fn calls_in_a_cycle_fail_at_once() {
 /// gen_server.erl: calls of one process are handled in the order in which it made them.
 #[test]
 fn messages_of_one_sender_are_handled_in_order() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         log.take();
@@ -286,7 +287,7 @@ fn messages_of_one_sender_are_handled_in_order() {
 /// Ours: it gets its message back.
 #[test]
 fn a_sender_that_waits_for_room_gets_its_message_back_at_the_end() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, a) = running(&log).await;
         let never = Gate::new();

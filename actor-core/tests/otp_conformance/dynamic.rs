@@ -12,11 +12,7 @@ use actor_core::{
     },
 };
 
-use crate::{
-    Kid, LONG, idle, kid,
-    probe::{Log, run},
-    until_specs,
-};
+use crate::{Kid, LONG, idle, kid, probe::Log, run, until_specs};
 
 async fn rooms() -> SupervisorRef {
     let app = Supervisor::dynamic("rooms").intensity(1, LONG);
@@ -32,7 +28,7 @@ async fn add(app: &SupervisorRef, log: &Log, restart: Restart) -> (ChildKey, Kid
 /// supervisor.erl: init_dynamic/2 starts no child.
 #[test]
 fn it_starts_without_children() {
-    run(async {
+    run(|| async {
         let app = rooms().await;
         assert_eq!(app.which_children().await.unwrap(), []);
         app.stop().await;
@@ -42,7 +38,7 @@ fn it_starts_without_children() {
 /// supervisor.erl: simple_one_for_one has one spec; ours refuses children that come with the start.
 #[test]
 fn it_cannot_be_started_with_children() {
-    run(async {
+    run(|| async {
         let app = Supervisor::dynamic("rooms").child(idle("a"));
         let error = app.start().await.unwrap_err();
         assert_eq!(error.failed_child(), Some("a"));
@@ -52,7 +48,7 @@ fn it_cannot_be_started_with_children() {
 /// EEP 56, later: bad_combination of simple_one_for_one and auto_shutdown.
 #[test]
 fn it_cannot_shut_down_by_itself() {
-    run(async {
+    run(|| async {
         let app = Supervisor::dynamic("rooms").auto_shutdown(AutoShutdown::AnySignificant);
         let error = app.start().await.unwrap_err();
         assert!(matches!(error.reason(), ExitReason::Misconfigured { .. }));
@@ -62,7 +58,7 @@ fn it_cannot_shut_down_by_itself() {
 /// supervisor_SUITE: child_adm_simple. Children are told apart by what start_child returned.
 #[test]
 fn children_may_share_an_id_and_have_keys_of_their_own() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = rooms().await;
         let mut keys = HashSet::new();
@@ -79,7 +75,7 @@ fn children_may_share_an_id_and_have_keys_of_their_own() {
 /// supervisor_SUITE: child_adm_simple. terminate_child by pid ends this child and forgets it.
 #[test]
 fn terminate_child_by_key_ends_one_and_forgets_it() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = rooms().await;
         let (one, one_kid) = add(&app, &log, Restart::Permanent).await;
@@ -96,7 +92,7 @@ fn terminate_child_by_key_ends_one_and_forgets_it() {
 /// supervisor.erl: terminate_child by pid is ok for one that has ended.
 #[test]
 fn terminate_child_of_one_that_is_gone_is_ok() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = rooms().await;
         let (key, kid) = add(&app, &log, Restart::Temporary).await;
@@ -113,7 +109,7 @@ fn terminate_child_of_one_that_is_gone_is_ok() {
 /// supervisor.erl: terminate_child by the pid of a process that is no child is not_found.
 #[test]
 fn terminate_child_of_another_supervisors_child_is_not_found() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, other) = (rooms().await, rooms().await);
         let (key, kid) = add(&other, &log, Restart::Permanent).await;
@@ -127,7 +123,7 @@ fn terminate_child_of_another_supervisors_child_is_not_found() {
 /// supervisor.erl: terminate_child by id is `{error, simple_one_for_one}`.
 #[test]
 fn requests_by_id_are_refused() {
-    run(async {
+    run(|| async {
         let app = rooms().await;
         app.start_child(idle("a")).await.unwrap();
         assert_eq!(app.terminate_child("a").await, Err(ChildError::Dynamic));
@@ -139,7 +135,7 @@ fn requests_by_id_are_refused() {
 /// supervisor.erl: restart_child and delete_child are `{error, simple_one_for_one}`.
 #[test]
 fn restart_child_and_delete_child_are_refused() {
-    run(async {
+    run(|| async {
         let app = rooms().await;
         let key = app.start_child(idle("a")).await.unwrap();
         assert_eq!(app.restart_child(key).await, Err(ChildError::Dynamic));
@@ -154,7 +150,7 @@ fn restart_child_and_delete_child_are_refused() {
 /// DynamicSupervisor: max_children refuses one more with `{error, max_children}`.
 #[test]
 fn max_children_refuses_one_more() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("rooms").max_children(2);
         let app = app.start().await.unwrap();
@@ -172,7 +168,7 @@ fn max_children_refuses_one_more() {
 /// DynamicSupervisor: a child that ends makes room under max_children.
 #[test]
 fn a_child_that_ends_makes_room() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("rooms").max_children(1);
         let app = app.start().await.unwrap();
@@ -188,7 +184,7 @@ fn a_child_that_ends_makes_room() {
 /// DynamicSupervisor: a child that is being restarted still counts under max_children.
 #[test]
 fn a_child_that_is_being_restarted_takes_its_room() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("rooms").max_children(1);
         let app = app.intensity(u32::MAX, LONG).start().await.unwrap();
@@ -209,7 +205,7 @@ fn a_child_that_is_being_restarted_takes_its_room() {
 /// supervisor.erl: handle_call start_child of simple_one_for_one keeps nothing of a failed start.
 #[test]
 fn a_child_that_cannot_start_is_forgotten() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = rooms().await;
         let (bad, bad_kid) = kid("bad", &log);
@@ -224,7 +220,7 @@ fn a_child_that_cannot_start_is_forgotten() {
 /// supervisor.erl: a restarted child of simple_one_for_one has another pid. Ours: its key stays.
 #[test]
 fn a_key_outlives_the_restarts_of_its_child() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = rooms().await;
         let (key, kid) = add(&app, &log, Restart::Permanent).await;
@@ -242,7 +238,7 @@ fn a_key_outlives_the_restarts_of_its_child() {
 /// name nothing.
 #[test]
 fn a_restarted_one_begins_without_children() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let rooms = Supervisor::dynamic("rooms").intensity(0, LONG);
         let rooms_ref = rooms.handle();
@@ -263,7 +259,7 @@ fn a_restarted_one_begins_without_children() {
 /// supervisor_SUITE: count_children, its simple_one_for_one part.
 #[test]
 fn count_children_counts_each_of_them() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = rooms().await;
         for _ in 0..3 {

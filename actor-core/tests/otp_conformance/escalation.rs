@@ -6,9 +6,8 @@ use actor_core::{
 };
 
 use crate::{
-    Kid, LONG, PERMANENT, kid, line,
-    probe::{Log, run},
-    starts, stops, tree, until, until_restarted, until_specs,
+    Kid, LONG, PERMANENT, kid, line, probe::Log, run, starts, stops, tree, until, until_restarted,
+    until_specs,
 };
 
 async fn gives_up(app: Supervisor) {
@@ -27,25 +26,25 @@ async fn gives_up(app: Supervisor) {
 /// supervisor_SUITE: one_for_one_escalation.
 #[test]
 fn one_for_one_gives_up_and_stops_its_children() {
-    run(gives_up(Supervisor::one_for_one("app")));
+    run(|| gives_up(Supervisor::one_for_one("app")));
 }
 
 /// supervisor_SUITE: one_for_all_escalation.
 #[test]
 fn one_for_all_gives_up_and_stops_its_children() {
-    run(gives_up(Supervisor::one_for_all("app")));
+    run(|| gives_up(Supervisor::one_for_all("app")));
 }
 
 /// supervisor_SUITE: rest_for_one_escalation.
 #[test]
 fn rest_for_one_gives_up_and_stops_its_children() {
-    run(gives_up(Supervisor::rest_for_one("app")));
+    run(|| gives_up(Supervisor::rest_for_one("app")));
 }
 
 /// supervisor_SUITE: simple_one_for_one_escalation.
 #[test]
 fn simple_one_for_one_gives_up_and_stops_its_children() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("app").intensity(0, LONG);
         let app = app.start().await.unwrap();
@@ -74,7 +73,7 @@ async fn above(restart: Restart, log: &Log) -> (SupervisorRef, SupervisorRef, Ki
 /// supervisor that gave up, with its children.
 #[test]
 fn a_permanent_supervisor_that_gave_up_is_restarted_with_its_children() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, inner, a) = above(Restart::Permanent, &log).await;
         a.crash().await;
@@ -91,7 +90,7 @@ fn a_permanent_supervisor_that_gave_up_is_restarted_with_its_children() {
 /// giving up is abnormal, so it is restarted.
 #[test]
 fn a_transient_supervisor_that_gave_up_is_restarted() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, _, a) = above(Restart::Transient, &log).await;
         a.crash().await;
@@ -104,7 +103,7 @@ fn a_transient_supervisor_that_gave_up_is_restarted() {
 /// supervisor.erl: do_restart/3 never restarts a temporary child, a supervisor or not.
 #[test]
 fn a_temporary_supervisor_that_gave_up_is_forgotten() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, inner, a) = above(Restart::Temporary, &log).await;
         a.crash().await;
@@ -122,7 +121,7 @@ fn a_temporary_supervisor_that_gave_up_is_forgotten() {
 /// fourth crash is one too many.
 #[test]
 fn the_intensities_of_two_levels_multiply() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let inner = Supervisor::one_for_one("inner").intensity(1, LONG).child(a);
@@ -151,7 +150,7 @@ fn the_intensities_of_two_levels_multiply() {
 /// its parent's, which tries again.
 #[test]
 fn a_supervisor_that_cannot_start_again_is_tried_again_by_its_parent() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let inner = Supervisor::one_for_one("inner").intensity(0, LONG).child(a);
@@ -182,7 +181,7 @@ fn a_supervisor_that_cannot_start_again_is_tried_again_by_its_parent() {
 /// supervisor.erl: restart/2 for rest_for_one, when the child that ended is a supervisor.
 #[test]
 fn a_supervisor_that_gives_up_concerns_its_later_siblings_in_rest_for_one() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (deep, deep_kid) = kid("deep", &log);
         let inner = Supervisor::one_for_one("inner")
@@ -209,7 +208,7 @@ fn a_supervisor_that_gives_up_concerns_its_later_siblings_in_rest_for_one() {
 /// gives up takes its own children with it, and nobody else's.
 #[test]
 fn in_a_tree_only_the_branch_that_gave_up_is_restarted() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (b, b_kid) = kid("b", &log);
@@ -232,7 +231,7 @@ fn in_a_tree_only_the_branch_that_gave_up_is_restarted() {
 /// restarted when they have.
 #[test]
 fn a_supervisor_that_is_killed_is_restarted_when_its_children_have_ended() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, inner, a) = above(Restart::Permanent, &log).await;
         assert_eq!(inner.kill().await, ExitReason::Killed);
@@ -252,7 +251,7 @@ fn a_supervisor_that_is_killed_is_restarted_when_its_children_have_ended() {
 /// it if it is permanent.
 #[test]
 fn a_permanent_supervisor_that_somebody_stops_is_restarted() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, inner, a) = above(Restart::Permanent, &log).await;
         assert_eq!(inner.stop().await, ExitReason::Normal);

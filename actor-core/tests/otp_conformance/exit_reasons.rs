@@ -9,8 +9,8 @@ use actor_core::{
 
 use crate::{
     LONG, kid, kid_of,
-    probe::{Args, Gate, Log, run},
-    until,
+    probe::{Args, Gate, Log},
+    run, until,
 };
 
 fn text(message: &str) -> String {
@@ -63,7 +63,7 @@ async fn ended(spec: impl Into<ChildSpec>, end: impl AsyncFnOnce()) -> ChildInfo
 /// `normal`.
 #[test]
 fn a_process_that_stops_by_itself_ends_with_normal() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let info = ended(a.restart(Restart::Transient), async || a_kid.finish().await).await;
@@ -77,7 +77,7 @@ fn a_process_that_stops_by_itself_ends_with_normal() {
 /// Reference manual, Processes, Process Termination: a run-time error ends it with the error.
 #[test]
 fn a_process_that_crashes_ends_with_what_it_said() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let info = ended(a, async || a_kid.crash().await).await;
@@ -89,7 +89,7 @@ fn a_process_that_crashes_ends_with_what_it_said() {
 /// Reference manual, Processes: `exit(Reason)` ends a process with that reason. Ours: an `Err`.
 #[test]
 fn a_goroutine_that_returns_an_error_ends_with_it() {
-    run(async {
+    run(|| async {
         let (gate, mut first) = (Gate::new(), true);
         let door = gate.clone();
         let a = ChildSpec::go("a", move || {
@@ -112,7 +112,7 @@ fn a_goroutine_that_returns_an_error_ends_with_it() {
 /// erts signal_SUITE: kill2killed. `kill` cannot be refused; what is told is `killed`.
 #[test]
 fn a_process_that_is_killed_ends_with_killed_wherever_it_waits() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (never, handle) = (Gate::new(), a_kid.handle.clone());
@@ -133,7 +133,7 @@ fn a_process_that_is_killed_ends_with_killed_wherever_it_waits() {
 /// gen_server.erl: terminate/2 is called with the reason. Ours: the stop hook is told who wanted it.
 #[test]
 fn the_stop_hook_is_told_who_asked() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (b, _b_kid) = kid("b", &log);
@@ -149,7 +149,7 @@ fn the_stop_hook_is_told_who_asked() {
 /// dropped where it waits.
 #[test]
 fn a_child_that_its_supervisor_stops_ends_with_shutdown() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let app = Supervisor::one_for_one("app")
@@ -169,7 +169,7 @@ fn a_child_that_its_supervisor_stops_ends_with_shutdown() {
 /// supervisor.erl: a child that misses its deadline ends with `killed`, whatever it was about to be.
 #[test]
 fn a_child_that_misses_its_deadline_ends_with_killed() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid_of(Args {
             stop_gate: Some(Gate::new()),
@@ -186,7 +186,7 @@ fn a_child_that_misses_its_deadline_ends_with_killed() {
 /// gen_server.erl: an exception in terminate/2 takes the place of the reason.
 #[test]
 fn a_panic_in_the_stop_hook_is_the_reason() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid_of(Args {
             stop_panic: true,
@@ -204,7 +204,7 @@ fn a_panic_in_the_stop_hook_is_the_reason() {
 /// restarted.
 #[test]
 fn a_transient_child_that_panics_while_it_finishes_is_restarted() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid_of(Args {
             stop_panic: true,
@@ -223,7 +223,7 @@ fn a_transient_child_that_panics_while_it_finishes_is_restarted() {
 /// state is dropped before the end is told.
 #[test]
 fn an_end_is_told_after_the_state_is_dropped() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let app = Supervisor::one_for_one("app").child(a.restart(Restart::Temporary));

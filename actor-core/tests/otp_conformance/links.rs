@@ -7,8 +7,8 @@ use actor_core::{
 
 use crate::{
     kid, line,
-    probe::{Args, Gate, Log, Probe, run},
-    until_restarted,
+    probe::{Args, Gate, Log, Probe},
+    run, until_restarted,
 };
 
 /// Doesn't trap exits.
@@ -137,7 +137,7 @@ async fn one_that_ends(end: End, link: impl AsyncFnOnce(ActorRef<Probe>)) {
 }
 
 fn to_one_that_does_not_trap(end: End) {
-    run(async move {
+    run(move || async move {
         let plain = Plain::start().await.unwrap();
         one_that_ends(end, async |other| plain.link(other).await.unwrap()).await;
         if matches!(end, End::Normal) {
@@ -150,7 +150,7 @@ fn to_one_that_does_not_trap(end: End) {
 }
 
 fn to_one_that_traps(end: End) {
-    run(async move {
+    run(move || async move {
         let log = Log::default();
         let trapper = Trapper::start(log.clone()).await.unwrap();
         one_that_ends(end, async |other| trapper.link(other).await.unwrap()).await;
@@ -199,7 +199,7 @@ signals!(
 /// Reference manual, Processes, Links: a link is bidirectional.
 #[test]
 fn a_link_works_both_ways() {
-    run(async {
+    run(|| async {
         let (plain, other) = (Plain::start().await.unwrap(), other().await);
         plain.link(other.clone()).await.unwrap();
         drop(plain.kill());
@@ -214,7 +214,7 @@ fn a_link_works_both_ways() {
 /// Reference manual, Processes, Links: linking twice is linking once, with one exit signal.
 #[test]
 fn two_links_are_one() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let trapper = Trapper::start(log.clone()).await.unwrap();
         one_that_ends(End::Killed, async |other| {
@@ -230,7 +230,7 @@ fn two_links_are_one() {
 /// Reference manual, Processes, Links: after unlink/1 no exit signal of the link comes.
 #[test]
 fn unlink_takes_the_link_away_for_good() {
-    run(async {
+    run(|| async {
         let plain = Plain::start().await.unwrap();
         one_that_ends(End::Killed, async |other| {
             plain.link(other.clone()).await.unwrap();
@@ -246,7 +246,7 @@ fn unlink_takes_the_link_away_for_good() {
 /// not taken yet is gone too.
 #[test]
 fn unlink_takes_back_an_exit_that_was_not_handled_yet() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let trapper = Trapper::start(log.clone()).await.unwrap();
         let gate = Gate::new();
@@ -268,7 +268,7 @@ fn unlink_takes_back_an_exit_that_was_not_handled_yet() {
 /// erlang:link/1 in the manual: one that doesn't trap gets the error `noproc`.
 #[test]
 fn a_link_with_the_dead_is_an_error_to_one_that_does_not_trap() {
-    run(async {
+    run(|| async {
         let (plain, other) = (Plain::start().await.unwrap(), other().await);
         other.stop().await;
         assert_eq!(plain.link(other).await, Err(CallError::Failed(NoProc)));
@@ -279,7 +279,7 @@ fn a_link_with_the_dead_is_an_error_to_one_that_does_not_trap() {
 /// erlang:link/1 in the manual: one that traps gets an exit signal with `noproc`.
 #[test]
 fn a_link_with_the_dead_is_an_exit_to_one_that_traps() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (trapper, other) = (Trapper::start(log.clone()).await.unwrap(), other().await);
         other.stop().await;
@@ -292,7 +292,7 @@ fn a_link_with_the_dead_is_an_exit_to_one_that_traps() {
 /// erts signal_SUITE: `kill` is not trapped by the one who is killed.
 #[test]
 fn a_kill_is_not_trapped() {
-    run(async {
+    run(|| async {
         let trapper = Trapper::start(Log::default()).await.unwrap();
         assert_eq!(trapper.kill().await, ExitReason::Killed);
     });
@@ -302,7 +302,7 @@ fn a_kill_is_not_trapped() {
 /// one who was first.
 #[test]
 fn a_chain_of_links_ends_as_a_whole() {
-    run(async {
+    run(|| async {
         let mut chain = Vec::new();
         for _ in 0..5 {
             chain.push(Plain::start().await.unwrap());
@@ -324,7 +324,7 @@ fn a_chain_of_links_ends_as_a_whole() {
 /// comes before messages that wait in the mailbox, as it has a lane of its own.
 #[test]
 fn an_exit_comes_before_what_is_queued() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let trapper = Trapper::start(log.clone()).await.unwrap();
         let gate = Gate::new();
@@ -345,7 +345,7 @@ fn an_exit_comes_before_what_is_queued() {
 /// a transient one after an abnormal one only.
 #[test]
 fn a_transient_child_is_restarted_as_the_linked_ones_reason_says() {
-    run(async {
+    run(|| async {
         for (end, again) in [(End::Killed, true), (End::ShutdownWith, false)] {
             let child = Plain::child("plain").restart(Restart::Transient);
             let plain = child.handle();
@@ -363,7 +363,7 @@ fn a_transient_child_is_restarted_as_the_linked_ones_reason_says() {
 /// supervisor.erl: a restarted child is another process, which has none of the links of the former.
 #[test]
 fn a_restart_ends_a_links_life() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let trapper = Trapper::start(log.clone()).await.unwrap();
         let (a, a_kid) = kid("a", &Log::default());

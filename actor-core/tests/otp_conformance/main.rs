@@ -6,11 +6,15 @@
 //! - Where we differ on purpose the test says "Ours" and checks our promise instead. Most of it
 //!   comes from one rule: a restart keeps the handle and the mailbox, where OTP's new process has
 //!   another pid and an empty queue.
-//! - Driven by events: a test waits for a line in the log, an answer or a state. None sleeps, and
-//!   deadlines are those that are to pass, or so long that they never do.
+//! - Driven by events: a test waits for a line in the log, an answer or a state. None sleeps but to let
+//!   a window pass, and deadlines are those that are to pass, or so long that they never do.
+//! - Each case holds in any order: it runs once on the real scheduler and then with the seeds of a
+//!   simulation.
 
 #[path = "../probe/mod.rs"]
 mod probe;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 
 mod auto_shutdown;
 mod calls;
@@ -46,6 +50,12 @@ use probe::{Args, Log, Probe};
 const LONG: Duration = Duration::from_secs(600);
 
 const PERMANENT: [Restart; 3] = [Restart::Permanent; 3];
+
+/// Runs a case on the real scheduler and with all seeds.
+#[track_caller]
+fn run<F: Future<Output = ()> + Send + 'static>(case: impl Fn() -> F + 'static) {
+    seeds::run(&[None], case);
+}
 
 /// An actor under a supervisor, from outside.
 struct Kid {

@@ -8,7 +8,8 @@ use actor_core::{
 
 use crate::{
     Kid, kid,
-    probe::{Args, Gate, Log, Probe, run},
+    probe::{Args, Gate, Log, Probe},
+    run,
 };
 
 /// Watches, and logs what it is told.
@@ -85,7 +86,7 @@ async fn down_of(end: impl AsyncFnOnce(&SupervisorRef, &Kid)) -> (Down, Log) {
 /// Reference manual, Processes, Monitors: the reason `normal`, which a link would not pass on.
 #[test]
 fn a_normal_end_is_told() {
-    run(async {
+    run(|| async {
         let (down, _) = down_of(async |_, a| a.finish().await).await;
         assert_eq!((&*down.name, down.reason), ("a", ExitReason::Normal));
     });
@@ -94,7 +95,7 @@ fn a_normal_end_is_told() {
 /// Reference manual, Processes, Monitors: the reason of a crash.
 #[test]
 fn a_crash_is_told() {
-    run(async {
+    run(|| async {
         let (down, _) = down_of(async |_, a| a.crash().await).await;
         let message = "told to".to_owned();
         assert_eq!(down.reason, ExitReason::Panicked { message });
@@ -104,7 +105,7 @@ fn a_crash_is_told() {
 /// erts signal_SUITE: kill2killed, for monitors.
 #[test]
 fn a_kill_is_told_as_killed() {
-    run(async {
+    run(|| async {
         let (down, _) = down_of(async |_, a| drop(a.handle.kill())).await;
         assert_eq!(down.reason, ExitReason::Killed);
     });
@@ -113,7 +114,7 @@ fn a_kill_is_told_as_killed() {
 /// supervisor.erl: the reason of a child that its supervisor stopped.
 #[test]
 fn a_shutdown_is_told() {
-    run(async {
+    run(|| async {
         let end = async |app: &SupervisorRef, _: &Kid| app.terminate_child("a").await.unwrap();
         assert_eq!(down_of(end).await.0.reason, ExitReason::Shutdown);
     });
@@ -123,7 +124,7 @@ fn a_shutdown_is_told() {
 /// released. Ours: its state is dropped by then.
 #[test]
 fn a_down_comes_after_the_state_is_dropped() {
-    run(async {
+    run(|| async {
         for _ in 0..50 {
             let log = Log::default();
             let args = Args::new("other", &log);
@@ -139,7 +140,7 @@ fn a_down_comes_after_the_state_is_dropped() {
 /// erlang:monitor/2 in the manual: of a process that isn't there, a Down with `noproc` at once.
 #[test]
 fn a_monitor_of_the_dead_is_told_noproc_at_once() {
-    run(async {
+    run(|| async {
         let other = other().await;
         other.stop().await;
         let monitor = other.monitor();
@@ -155,7 +156,7 @@ fn a_monitor_of_the_dead_is_told_noproc_at_once() {
 /// Reference manual, Processes, Monitors: they are unidirectional; the watcher's end is no event.
 #[test]
 fn the_watchers_end_does_not_concern_the_watched() {
-    run(async {
+    run(|| async {
         let other = other().await;
         let (watcher, _) = watcher().await;
         watcher.watch(other.clone()).await.unwrap();
@@ -167,7 +168,7 @@ fn the_watchers_end_does_not_concern_the_watched() {
 /// erlang:monitor/2 in the manual: monitors add up, and each has a Down of its own.
 #[test]
 fn two_monitors_are_told_twice() {
-    run(async {
+    run(|| async {
         let other = other().await;
         let (watcher, log) = watcher().await;
         let one = watcher.watch(other.clone()).await.unwrap();
@@ -183,7 +184,7 @@ fn two_monitors_are_told_twice() {
 /// erlang:demonitor/1 in the manual: it takes one of them away.
 #[test]
 fn demonitor_takes_one_monitor_away() {
-    run(async {
+    run(|| async {
         let other = other().await;
         let (watcher, log) = watcher().await;
         let one = watcher.watch(other.clone()).await.unwrap();
@@ -199,7 +200,7 @@ fn demonitor_takes_one_monitor_away() {
 /// erlang:demonitor/2 in the manual, with `flush`: no Down afterwards, not even one that has come.
 #[test]
 fn demonitor_takes_back_a_down_that_was_not_handled_yet() {
-    run(async {
+    run(|| async {
         let other = other().await;
         let (watcher, log) = watcher().await;
         let monitor = watcher.watch(other.clone()).await.unwrap();
@@ -221,7 +222,7 @@ fn demonitor_takes_back_a_down_that_was_not_handled_yet() {
 /// is queued and into a mailbox that is full.
 #[test]
 fn a_down_comes_before_what_is_queued() {
-    run(async {
+    run(|| async {
         let other = other().await;
         let (watcher, log) = watcher().await;
         watcher.watch(other.clone()).await.unwrap();
@@ -243,7 +244,7 @@ fn a_down_comes_before_what_is_queued() {
 /// is of the incarnation that lived when it was made.
 #[test]
 fn a_monitor_is_of_one_incarnation() {
-    run(async {
+    run(|| async {
         let (a, a_kid) = kid("a", &Log::default());
         let app = Supervisor::one_for_one("app").child(a);
         let app = app.start().await.unwrap();
@@ -273,7 +274,7 @@ fn an_actor_that_watches_itself_stops_as_ever() {
 
         pub fn ping(&mut self) {}
     }
-    run(async {
+    run(|| async {
         let selfish = Selfish::start().await.unwrap();
         assert_eq!(selfish.ping().await, Ok(()));
         assert_eq!(selfish.stop().await, ExitReason::Normal);

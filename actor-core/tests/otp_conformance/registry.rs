@@ -11,8 +11,8 @@ use actor_core::{
 
 use crate::{
     LONG, kid, kid_of,
-    probe::{Args, Gate, Log, Probe, run},
-    until_restarted, until_specs,
+    probe::{Args, Gate, Log, Probe},
+    run, until_restarted, until_specs,
 };
 
 fn is_free(name: &str) -> bool {
@@ -28,7 +28,7 @@ async fn other() -> actor::ActorRef<Probe> {
 /// erlang:register/2 and whereis/1 in the manual.
 #[test]
 fn a_registered_process_is_found_until_it_has_ended() {
-    run(async {
+    run(|| async {
         let other = other().await;
         assert!(is_free("name"));
         registry::register(&other, "name").unwrap();
@@ -42,7 +42,7 @@ fn a_registered_process_is_found_until_it_has_ended() {
 /// `undefined`.
 #[test]
 fn a_name_is_free_when_a_monitor_is_told() {
-    run(async {
+    run(|| async {
         for _ in 0..100 {
             let first = other().await;
             registry::register(&first, "name").unwrap();
@@ -60,7 +60,7 @@ fn a_name_is_free_when_a_monitor_is_told() {
 /// erlang:register/2 in the manual: badarg for a name in use. Ours: the error names its holder.
 #[test]
 fn a_name_in_use_is_refused_and_its_holder_keeps_it() {
-    run(async {
+    run(|| async {
         let (first, second) = (other().await, other().await);
         registry::register(&first, "name").unwrap();
         let refused = registry::register(&second, "name");
@@ -69,13 +69,14 @@ fn a_name_in_use_is_refused_and_its_holder_keeps_it() {
         };
         assert_eq!(holder.downcast::<Probe>(), Some(first.clone()));
         assert_eq!(whereis::<Probe>("name").unwrap(), first);
+        first.stop().await;
     });
 }
 
 /// erlang:register/2 in the manual: badarg for a process that isn't there.
 #[test]
 fn a_dead_process_is_refused() {
-    run(async {
+    run(|| async {
         let other = other().await;
         other.stop().await;
         let refused = registry::register(&other, "name");
@@ -87,7 +88,7 @@ fn a_dead_process_is_refused() {
 /// erlang:unregister/1 in the manual: the name is free, and the process goes on.
 #[test]
 fn a_name_that_is_given_up_is_free_at_once() {
-    run(async {
+    run(|| async {
         let (first, second) = (other().await, other().await);
         registry::register(&first, "name").unwrap();
         assert_eq!(registry::unregister("name").unwrap().id(), first.id());
@@ -96,6 +97,7 @@ fn a_name_that_is_given_up_is_free_at_once() {
         first.stop().await;
         // The former holder's end frees nothing.
         assert_eq!(whereis::<Probe>("name").unwrap(), second);
+        second.stop().await;
     });
 }
 
@@ -103,7 +105,7 @@ fn a_name_that_is_given_up_is_free_at_once() {
 /// holder, and the newcomer never runs its init.
 #[test]
 fn of_two_children_with_one_name_the_second_never_runs_its_init() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let holder = other().await;
         registry::register(&holder, "name").unwrap();
@@ -119,13 +121,14 @@ fn of_two_children_with_one_name_the_second_never_runs_its_init() {
         };
         assert_eq!(**reason, taken);
         assert_eq!(log.take(), [""; 0]);
+        holder.stop().await;
     });
 }
 
 /// gen.erl: register_name/1 comes before init, so of any number of starts that race one runs.
 #[test]
 fn of_many_starts_that_race_for_a_name_one_runs_its_init() {
-    run(async {
+    run(|| async {
         for _ in 0..20 {
             let log = Log::default();
             let apps: Vec<_> = (0..4)
@@ -148,7 +151,7 @@ fn of_many_starts_that_race_for_a_name_one_runs_its_init() {
 /// gen.erl: a process is registered before its init runs, and found while it does.
 #[test]
 fn a_child_is_found_while_its_init_runs() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let (a, a_kid) = kid_of(Args {
@@ -169,7 +172,7 @@ fn a_child_is_found_while_its_init_runs() {
 /// gen.erl: init_it/6 unregisters the name of a process whose init fails.
 #[test]
 fn the_name_of_a_child_whose_init_fails_is_free() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         a_kid.fail_inits(1);
@@ -182,7 +185,7 @@ fn the_name_of_a_child_whose_init_fails_is_free() {
 /// supervisor.erl: a restarted child registers its name again. Ours: it is never given up between.
 #[test]
 fn a_name_outlives_the_restarts_of_its_child() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let app = Supervisor::one_for_one("app").intensity(5, LONG);
@@ -202,7 +205,7 @@ fn a_name_outlives_the_restarts_of_its_child() {
 /// again, or fails if somebody has it.
 #[test]
 fn a_terminated_childs_name_is_free_for_others() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::one_for_one("app").child(kid("a", &log).0.register("name"));
         let app = app.start().await.unwrap();
@@ -211,19 +214,21 @@ fn a_terminated_childs_name_is_free_for_others() {
         app.restart_child("a").await.unwrap();
         assert!(!is_free("name"));
         app.terminate_child("a").await.unwrap();
-        registry::register(&other().await, "name").unwrap();
+        let other = other().await;
+        registry::register(&other, "name").unwrap();
         let Err(ChildError::StartFailed(error)) = app.restart_child("a").await else {
             panic!("it started")
         };
         assert!(matches!(error.reason(), ExitReason::NameTaken { .. }));
         app.stop().await;
+        other.stop().await;
     });
 }
 
 /// supervisor_SUITE: temporary_abnormal, with a name: it is free when the child is forgotten.
 #[test]
 fn the_name_of_a_child_that_is_not_restarted_is_free() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let a = a.restart(Restart::Temporary).register("name");
@@ -239,7 +244,7 @@ fn the_name_of_a_child_that_is_not_restarted_is_free() {
 /// gen_server.erl: a call by name to nobody exits with `noproc`. Ours: the look-up fails first.
 #[test]
 fn a_look_up_of_nobody_is_an_error_that_names_it() {
-    run(async {
+    run(|| async {
         let error = whereis::<Probe>("nobody").unwrap_err();
         assert!(error.to_string().contains("nobody"), "{error}");
     });

@@ -18,7 +18,8 @@ use actor_core::{
 
 use crate::{
     LONG, kid,
-    probe::{Gate, Log, run},
+    probe::{Gate, Log},
+    run,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,7 +116,7 @@ fn ending_like(end: End, log: &Log) -> (ChildSpec, Ends) {
 
 /// Children a, b, c; b ends.
 fn check(strategy: Strategy, restart: Restart, end: End) {
-    run(async move {
+    run(move || async move {
         let log = Log::default();
         let again = end.calls_for_a_restart(restart);
         let (a, first) = kid("a", &log);

@@ -10,8 +10,8 @@ use actor_core::{
 
 use crate::{
     Kid, LONG, PERMANENT, kid,
-    probe::{Log, Probe, run},
-    states, tree, until_restarted, until_state,
+    probe::{Log, Probe},
+    run, states, tree, until_restarted, until_state,
 };
 
 /// Children a, b, c, of which b can't start again, for ever, after a's or its own crash.
@@ -26,7 +26,7 @@ async fn hanging(app: Supervisor, log: &Log, crash: usize) -> (SupervisorRef, [K
 /// supervisor_SUITE: hanging_restart_loop. Requests are answered between the attempts.
 #[test]
 fn requests_are_served_between_attempts() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = hanging(Supervisor::one_for_one("app"), &log, 1).await;
         for _ in 0..10 {
@@ -42,7 +42,7 @@ fn requests_are_served_between_attempts() {
 /// supervisor_SUITE: hanging_restart_loop, its end: terminate_child stops the loop.
 #[test]
 fn terminate_child_calls_the_next_attempt_off() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = hanging(Supervisor::one_for_one("app"), &log, 1).await;
         assert_eq!(app.terminate_child("b").await, Ok(()));
@@ -61,7 +61,7 @@ fn terminate_child_calls_the_next_attempt_off() {
 /// supervisor_SUITE: hanging_restart_loop_rest_for_one. Those behind the failing one wait for it.
 #[test]
 fn in_rest_for_one_the_former_run_and_the_later_wait_for_the_retry() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = hanging(Supervisor::rest_for_one("app"), &log, 0).await;
         let expected = [
@@ -82,7 +82,7 @@ fn in_rest_for_one_the_former_run_and_the_later_wait_for_the_retry() {
 /// down, and those who wait for them are told.
 #[test]
 fn in_rest_for_one_calling_the_retry_off_leaves_the_later_ones_down() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = hanging(Supervisor::rest_for_one("app"), &log, 0).await;
         let asked = {
@@ -104,7 +104,7 @@ fn in_rest_for_one_calling_the_retry_off_leaves_the_later_ones_down() {
 /// supervisor_SUITE: hanging_restart_loop_simple.
 #[test]
 fn a_dynamic_child_that_cannot_start_again_can_be_terminated_by_its_key() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("app").intensity(u32::MAX, LONG);
         let app = app.start().await.unwrap();
@@ -127,7 +127,7 @@ fn a_dynamic_child_that_cannot_start_again_can_be_terminated_by_its_key() {
 /// supervisor.erl: terminate/2 while a retry is due: it is dropped.
 #[test]
 fn a_stop_is_heard_between_attempts() {
-    run(async {
+    run(|| async {
         for crash in [0, 1] {
             let log = Log::default();
             let app = Supervisor::one_for_all("app");
@@ -146,7 +146,7 @@ fn a_stop_is_heard_between_attempts() {
 /// supervisor_SUITE: count_restarting_children. One that is being restarted is not active.
 #[test]
 fn a_child_that_is_being_restarted_is_a_spec_and_not_active() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = hanging(Supervisor::one_for_one("app"), &log, 1).await;
         let counts = app.count_children().await.unwrap();
@@ -162,7 +162,7 @@ fn a_child_that_is_being_restarted_is_a_spec_and_not_active() {
 /// meanwhile waits for it.
 #[test]
 fn messages_wait_for_the_attempt_that_works() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = hanging(Supervisor::one_for_one("app"), &log, 1).await;
         let asked = {
@@ -182,7 +182,7 @@ fn messages_wait_for_the_attempt_that_works() {
 /// the first one fails the second time.
 #[test]
 fn an_attempt_may_fail_at_another_child_than_the_last() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::one_for_all("app").intensity(3, LONG);
         let (app, kids) = tree(app, &log, PERMANENT).await;

@@ -18,8 +18,8 @@ use actor_core::{
 
 use crate::{
     Kid, LONG, PERMANENT, kid, kid_of, line,
-    probe::{Args, Gate, Log, Probe, run},
-    stops, tree, until,
+    probe::{Args, Gate, Log, Probe},
+    run, stops, tree, until,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -36,7 +36,7 @@ fn slow_to_stop(id: &'static str, log: &Log, gate: &Gate) -> (Child<Probe>, Kid)
 /// the strategy.
 #[test]
 fn children_stop_in_reverse_start_order() {
-    run(async {
+    run(|| async {
         for app in [
             Supervisor::one_for_one("one"),
             Supervisor::one_for_all("all"),
@@ -53,7 +53,7 @@ fn children_stop_in_reverse_start_order() {
 /// supervisor.erl: a child that is started later stops earlier, and a restarted one keeps its place.
 #[test]
 fn the_stop_order_is_that_of_the_first_starts() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::one_for_one("app"), &log, PERMANENT).await;
         app.start_child(kid("d", &log).0).await.unwrap();
@@ -70,7 +70,7 @@ fn the_stop_order_is_that_of_the_first_starts() {
 /// supervisor_SUITE: tree. A supervisor stops its own children before its earlier sibling stops.
 #[test]
 fn a_tree_stops_depth_first_in_reverse() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let inner = Supervisor::one_for_all("inner")
             .child(kid("b", &log).0)
@@ -89,7 +89,7 @@ fn a_tree_stops_depth_first_in_reverse() {
 /// supervisor.erl: shutdown/1 waits for one child's end before it goes to the next.
 #[test]
 fn the_next_child_is_not_asked_before_the_last_one_has_ended() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let (b, _) = slow_to_stop("b", &log, &gate);
@@ -113,7 +113,7 @@ fn the_next_child_is_not_asked_before_the_last_one_has_ended() {
 /// supervisor_SUITE: sup_stop_infinity.
 #[test]
 fn a_child_with_infinity_is_waited_for() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let (a, a_kid) = slow_to_stop("a", &log, &gate);
@@ -134,7 +134,7 @@ fn a_child_with_infinity_is_waited_for() {
 /// supervisor_SUITE: sup_stop_timeout. `shutdown` for who stops in time, `killed` for who doesn't.
 #[test]
 fn a_child_past_its_deadline_is_killed_and_the_others_stop_in_order() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (b, b_kid) = slow_to_stop("b", &log, &Gate::new());
@@ -156,7 +156,7 @@ fn a_child_past_its_deadline_is_killed_and_the_others_stop_in_order() {
 /// supervisor_SUITE: sup_stop_brutal_kill.
 #[test]
 fn a_child_with_brutal_kill_is_not_asked() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (b, b_kid) = kid("b", &log);
@@ -177,7 +177,7 @@ fn a_child_with_brutal_kill_is_not_asked() {
 /// supervisor_SUITE: sup_stop_brutal_kill_dynamic.
 #[test]
 fn a_dynamic_child_with_brutal_kill_is_not_asked() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("app").start().await.unwrap();
         let (a, a_kid) = kid("a", &log);
@@ -197,7 +197,7 @@ fn a_dynamic_child_with_brutal_kill_is_not_asked() {
 /// any: each of these ends only when all have been asked.
 #[test]
 fn dynamic_children_are_asked_all_at_once() {
-    run(async {
+    run(|| async {
         let app = Supervisor::dynamic("app").start().await.unwrap();
         let asked = Arc::new(AtomicU32::new(0));
         for _ in 0..3 {
@@ -223,7 +223,7 @@ fn dynamic_children_are_asked_all_at_once() {
 /// supervisor_SUITE: sup_stop_dynamic. The deadlines run side by side, and each is kept.
 #[test]
 fn dynamic_children_have_their_own_deadlines() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("app").start().await.unwrap();
         let deaf = |within| ChildSpec::go_until("deaf", |_| pending::<()>()).stop_within(within);
@@ -241,7 +241,7 @@ fn dynamic_children_have_their_own_deadlines() {
 /// supervisor.erl: shutdown/1 returns ok when the kill was needed, and so does terminate_child.
 #[test]
 fn terminate_child_is_ok_when_the_kill_was_needed() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = slow_to_stop("a", &log, &Gate::new());
         let app = Supervisor::one_for_one("app").child(a.stop_within(5 * MS));
@@ -257,7 +257,7 @@ fn terminate_child_is_ok_when_the_kill_was_needed() {
 /// supervisor_SUITE: child_unlink. A child that has ended before it is asked can't hang the stop.
 #[test]
 fn a_child_that_ended_before_it_is_asked_is_not_waited_for() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let (a, a_kid) = kid("a", &log);
@@ -283,7 +283,7 @@ fn a_child_that_ended_before_it_is_asked_is_not_waited_for() {
 /// supervisor.erl: a child that crashes while it is asked to stop is reported, and the rest stops.
 #[test]
 fn a_child_that_crashes_in_its_stop_is_not_restarted_and_the_rest_stops() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let (b, b_kid) = kid_of(Args {
@@ -305,7 +305,7 @@ fn a_child_that_crashes_in_its_stop_is_not_restarted_and_the_rest_stops() {
 /// parent stops it, after its children.
 #[test]
 fn a_supervisor_that_its_parent_stops_ends_with_shutdown_after_its_children() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let inner = Supervisor::one_for_one("inner").child(a);
@@ -332,7 +332,7 @@ fn a_supervisor_that_its_parent_stops_ends_with_shutdown_after_its_children() {
 /// Ours: by then they have, and their reason is `killed` too.
 #[test]
 fn a_killed_supervisor_kills_its_children_without_asking() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::one_for_one("app"), &log, PERMANENT).await;
         assert_eq!(app.kill().await, ExitReason::Killed);
@@ -348,7 +348,7 @@ fn a_killed_supervisor_kills_its_children_without_asking() {
 /// supervisor.erl: terminate/2 for a child that was terminated or has finished has nothing to do.
 #[test]
 fn children_that_are_down_are_passed_over() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let types = [Restart::Transient, Restart::Permanent, Restart::Permanent];
         let (app, kids) = tree(Supervisor::one_for_one("app"), &log, types).await;
@@ -365,7 +365,7 @@ fn children_that_are_down_are_passed_over() {
 /// stop has what is queued handled first, within the deadline.
 #[test]
 fn what_is_queued_is_handled_before_the_stop() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let app = Supervisor::one_for_one("app").child(a.stop_within(LONG));

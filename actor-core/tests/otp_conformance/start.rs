@@ -9,19 +9,19 @@ use actor_core::{
     actor::{ExitReason, StartError},
     go,
     sched::yield_now,
-    supervise::{AutoShutdown, ChildSpec, ChildState, Restart, Supervisor},
+    supervise::{AutoShutdown, ChildError, ChildSpec, ChildState, Restart, Supervisor},
 };
 
 use crate::{
     LONG, idle, kid, kid_of, line,
-    probe::{Args, Gate, Log, Probe, run},
-    starts, states, stops, until_specs, until_state,
+    probe::{Args, Gate, Log, Probe},
+    run, starts, states, stops,
 };
 
 /// supervisor_SUITE: sup_start_normal. A supervisor without children starts, and ends when asked.
 #[test]
 fn a_supervisor_without_children_starts_and_stops() {
-    run(async {
+    run(|| async {
         let app = Supervisor::one_for_one("app").start().await.unwrap();
         assert_eq!(app.which_children().await.unwrap(), []);
         assert_eq!(app.stop().await, ExitReason::Normal);
@@ -31,7 +31,7 @@ fn a_supervisor_without_children_starts_and_stops() {
 /// supervisor.erl: start_children/2 goes through the specs in list order, each start synchronous.
 #[test]
 fn each_child_starts_after_the_formers_init_has_returned() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let slow = Args {
@@ -55,7 +55,7 @@ fn each_child_starts_after_the_formers_init_has_returned() {
 /// supervisor.erl: init/1, and so start_link, returns when the last child's start has.
 #[test]
 fn the_start_returns_when_the_last_child_has_started() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let slow = Args {
@@ -89,7 +89,7 @@ fn the_start_returns_when_the_last_child_has_started() {
 /// all below it have.
 #[test]
 fn a_tree_starts_depth_first() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let inner = Supervisor::one_for_one("inner")
             .child(kid("b", &log).0)
@@ -121,7 +121,7 @@ async fn failed_start(bad: impl FnOnce(Args) -> Args) -> (StartError, Vec<String
 /// failed child never begins.
 #[test]
 fn a_failed_start_stops_those_that_have_started_in_reverse_and_begins_no_further() {
-    run(async {
+    run(|| async {
         let failing = |args| Args {
             init_error: true,
             ..args
@@ -136,7 +136,7 @@ fn a_failed_start_stops_those_that_have_started_in_reverse_and_begins_no_further
 /// supervisor.erl: do_start_child/2 takes an exception in a start for an error.
 #[test]
 fn a_panic_in_an_init_is_a_failed_start_as_any() {
-    run(async {
+    run(|| async {
         let panicking = |args| Args {
             init_panic: true,
             ..args
@@ -155,7 +155,7 @@ fn a_panic_in_an_init_is_a_failed_start_as_any() {
 /// supervisor.erl: do_start_child/2, for a child that is killed before its init returns.
 #[test]
 fn a_child_that_is_killed_in_its_init_is_a_failed_start() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let slow = Args {
@@ -177,7 +177,7 @@ fn a_child_that_is_killed_in_its_init_is_a_failed_start() {
 /// supervisor.erl: init_children/2 makes no second attempt, whatever the intensity.
 #[test]
 fn a_failed_start_is_not_tried_again() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         a_kid.fail_inits(1);
@@ -192,7 +192,7 @@ fn a_failed_start_is_not_tried_again() {
 /// tree is.
 #[test]
 fn the_error_of_a_start_names_each_child_on_the_way_to_the_one_that_failed() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let failing = Args {
             init_error: true,
@@ -214,15 +214,23 @@ fn the_error_of_a_start_names_each_child_on_the_way_to_the_one_that_failed() {
     });
 }
 
-/// supervisor_SUITE: sup_start_ignore_child. Ours: no start returns `ignore`; a child that has
-/// nothing to do ends in order, and is kept without running.
+/// An actor whose init returns `ignore`.
+struct Nothing;
+
+#[actor_core::actor(vis = pub(crate))]
+impl Nothing {
+    #[init]
+    fn new() -> Option<Self> {
+        None
+    }
+}
+
+/// supervisor_SUITE: sup_start_ignore_child.
 #[test]
-fn a_child_that_has_nothing_to_do_is_kept_without_running() {
-    run(async {
-        let nothing = ChildSpec::go("a", || async {}).restart(Restart::Transient);
-        let app = Supervisor::one_for_one("app").child(nothing);
+fn a_child_whose_init_ignores_is_kept_without_running() {
+    run(|| async {
+        let app = Supervisor::one_for_one("app").child(Nothing::child("a"));
         let app = app.child(idle("b")).start().await.unwrap();
-        until_state(&app, "a", ChildState::Stopped).await;
         let expected = [
             ("a".to_owned(), ChildState::Stopped),
             ("b".to_owned(), ChildState::Running),
@@ -234,16 +242,28 @@ fn a_child_that_has_nothing_to_do_is_kept_without_running() {
     });
 }
 
-/// supervisor_SUITE: sup_start_ignore_temporary_child. Ours as above: its spec is not kept.
+/// supervisor_SUITE: sup_start_ignore_temporary_child.
 #[test]
-fn a_temporary_child_that_has_nothing_to_do_is_forgotten() {
-    run(async {
-        let nothing = ChildSpec::once("a", async {});
-        let app = Supervisor::one_for_one("app").child(nothing);
+fn a_temporary_child_whose_init_ignores_is_forgotten() {
+    run(|| async {
+        let temporary = Nothing::child("a").restart(Restart::Temporary);
+        let app = Supervisor::one_for_one("app").child(temporary);
         let app = app.child(idle("b")).start().await.unwrap();
-        until_specs(&app, 1).await;
         let expected = [("b".to_owned(), ChildState::Running)];
         assert_eq!(states(&app).await, expected);
+        app.stop().await;
+    });
+}
+
+/// supervisor_SUITE: sup_start_ignore_temporary_child_start_child_simple. Ours: `start_child` says
+/// `Ignored`, where OTP's says `{ok, undefined}`.
+#[test]
+fn a_dynamic_child_whose_init_ignores_is_forgotten() {
+    run(|| async {
+        let app = Supervisor::dynamic("app").start().await.unwrap();
+        let ignored = app.start_child(Nothing::child("a")).await;
+        assert_eq!(ignored, Err(ChildError::Ignored));
+        assert_eq!(app.count_children().await.unwrap().specs, 0);
         app.stop().await;
     });
 }
@@ -263,7 +283,7 @@ async fn is_refused(app: Supervisor, make: impl FnOnce(Supervisor) -> Supervisor
 /// supervisor.erl: check_startspec/1, duplicate_child_name, found before any child starts.
 #[test]
 fn two_children_with_one_id_are_refused_before_any_starts() {
-    run(async {
+    run(|| async {
         let twice = |app: Supervisor| app.child(idle("x")).child(idle("x"));
         assert!(is_refused(Supervisor::one_for_one("app"), twice).await);
     });
@@ -272,7 +292,7 @@ fn two_children_with_one_id_are_refused_before_any_starts() {
 /// supervisor_SUITE: sup_flags, invalid_period. An intensity of 0 is valid, a period of 0 is not.
 #[test]
 fn a_period_of_zero_is_refused() {
-    run(async {
+    run(|| async {
         let zero = |app: Supervisor| app.intensity(0, Duration::ZERO);
         assert!(is_refused(Supervisor::one_for_one("app"), zero).await);
     });
@@ -281,7 +301,7 @@ fn a_period_of_zero_is_refused() {
 /// supervisor.erl: check_childspec/2, bad_combination of significant and permanent.
 #[test]
 fn a_significant_child_that_is_permanent_is_refused() {
-    run(async {
+    run(|| async {
         let app = Supervisor::one_for_one("app").auto_shutdown(AutoShutdown::AnySignificant);
         let permanent = |app: Supervisor| app.child(idle("x").significant());
         assert!(is_refused(app, permanent).await);
@@ -291,7 +311,7 @@ fn a_significant_child_that_is_permanent_is_refused() {
 /// supervisor.erl: check_childspec/2, bad_combination of significant and auto_shutdown never.
 #[test]
 fn a_significant_child_without_auto_shutdown_is_refused() {
-    run(async {
+    run(|| async {
         let never =
             |app: Supervisor| app.child(idle("x").restart(Restart::Temporary).significant());
         assert!(is_refused(Supervisor::one_for_one("app"), never).await);
@@ -302,7 +322,7 @@ fn a_significant_child_without_auto_shutdown_is_refused() {
 /// starts; OTP checks an inner supervisor when it comes to it.
 #[test]
 fn a_faulty_spec_deep_in_the_tree_is_refused_before_any_child_starts() {
-    run(async {
+    run(|| async {
         let inner = Supervisor::one_for_one("inner").intensity(1, Duration::ZERO);
         let deep = |app: Supervisor| app.child(inner);
         assert!(is_refused(Supervisor::one_for_one("app"), deep).await);
@@ -324,7 +344,7 @@ fn a_child_is_permanent_and_has_5_s_to_stop_and_a_supervisor_as_long_as_it_takes
 /// allows 1.
 #[test]
 fn the_default_intensity_is_3_restarts_in_5_s() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let app = Supervisor::one_for_one("app")
@@ -352,7 +372,7 @@ fn the_default_intensity_is_3_restarts_in_5_s() {
 /// further child begins, and the init that runs is not waited for.
 #[test]
 fn a_stop_during_the_start_begins_no_further_child() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let gate = Gate::new();
         let slow = Args {
@@ -377,7 +397,7 @@ fn a_stop_during_the_start_begins_no_further_child() {
 /// anew and none of the state.
 #[test]
 fn each_start_of_a_child_makes_its_arguments_anew() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let made = Arc::new(Mutex::new(0));
         let child = {

@@ -10,14 +10,14 @@ use actor_core::{
 
 use crate::{
     LONG, PERMANENT, kid, kid_of, line, lives,
-    probe::{Args, Gate, Log, Probe, run},
-    starts, states, stops, tree, until, until_restarted, until_specs, until_state,
+    probe::{Args, Gate, Log, Probe},
+    run, starts, states, stops, tree, until, until_restarted, until_specs, until_state,
 };
 
 /// supervisor_SUITE: one_for_one.
 #[test]
 fn one_for_one_restarts_the_child_and_nobody_else() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::one_for_one("app"), &log, PERMANENT).await;
         kids[1].crash().await;
@@ -31,7 +31,7 @@ fn one_for_one_restarts_the_child_and_nobody_else() {
 /// supervisor_SUITE: one_for_all.
 #[test]
 fn one_for_all_stops_the_others_in_reverse_and_starts_all_in_order() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::one_for_all("app"), &log, PERMANENT).await;
         kids[1].crash().await;
@@ -50,7 +50,7 @@ fn one_for_all_stops_the_others_in_reverse_and_starts_all_in_order() {
 /// supervisor_SUITE: rest_for_one.
 #[test]
 fn rest_for_one_stops_the_later_ones_in_reverse_and_starts_from_the_child_on() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::rest_for_one("app"), &log, PERMANENT).await;
         kids[1].crash().await;
@@ -65,7 +65,7 @@ fn rest_for_one_stops_the_later_ones_in_reverse_and_starts_from_the_child_on() {
 /// supervisor_SUITE: rest_for_one, the edges: the first child's end concerns all.
 #[test]
 fn rest_for_one_concerns_all_when_the_first_child_ends() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::rest_for_one("app"), &log, PERMANENT).await;
         kids[0].crash().await;
@@ -83,7 +83,7 @@ fn rest_for_one_concerns_all_when_the_first_child_ends() {
 /// supervisor_SUITE: rest_for_one, the edges: the last child's end concerns nobody else.
 #[test]
 fn rest_for_one_concerns_nobody_else_when_the_last_child_ends() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::rest_for_one("app"), &log, PERMANENT).await;
         kids[2].crash().await;
@@ -97,7 +97,7 @@ fn rest_for_one_concerns_nobody_else_when_the_last_child_ends() {
 /// supervisor_SUITE: simple_one_for_one.
 #[test]
 fn simple_one_for_one_restarts_the_child_and_nobody_else() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::dynamic("app").start().await.unwrap();
         let (one, one_kid) = kid("one", &log);
@@ -114,7 +114,7 @@ fn simple_one_for_one_restarts_the_child_and_nobody_else() {
 /// one that has finished runs again.
 #[test]
 fn one_for_all_revives_a_sibling_that_has_finished() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let types = [Restart::Transient, Restart::Permanent, Restart::Permanent];
         let (app, kids) = tree(Supervisor::one_for_all("app"), &log, types).await;
@@ -130,7 +130,7 @@ fn one_for_all_revives_a_sibling_that_has_finished() {
 /// supervisor.erl: restart/2 for one_for_all starts a child that terminate_child had stopped too.
 #[test]
 fn one_for_all_revives_a_sibling_that_was_terminated() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::one_for_all("app"), &log, PERMANENT).await;
         app.terminate_child("c").await.unwrap();
@@ -144,7 +144,7 @@ fn one_for_all_revives_a_sibling_that_was_terminated() {
 /// supervisor.erl: restart/2 for rest_for_one splits the children at the one that ended.
 #[test]
 fn rest_for_one_revives_later_siblings_and_leaves_earlier_ones_down() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::rest_for_one("app"), &log, PERMANENT).await;
         app.terminate_child("a").await.unwrap();
@@ -161,7 +161,7 @@ fn rest_for_one_revives_later_siblings_and_leaves_earlier_ones_down() {
 /// and not started.
 #[test]
 fn temporary_siblings_are_stopped_and_forgotten_in_a_group_restart() {
-    run(async {
+    run(|| async {
         let types = [Restart::Temporary, Restart::Permanent, Restart::Temporary];
         for (app, left) in [
             (Supervisor::one_for_all("all"), &["b"][..]),
@@ -183,7 +183,7 @@ fn temporary_siblings_are_stopped_and_forgotten_in_a_group_restart() {
 /// supervisor_SUITE: one_for_all_other_child_fails_restart. The next attempt begins with the first.
 #[test]
 fn one_for_all_begins_anew_when_a_sibling_cannot_start() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::one_for_all("app"), &log, PERMANENT).await;
         kids[1].fail_inits(1);
@@ -205,7 +205,7 @@ fn one_for_all_begins_anew_when_a_sibling_cannot_start() {
 /// supervisor_SUITE: rest_for_one_other_child_fails_restart. Those before the failed one stay up.
 #[test]
 fn rest_for_one_goes_on_with_the_sibling_that_could_not_start() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (app, kids) = tree(Supervisor::rest_for_one("app"), &log, PERMANENT).await;
         kids[1].fail_inits(1);
@@ -227,7 +227,7 @@ fn rest_for_one_goes_on_with_the_sibling_that_could_not_start() {
 /// stop; it is not a second event.
 #[test]
 fn siblings_that_end_together_are_one_event() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let app = Supervisor::one_for_all("app").intensity(1, LONG);
         let (app, kids) = tree(app, &log, PERMANENT).await;
@@ -256,7 +256,7 @@ fn siblings_that_end_together_are_one_event() {
 /// supervisor.erl: terminate_children/2 uses each sibling's shutdown, here with a deadline.
 #[test]
 fn a_sibling_past_its_deadline_is_killed_and_the_restart_goes_on() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let deaf = Args {
@@ -279,7 +279,7 @@ fn a_sibling_past_its_deadline_is_killed_and_the_restart_goes_on() {
 /// with all its children.
 #[test]
 fn a_supervisor_is_restarted_as_a_sibling_with_its_whole_tree() {
-    run(async {
+    run(|| async {
         let log = Log::default();
         let (a, a_kid) = kid("a", &log);
         let inner = Supervisor::one_for_one("inner")
@@ -304,7 +304,7 @@ fn a_supervisor_is_restarted_as_a_sibling_with_its_whole_tree() {
 /// mailbox stay; the message that crashed is consumed, the rest waits for the next incarnation.
 #[test]
 fn a_restart_keeps_the_handle_and_what_is_queued() {
-    run(async {
+    run(|| async {
         let (log, life) = queued_behind_a_crash(OnRestart::Keep).await;
         assert_eq!(life, Ok(2), "handled by the next incarnation");
         assert_eq!(log.count("a up"), 2);
@@ -315,7 +315,7 @@ fn a_restart_keeps_the_handle_and_what_is_queued() {
 /// `OnRestart::Clear`, and who asked is told.
 #[test]
 fn a_restart_that_clears_the_mailbox_tells_those_who_asked() {
-    run(async {
+    run(|| async {
         let (_, life) = queued_behind_a_crash(OnRestart::Clear).await;
         assert_eq!(life, Err(CallError::Stopped));
     });
@@ -353,7 +353,7 @@ async fn queued_behind_a_crash(what: OnRestart) -> (Log, Result<u64, CallError>)
 /// supervisor_SUITE: do_not_save_child_specs_for_temporary_children. The id is free again.
 #[test]
 fn the_id_of_a_temporary_child_that_ended_is_free() {
-    run(async {
+    run(|| async {
         let app = Supervisor::one_for_all("app").intensity(0, LONG);
         let app = app.start().await.unwrap();
         for _ in 0..10 {

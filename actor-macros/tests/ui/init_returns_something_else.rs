@@ -7,8 +7,8 @@ pub struct Other;
 #[actor]
 impl Bank {
     #[init]
-    fn new() -> Option<Self> {
-        Some(Bank)
+    fn new() -> Vec<Self> {
+        vec![Bank]
     }
 }
 

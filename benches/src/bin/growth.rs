@@ -17,9 +17,9 @@ use std::process::{Command, ExitCode};
 use actor_core::{Pinning, Runtime, actor, go};
 use benches::cores;
 use benches::counting_alloc::{self, CountingAlloc};
-use benches::peers::share;
 use benches::protocol::{self, Counts, Load};
 use benches::report::{figure, median};
+use benches::work::share;
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;

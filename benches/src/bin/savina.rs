@@ -19,6 +19,7 @@ use std::process::{Command, ExitCode};
 use benches::cores;
 use benches::report::{Cell, figure, median, table};
 use benches::savina::{ALL, Benchmark, PEERS};
+use benches::work::Group;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -72,7 +73,8 @@ fn options() -> Result<Options, String> {
 fn measure(benchmark: &Benchmark, ops: u64, rounds: usize) -> [Cell; 3] {
     let mut cells = PEERS.map(|peer| Cell {
         work: format!("{}, per {}", benchmark.name, benchmark.operation),
-        peer,
+        peer: peer.into(),
+        group: Group::Actors,
         unit: "ns",
         samples: Vec::new(),
         note: format!("{ops} operations a round"),
@@ -123,7 +125,8 @@ fn count(benchmark: usize) -> Result<[Cell; 3], String> {
     let of = &ALL[benchmark];
     let mut cells = PEERS.map(|peer| Cell {
         work: format!("{}, per {}", of.name, of.operation),
-        peer,
+        peer: peer.into(),
+        group: Group::Actors,
         unit: "instructions",
         samples: Vec::new(),
         note: "on one core".into(),
@@ -162,9 +165,9 @@ fn run() -> Result<(), String> {
             cells.extend(measure(benchmark, ops, rounds));
         }
     }
-    println!("{}", table(&cells, &PEERS));
+    println!("{}", table(&cells, Group::Actors, PEERS[0]));
     if let Some(path) = &options.json {
-        let rows: Vec<_> = cells.iter().filter_map(Cell::json).collect();
+        let rows: Vec<_> = cells.iter().map(Cell::json).collect();
         let text = serde_json::to_string_pretty(&rows).expect("rows are plain JSON");
         std::fs::write(path, text).map_err(|e| format!("cannot write {path}: {e}"))?;
     }

@@ -1,30 +1,118 @@
 //! The same work for every peer, alternating over several rounds: medians, ratios, memory, gaps.
 //!
 //! ```text
-//! cargo run --release -p benches --bin versus -- [--quick] [--rounds N] [--only WORK] [--peer NAME] [--json FILE]
+//! cargo run --release -p benches --bin versus -- \
+//!     [--quick] [--rounds N] [--only WORK] [--peer NAME] [--json FILE] [--markdown FILE]
 //! ```
 //!
 //! The peers take turns within a round and another one begins each round, so that a machine that
-//! slows down or speeds up meanwhile favours none. Memory is counted in a process of its own per
-//! peer (`--idle PEER`, started by this program), because pools that an earlier work filled would
-//! hide what an actor costs.
+//! slows down or speeds up meanwhile favours none. `--only` is how the names of works begin, `--peer`
+//! a part of the names of peers. `--markdown` writes the tables into the file, between the lines
+//! `<!-- versus -->` and `<!-- end of versus -->` where it has them.
 
 use std::fs;
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
-use benches::counting_alloc::{self, CountingAlloc};
-use benches::gap::Offence;
-use benches::peers::{Idle, Memory};
+use benches::counting_alloc::CountingAlloc;
+use benches::external::{self, External};
+use benches::peers::{
+    Actix, AsyncChannel, Channel, Flume, Kameo, Kanal, Locks, Ours, OursChan, Peer, Ractor, Smol,
+    Tokio, TokioMpsc, Xtra,
+};
 use benches::report::{Cell, figure, median, table};
-use benches::{Kameo, Ours, Peer, Tokio, Work, cores};
+use benches::work::{Figure, Group, Work, actors, channels, idle, tasks};
+use benches::{CRASH, cores};
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;
 
-const PEERS: [&str; 3] = [Ours::NAME, Tokio::NAME, Kameo::NAME];
+/// A quick run that has taken so long makes only one round of each work that is left.
+const QUICK: Duration = Duration::from_secs(90);
 
-/// How many actors idle while their memory is counted.
-const IDLE_ACTORS: usize = 100_000;
+/// A quick run that has taken so long does without the programs of `external.rs`.
+const QUICK_ALONE: Duration = Duration::from_secs(150);
+
+/// Who competes in the works of one group.
+struct Contender {
+    name: &'static str,
+    note: &'static str,
+    /// Nothing when it has no such work.
+    run: Box<dyn Fn(Work, u64) -> Result<Vec<Figure>, String>>,
+    /// Counts memory; for a process of its own.
+    idle: Option<fn(Work, u64) -> Vec<Figure>>,
+    /// It starts processes by itself.
+    external: bool,
+}
+
+impl Contender {
+    fn inside(
+        name: &'static str,
+        note: &'static str,
+        run: fn(Work, u64) -> Option<Vec<Figure>>,
+        idle: Option<fn(Work, u64) -> Vec<Figure>>,
+    ) -> Contender {
+        let run = Box::new(move |work, ops| Ok(run(work, ops).unwrap_or_default()));
+        Contender {
+            name,
+            note,
+            run,
+            idle,
+            external: false,
+        }
+    }
+
+    fn outside(external: External) -> Contender {
+        let (name, note) = (external.name, external.note);
+        let run = Box::new(move |work, ops| external.run(work, ops));
+        Contender {
+            name,
+            note,
+            run,
+            idle: None,
+            external: true,
+        }
+    }
+}
+
+fn actor_system<P: Peer>() -> Contender {
+    Contender::inside(P::NAME, P::NOTE, actors::run::<P>, Some(idle::actors::<P>))
+}
+
+fn runtime<R: Locks>() -> Contender {
+    Contender::inside(R::NAME, "", tasks::run::<R>, Some(idle::tasks::<R>))
+}
+
+fn channel<C: Channel>() -> Contender {
+    Contender::inside(C::NAME, "", channels::run::<C>, None)
+}
+
+fn contenders(group: Group) -> Vec<Contender> {
+    match group {
+        Group::Actors => vec![
+            actor_system::<Ours>(),
+            actor_system::<Tokio>(),
+            actor_system::<Kameo>(),
+            actor_system::<Ractor>(),
+            actor_system::<Xtra>(),
+            actor_system::<Actix>(),
+            actor_system::<Smol>(),
+        ],
+        Group::Tasks => vec![
+            runtime::<Ours>(),
+            runtime::<Tokio>(),
+            runtime::<Smol>(),
+            Contender::inside("ideal", "bare threads", tasks::ideal, None),
+        ],
+        Group::Channels => vec![
+            channel::<OursChan>(),
+            channel::<TokioMpsc>(),
+            channel::<Kanal>(),
+            channel::<Flume>(),
+            channel::<AsyncChannel>(),
+        ],
+    }
+}
 
 #[derive(Default)]
 struct Options {
@@ -35,7 +123,9 @@ struct Options {
     /// Part of the names of the peers to run; empty for all.
     peer: String,
     json: Option<String>,
-    idle: Option<String>,
+    markdown: Option<String>,
+    /// This is the process of its own of this contender and work.
+    idle: Option<(String, String)>,
 }
 
 fn options() -> Result<Options, String> {
@@ -52,7 +142,8 @@ fn options() -> Result<Options, String> {
             "--only" => options.only = value()?,
             "--peer" => options.peer = value()?,
             "--json" => options.json = Some(value()?),
-            "--idle" => options.idle = Some(value()?),
+            "--markdown" => options.markdown = Some(value()?),
+            "--idle" => options.idle = Some((value()?, value()?)),
             _ => return Err(format!("unknown option {arg}; see the top of versus.rs")),
         }
     }
@@ -60,211 +151,168 @@ fn options() -> Result<Options, String> {
 }
 
 fn main() -> ExitCode {
-    let options = match options() {
-        Ok(options) => options,
+    end_on_panic();
+    match options().and_then(|options| match &options.idle {
+        Some((peer, work)) => print_idle(peer, work, options.quick),
+        None => compare(&options),
+    }) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
             eprintln!("versus: {what}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    if let Some(peer) = &options.idle {
-        return print_idle_bytes(peer);
     }
-    let wanted = |name: &str| name.starts_with(&options.only);
+}
+
+fn compare(options: &Options) -> Result<(), String> {
+    let started = Instant::now();
     let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 11 });
-    println!("{} cores, {rounds} rounds, medians\n", cores());
-
     let mut cells = Vec::new();
-    for work in Work::ALL.into_iter().filter(|work| wanted(work.name())) {
-        cells.extend(measure(work, rounds, &options));
-    }
-    for idle in [Idle::Fresh, Idle::Touched]
-        .into_iter()
-        .filter(|idle| wanted(idle_name(*idle)))
-    {
-        let peers = PEERS
-            .into_iter()
-            .filter(|peer| peer.contains(&options.peer));
-        cells.extend(peers.map(|peer| idle_bytes(peer, idle)));
-    }
-    for offence in Offence::ALL
-        .into_iter()
-        .filter(|o| wanted(&gap_name("", *o)))
-    {
-        let rounds = if options.quick { 1 } else { rounds.min(5) };
-        cells.extend(worst_gaps(offence, rounds, &options));
-    }
-    println!("{}", table(&cells, &PEERS));
-    if let Some(path) = &options.json {
-        let rows: Vec<_> = cells.iter().filter_map(Cell::json).collect();
-        let text = serde_json::to_string_pretty(&rows).expect("rows are plain JSON");
-        if let Err(e) = fs::write(path, text) {
-            eprintln!("versus: cannot write {path}: {e}");
-            return ExitCode::FAILURE;
-        }
-    }
-    ExitCode::SUCCESS
-}
-
-/// One measurement on a runtime of its own, warmed up first: nanoseconds per operation.
-fn once<P: Peer>(work: Work, ops: u64) -> Option<f64> {
-    let peer = P::start();
-    peer.run(work, (ops / 8).max(1))?;
-    let took = peer.run(work, ops)?;
-    Some(took.as_nanos() as f64 / ops as f64)
-}
-
-fn measure(work: Work, rounds: usize, options: &Options) -> [Cell; 3] {
-    let ops = work.ops(options.quick);
-    let peers = [once::<Ours>, once::<Tokio>, once::<Kameo>];
-    let mut cells = PEERS.map(|peer| Cell {
-        work: work.name().into(),
-        peer,
-        unit: "ns",
-        samples: Vec::new(),
-        note: format!("{ops} operations a round"),
+    let groups = [Group::Actors, Group::Tasks, Group::Channels];
+    let externals = External::all();
+    let everybody = groups.map(|group| {
+        let mut contenders = contenders(group);
+        contenders.extend(externals.iter().cloned().map(Contender::outside));
+        contenders.retain(|contender| contender.name.contains(&options.peer));
+        contenders
     });
-    for round in 0..rounds {
-        for turn in 0..peers.len() {
-            let turn = (round + turn) % peers.len();
-            if PEERS[turn].contains(&options.peer) {
-                cells[turn].samples.extend(peers[turn](work, ops));
+    for work in Work::ALL {
+        let spec = work.spec();
+        if !spec.name.starts_with(&options.only) {
+            continue;
+        }
+        let contenders = &everybody[spec.group as usize];
+        let first = cells.len();
+        for round in 0..rounds.min(work.rounds_max(options.quick)) {
+            if round > 0 && options.quick && started.elapsed() > QUICK {
+                break;
+            }
+            for turn in 0..contenders.len() {
+                let contender = &contenders[(round + turn) % contenders.len()];
+                if contender.external && options.quick && started.elapsed() > QUICK_ALONE {
+                    continue;
+                }
+                for figure in measure(contender, work, options.quick)? {
+                    enter(&mut cells, contender, work, figure);
+                }
             }
         }
+        // In the order of the contenders, whoever began.
+        let place = |cell: &Cell| contenders.iter().position(|c| c.name == cell.peer);
+        cells[first..].sort_by_key(place);
+        for cell in &cells[first..] {
+            let middle = figure(median(&cell.samples));
+            eprintln!(
+                "{:48} {:13} {middle:>10} {}",
+                cell.work, cell.peer, cell.unit
+            );
+        }
     }
-    for cell in cells.iter().filter(|cell| !cell.samples.is_empty()) {
-        eprintln!(
-            "{:34} {:12} {:>12} ns",
-            cell.work,
-            cell.peer,
-            figure(median(&cell.samples))
-        );
-    }
-    cells
-}
-
-fn idle_name(idle: Idle) -> &'static str {
-    match idle {
-        Idle::Fresh => "idle actor, never spoken to",
-        Idle::Touched => "idle actor, after one ask",
-    }
-}
-
-/// Runs this program again to count one peer's memory alone.
-fn idle_bytes(peer: &'static str, idle: Idle) -> Cell {
-    let program = std::env::current_exe().expect("this program's path");
-    let output = Command::new(program)
-        .args(["--idle", &format!("{peer}/{idle:?}")])
-        .output()
-        .expect("this program starts again");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut figures = text
-        .split_whitespace()
-        .map(|word| word.parse::<f64>().expect("a figure"));
-    let (Some(bytes), Some(resident), true) =
-        (figures.next(), figures.next(), output.status.success())
-    else {
-        panic!("{peer} failed: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    eprintln!(
-        "{:34} {peer:12} {:>12} bytes",
-        idle_name(idle),
-        figure(bytes)
+    let tables = groups
+        .map(|group| table(&cells, group, <Ours as Peer>::NAME))
+        .join("\n");
+    println!(
+        "{} cores, {rounds} rounds, {:.0?}\n\n{tables}",
+        cores(),
+        started.elapsed()
     );
-    Cell {
-        work: idle_name(idle).into(),
-        peer,
-        unit: "bytes",
-        samples: vec![bytes],
-        note: format!("{IDLE_ACTORS} actors; resident memory grew by {resident:.0} each"),
+    if let Some(path) = &options.json {
+        let rows: Vec<_> = cells.iter().map(Cell::json).collect();
+        let text = serde_json::to_string_pretty(&rows).expect("rows are plain JSON");
+        fs::write(path, text).map_err(|e| format!("cannot write {path}: {e}"))?;
     }
+    if let Some(path) = &options.markdown {
+        write_between_marks(path, &tables).map_err(|e| format!("cannot write {path}: {e}"))?;
+    }
+    Ok(())
 }
 
-/// The process started by [`idle_bytes`]: prints bytes allocated and resident per actor.
-fn print_idle_bytes(what: &str) -> ExitCode {
-    fn grown<P: Peer>(idle: Idle) -> Memory {
-        counting_alloc::count();
-        let peer = P::start();
-        peer.run(Work::Spawn, 100); // what the runtime allocates once is no actor's
-        peer.idle(IDLE_ACTORS, idle, || Memory {
-            allocated: counting_alloc::live_bytes(),
-            resident: resident_bytes(),
-        })
+/// One round of one contender; nothing when it has no such work.
+fn measure(contender: &Contender, work: Work, quick: bool) -> Result<Vec<Figure>, String> {
+    let spec = work.spec();
+    if work.is_idle() && contender.idle.is_some() {
+        let program = std::env::current_exe().expect("this program's path");
+        let mut command = Command::new(program);
+        command
+            .args(["--idle", contender.name, spec.name])
+            .args(quick.then_some("--quick"));
+        return external::rows(&mut command, work);
     }
-    let (peer, idle) = what.split_once('/').unwrap_or((what, ""));
-    let idle = if idle == "Touched" {
-        Idle::Touched
-    } else {
-        Idle::Fresh
+    (contender.run)(work, if quick { spec.quick } else { spec.full })
+}
+
+/// Notes the figure down among the cells.
+fn enter(cells: &mut Vec<Cell>, contender: &Contender, work: Work, figure: Figure) {
+    let spec = work.spec();
+    let name = format!("{}{}", spec.name, figure.of);
+    let same = |cell: &&mut Cell| {
+        cell.work == name && cell.peer == contender.name && cell.unit == figure.unit
     };
-    let grown = match peer {
-        Ours::NAME => grown::<Ours>(idle),
-        Tokio::NAME => grown::<Tokio>(idle),
-        Kameo::NAME => grown::<Kameo>(idle),
-        _ => {
-            eprintln!("versus: no peer {peer}; there are {PEERS:?}");
-            return ExitCode::FAILURE;
+    if let Some(cell) = cells.iter_mut().find(same) {
+        return cell.samples.push(figure.value);
+    }
+    let notes = [contender.note, &figure.note].map(str::to_owned);
+    cells.push(Cell {
+        group: spec.group,
+        work: name,
+        peer: contender.name.into(),
+        unit: figure.unit,
+        samples: vec![figure.value],
+        note: notes
+            .into_iter()
+            .filter(|note| !note.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
+    });
+}
+
+/// The process started by [`measure`]: prints its figures, a JSON row each.
+fn print_idle(peer: &str, work: &str, quick: bool) -> Result<(), String> {
+    let work = Work::ALL
+        .into_iter()
+        .find(|w| w.spec().name == work)
+        .ok_or("no such work")?;
+    let spec = work.spec();
+    let contender = contenders(spec.group).into_iter().find(|c| c.name == peer);
+    let idle = contender
+        .and_then(|contender| contender.idle)
+        .ok_or("no such peer")?;
+    for figure in idle(work, if quick { spec.quick } else { spec.full }) {
+        let row = serde_json::json!({
+            "work": format!("{}{}", spec.name, figure.of),
+            "peer": peer,
+            figure.unit: figure.value,
+            "note": figure.note,
+        });
+        println!("{row}");
+    }
+    Ok(())
+}
+
+/// Ends the program on a panic, wherever it happens, unless a work causes it on purpose.
+fn end_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or(payload.downcast_ref::<String>().map(String::as_str));
+        if text != Some(CRASH) {
+            print(panic);
+            std::process::exit(101);
         }
+    }));
+}
+
+fn write_between_marks(path: &str, tables: &str) -> std::io::Result<()> {
+    const MARKS: [&str; 2] = ["<!-- versus -->\n", "<!-- end of versus -->\n"];
+    let old = fs::read_to_string(path).unwrap_or_default();
+    let parts = old.split_once(MARKS[0]).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(MARKS[1])?;
+        Some((before, after))
+    });
+    let new = match parts {
+        Some((before, after)) => format!("{before}{}\n{tables}\n{}{after}", MARKS[0], MARKS[1]),
+        None => tables.into(),
     };
-    let each = |total: i64| total as f64 / IDLE_ACTORS as f64;
-    println!("{} {}", each(grown.allocated), each(grown.resident));
-    ExitCode::SUCCESS
-}
-
-/// This process's resident memory, or 0 where the system doesn't say it as Linux does.
-fn resident_bytes() -> i64 {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm
-        .split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse::<i64>().ok())
-        .unwrap_or(0)
-        * 4096
-}
-
-fn gap_name(who: &str, offence: Offence) -> String {
-    format!("worst gap, {who}, {}", offence.name())
-}
-
-fn worst_gaps(offence: Offence, rounds: usize, options: &Options) -> Vec<Cell> {
-    let cell = |who: &str, peer| Cell {
-        work: gap_name(who, offence),
-        peer,
-        unit: "ms",
-        samples: Vec::new(),
-        note: "the longest in each round".into(),
-    };
-    let peers = [
-        (
-            Ours::NAME,
-            (|o| Ours::start().worst_gap(o)) as fn(Offence) -> _,
-        ),
-        (Tokio::NAME, |o| Tokio::start().worst_gap(o)),
-    ];
-    let mut pairs = peers.map(|(name, _)| cell("ping-pong", name));
-    let mut tickers = peers.map(|(name, _)| cell("1 ms ticker", name));
-    for round in 0..rounds {
-        for turn in 0..peers.len() {
-            let turn = (round + turn) % peers.len();
-            if !peers[turn].0.contains(&options.peer) {
-                continue;
-            }
-            let gap = peers[turn].1(offence).expect("both have tasks");
-            pairs[turn].samples.push(gap.pair_ms);
-            tickers[turn].samples.push(gap.ticker_ms);
-        }
-    }
-    for cell in pairs
-        .iter()
-        .chain(&tickers)
-        .filter(|cell| !cell.samples.is_empty())
-    {
-        eprintln!(
-            "{:34} {:12} {:>12} ms",
-            cell.work,
-            cell.peer,
-            figure(median(&cell.samples))
-        );
-    }
-    pairs.into_iter().chain(tickers).collect()
+    fs::write(path, new)
 }

@@ -7,32 +7,46 @@ use std::time::{Duration, Instant};
 
 use ::kameo::Actor;
 use ::kameo::actor::{ActorRef, Spawn};
+use ::kameo::error::Infallible;
 use ::kameo::message::{Context, Message};
-use ::tokio::runtime::Runtime;
+use ::kameo::supervision::RestartPolicy;
 use ::tokio::sync::oneshot;
 
-use super::{Idle, Memory, Peer, share};
-use crate::gap::{Offence, WorstGap};
-use crate::work::{ASKERS, PAIRS, Work};
+use super::{CHILDREN, Done, Peer, Tokio};
+use crate::work::{Alive, spin};
 
 /// kameo on tokio's multi-thread runtime.
 #[derive(Debug)]
-pub struct Kameo {
-    rt: Runtime,
+pub struct Kameo;
+
+/// The actor that owns a sum.
+#[derive(Debug)]
+pub struct Counter {
+    sum: u64,
+    _alive: Alive,
 }
 
-#[derive(Actor)]
-struct Counter {
-    sum: u64,
+impl Actor for Counter {
+    type Args = u64;
+    type Error = Infallible;
+
+    async fn on_start(sum: u64, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        Ok(Counter {
+            sum,
+            _alive: Alive::new(),
+        })
+    }
 }
 
 struct Add(u64);
 struct Note(u64);
+struct Serve(Duration);
+struct Crash;
 
 impl Message<Add> for Counter {
     type Reply = u64;
 
-    async fn handle(&mut self, Add(n): Add, _ctx: &mut Context<Self, Self::Reply>) -> u64 {
+    async fn handle(&mut self, Add(n): Add, _ctx: &mut Context<Self, u64>) -> u64 {
         self.sum += n;
         self.sum
     }
@@ -41,42 +55,59 @@ impl Message<Add> for Counter {
 impl Message<Note> for Counter {
     type Reply = ();
 
-    async fn handle(&mut self, Note(n): Note, _ctx: &mut Context<Self, Self::Reply>) {
+    async fn handle(&mut self, Note(n): Note, _ctx: &mut Context<Self, ()>) {
         self.sum += n;
     }
 }
 
-#[derive(Actor, Default)]
-struct Player {
-    peer: Option<ActorRef<Player>>,
-    done: Option<oneshot::Sender<()>>,
-    seen: u64,
-}
+impl Message<Serve> for Counter {
+    type Reply = u64;
 
-struct Meet {
-    peer: Option<ActorRef<Player>>,
-    done: Option<oneshot::Sender<()>>,
-}
-struct Ball(u64);
-struct Seen;
-
-impl Message<Meet> for Player {
-    type Reply = ();
-
-    async fn handle(&mut self, Meet { peer, done }: Meet, _ctx: &mut Context<Self, Self::Reply>) {
-        (self.peer, self.done) = (peer, done);
+    async fn handle(&mut self, Serve(time): Serve, _ctx: &mut Context<Self, u64>) -> u64 {
+        spin(time);
+        self.sum += 1;
+        self.sum
     }
 }
 
-impl Message<Ball> for Player {
+impl Message<Crash> for Counter {
     type Reply = ();
 
-    async fn handle(&mut self, Ball(left): Ball, _ctx: &mut Context<Self, Self::Reply>) {
-        self.seen += 1;
+    async fn handle(&mut self, Crash: Crash, _ctx: &mut Context<Self, ()>) {
+        panic!("{}", crate::CRASH);
+    }
+}
+
+/// The actor that passes a number on.
+#[derive(Actor, Debug, Default)]
+pub struct Link {
+    next: Option<ActorRef<Link>>,
+    zeros: u64,
+    done: Option<Done>,
+}
+
+struct Meet(Link);
+struct Hop(u64);
+
+impl Message<Meet> for Link {
+    type Reply = ();
+
+    async fn handle(&mut self, Meet(link): Meet, _ctx: &mut Context<Self, ()>) {
+        *self = link;
+    }
+}
+
+impl Message<Hop> for Link {
+    type Reply = ();
+
+    async fn handle(&mut self, Hop(left): Hop, _ctx: &mut Context<Self, ()>) {
         if left > 0 {
-            let peer = self.peer.as_ref().expect("a peer");
-            peer.tell(Ball(left - 1)).await.expect("the peer runs");
-        } else {
+            let next = self.next.as_ref().expect("a next one");
+            next.tell(Hop(left - 1)).await.expect("the next one runs");
+            return;
+        }
+        self.zeros -= 1;
+        if self.zeros == 0 {
             self.done
                 .take()
                 .expect("someone waits")
@@ -86,175 +117,189 @@ impl Message<Ball> for Player {
     }
 }
 
-impl Message<Seen> for Player {
+/// The actor of big messages.
+#[derive(Actor, Debug)]
+pub struct Bulk;
+
+struct Page([u8; 1024]);
+struct Block(Vec<u8>);
+
+impl Message<Page> for Bulk {
     type Reply = u64;
 
-    async fn handle(&mut self, Seen: Seen, _ctx: &mut Context<Self, Self::Reply>) -> u64 {
-        self.seen
+    async fn handle(&mut self, Page(page): Page, _ctx: &mut Context<Self, u64>) -> u64 {
+        u64::from(page[0]) + u64::from(page[1023])
     }
 }
 
-async fn ask(ops: u64) -> Duration {
-    let counter = Counter::spawn(Counter { sum: 0 });
-    let start = Instant::now();
-    for i in 1..=ops {
-        assert_eq!(counter.ask(Add(1)).await.expect("an answer"), i);
+impl Message<Block> for Bulk {
+    type Reply = Vec<u8>;
+
+    async fn handle(
+        &mut self,
+        Block(mut block): Block,
+        _ctx: &mut Context<Self, Self::Reply>,
+    ) -> Vec<u8> {
+        block[0] = block[0].wrapping_add(1);
+        block
     }
-    start.elapsed()
 }
 
-/// `askers` tasks that ask the actor of their number modulo `actors`.
-async fn ask_many(ops: u64, askers: u64, actors: u64) -> Duration {
-    let counters: Vec<_> = (0..actors)
-        .map(|_| Counter::spawn(Counter { sum: 0 }))
-        .collect();
-    let start = Instant::now();
-    let mut tasks = Vec::new();
-    for task in 0..askers {
-        let counter = counters[(task % actors) as usize].clone();
-        tasks.push(::tokio::spawn(async move {
-            let mut last = 0;
-            for _ in 0..share(ops, askers, task) {
-                let sum = counter.ask(Add(1)).await.expect("an answer");
-                assert!(sum > last, "{sum} after {last}");
-                last = sum;
-            }
-        }));
-    }
-    for task in tasks {
-        task.await.expect("an asker");
-    }
-    let took = start.elapsed();
-    let mut sum = 0;
-    for counter in &counters {
-        sum += counter.ask(Add(0)).await.expect("an answer");
-    }
-    assert_eq!(sum, ops);
-    took
+/// Whom a node tells its sum.
+enum Above {
+    Node(ActorRef<Node>),
+    Root(Done<u64>),
 }
 
-async fn tell(ops: u64, producers: u64) -> Duration {
-    let counter = Counter::spawn(Counter { sum: 0 });
-    let start = Instant::now();
-    if producers == 1 {
-        for _ in 0..ops {
-            counter.tell(Note(1)).await.expect("the counter runs");
+#[derive(Actor)]
+struct Node {
+    above: Option<Above>,
+    missing: u64,
+    sum: u64,
+    _alive: Alive,
+}
+
+impl Node {
+    fn start(above: Above) -> ActorRef<Node> {
+        Node::spawn(Node {
+            above: Some(above),
+            missing: 0,
+            sum: 0,
+            _alive: Alive::new(),
+        })
+    }
+
+    async fn total(&mut self, sum: u64) {
+        self.sum += sum;
+        self.missing -= 1;
+        if self.missing > 0 {
+            return;
         }
-    } else {
-        let mut tasks = Vec::new();
-        for task in 0..producers {
-            let counter = counter.clone();
-            tasks.push(::tokio::spawn(async move {
-                for _ in 0..share(ops, producers, task) {
-                    counter.tell(Note(1)).await.expect("the counter runs");
-                }
-            }));
-        }
-        for task in tasks {
-            task.await.expect("a producer");
+        match self.above.take().expect("someone above") {
+            Above::Node(node) => node.tell(Total(self.sum)).await.expect("the parent runs"),
+            Above::Root(done) => done.send(self.sum).expect("someone waits"),
         }
     }
-    assert_eq!(counter.ask(Add(0)).await.expect("an answer"), ops);
-    start.elapsed()
 }
 
-async fn ping_pong(ops: u64) -> Duration {
-    let (a, b) = (Player::spawn_default(), Player::spawn_default());
-    let (tx, rx) = oneshot::channel();
-    a.ask(Meet {
-        peer: Some(b.clone()),
-        done: None,
-    })
-    .await
-    .expect("a runs");
-    b.ask(Meet {
-        peer: Some(a.clone()),
-        done: Some(tx),
-    })
-    .await
-    .expect("b runs");
-    let start = Instant::now();
-    a.tell(Ball(ops * 2 - 1)).await.expect("a runs");
-    rx.await.expect("the last ball");
-    let took = start.elapsed();
-    for player in [a, b] {
-        assert_eq!(player.ask(Seen).await.expect("an answer"), ops);
-        player
-            .ask(Meet {
-                peer: None,
-                done: None,
-            })
-            .await
-            .expect("it runs");
+struct Grow {
+    num: u64,
+    leaves: u64,
+}
+struct Total(u64);
+
+impl Message<Grow> for Node {
+    type Reply = ();
+
+    async fn handle(&mut self, Grow { num, leaves }: Grow, ctx: &mut Context<Self, ()>) {
+        if leaves == 1 {
+            self.missing = 1;
+            return self.total(num).await;
+        }
+        self.missing = CHILDREN;
+        let leaves = leaves / CHILDREN;
+        for i in 0..CHILDREN {
+            let child = Node::start(Above::Node(ctx.actor_ref().clone()));
+            let grow = Grow {
+                num: num + i * leaves,
+                leaves,
+            };
+            child.tell(grow).await.expect("the child runs");
+        }
     }
-    took
 }
 
-async fn spawn(ops: u64) -> Duration {
-    let start = Instant::now();
-    for i in 0..ops {
-        let counter = Counter::spawn(Counter { sum: i });
-        assert_eq!(counter.ask(Add(1)).await.expect("an answer"), i + 1);
+impl Message<Total> for Node {
+    type Reply = ();
+
+    async fn handle(&mut self, Total(sum): Total, _ctx: &mut Context<Self, ()>) {
+        self.total(sum).await;
     }
-    start.elapsed()
 }
 
-impl Kameo {
-    /// Runs the future as a task and waits for it outside the runtime.
-    fn on_a_task<T: Send + 'static>(&self, fut: impl Future<Output = T> + Send + 'static) -> T {
-        self.rt
-            .block_on(async { ::tokio::spawn(fut).await.expect("the task") })
-    }
-}
+#[derive(Actor)]
+struct Parent;
 
 impl Peer for Kameo {
     const NAME: &'static str = "kameo";
+    const NOTE: &'static str = "";
+    type Rt = Tokio;
+    type Counter = ActorRef<Counter>;
 
-    fn start() -> Self {
-        Kameo {
-            rt: Runtime::new().expect("a runtime"),
+    async fn counter(sum: u64) -> ActorRef<Counter> {
+        Counter::spawn(sum)
+    }
+
+    async fn add(counter: &ActorRef<Counter>, n: u64) -> u64 {
+        counter.ask(Add(n)).await.expect("an answer")
+    }
+
+    async fn note(counter: &ActorRef<Counter>, n: u64) {
+        counter.tell(Note(n)).await.expect("the counter runs");
+    }
+
+    async fn serve(counter: &ActorRef<Counter>, time: Duration) -> u64 {
+        counter.ask(Serve(time)).await.expect("an answer")
+    }
+
+    type Link = ActorRef<Link>;
+
+    async fn link() -> ActorRef<Link> {
+        Link::spawn_default()
+    }
+
+    async fn meet(
+        link: &ActorRef<Link>,
+        next: Option<ActorRef<Link>>,
+        zeros: u64,
+        done: Option<Done>,
+    ) {
+        link.ask(Meet(Link { next, zeros, done }))
+            .await
+            .expect("the link runs");
+    }
+
+    async fn hop(link: &ActorRef<Link>, left: u64) {
+        link.tell(Hop(left)).await.expect("the link runs");
+    }
+
+    type Bulk = ActorRef<Bulk>;
+
+    async fn bulk() -> ActorRef<Bulk> {
+        Bulk::spawn(Bulk)
+    }
+
+    async fn page(bulk: &ActorRef<Bulk>, page: [u8; 1024]) -> u64 {
+        bulk.ask(Page(page)).await.expect("an answer")
+    }
+
+    async fn block(bulk: &ActorRef<Bulk>, block: Vec<u8>) -> Vec<u8> {
+        bulk.ask(Block(block)).await.expect("an answer")
+    }
+
+    async fn skynet(leaves: u64) -> u64 {
+        let (done, sum) = oneshot::channel();
+        let root = Node::start(Above::Root(done));
+        root.tell(Grow { num: 0, leaves })
+            .await
+            .expect("the root runs");
+        drop(root);
+        sum.await.expect("the sum")
+    }
+
+    async fn restarts(times: u64) -> Option<Duration> {
+        let parent = Parent::spawn(Parent);
+        let counter = Counter::supervise(&parent, 0)
+            .restart_policy(RestartPolicy::Permanent)
+            .restart_limit(u32::MAX, Duration::from_secs(1))
+            .spawn()
+            .await;
+        let start = Instant::now();
+        for _ in 0..times {
+            assert_eq!(counter.ask(Add(2)).await.expect("an answer"), 2);
+            counter.tell(Crash).await.expect("it runs");
+            assert_eq!(counter.ask(Add(0)).await.expect("an answer"), 0);
         }
-    }
-
-    fn run(&self, work: Work, ops: u64) -> Option<Duration> {
-        Some(match work {
-            Work::Ask => self.on_a_task(ask(ops)),
-            Work::AskEight => self.on_a_task(ask_many(ops, ASKERS, 1)),
-            Work::AskPairs => self.on_a_task(ask_many(ops, PAIRS, PAIRS)),
-            Work::TellOne => self.on_a_task(tell(ops, 1)),
-            Work::TellFour => self.on_a_task(tell(ops, 4)),
-            Work::PingPong => self.on_a_task(ping_pong(ops)),
-            Work::Spawn => self.on_a_task(spawn(ops)),
-            // Its tasks are tokio's.
-            Work::SpawnTask | Work::Compute => return None,
-        })
-    }
-
-    fn idle(&self, actors: usize, idle: Idle, probe: fn() -> Memory) -> Memory {
-        self.on_a_task(async move {
-            let mut handles = Vec::with_capacity(actors);
-            let before = probe();
-            for i in 0..actors as u64 {
-                let counter = Counter::spawn(Counter { sum: i });
-                match idle {
-                    Idle::Fresh => counter.wait_for_startup().await,
-                    Idle::Touched => {
-                        assert_eq!(counter.ask(Add(1)).await.expect("an answer"), i + 1);
-                    }
-                }
-                handles.push(counter);
-            }
-            let grown = probe().since(before);
-            // All of them still live: the last and the first one answer.
-            let last = handles[actors - 1].ask(Add(0)).await.expect("an answer");
-            assert!(last >= actors as u64 - 1);
-            assert!(handles[0].ask(Add(0)).await.expect("an answer") <= 1);
-            grown
-        })
-    }
-
-    fn worst_gap(&self, _offence: Offence) -> Option<WorstGap> {
-        // Its tasks are tokio's.
-        None
+        Some(start.elapsed())
     }
 }

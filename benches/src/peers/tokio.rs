@@ -3,30 +3,73 @@
 //! The pattern of tokio's own guide: an enum of messages, a handle around the sender, the task ends
 //! when the last handle is gone. No supervision, no panic isolation beyond the task's.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ::tokio::runtime::Runtime;
-use ::tokio::sync::{mpsc, oneshot};
+use ::tokio::runtime;
+use ::tokio::sync::{self, mpsc, oneshot};
 
-use super::{Idle, Memory, Peer, share};
+use super::{BoxTask, CHILDREN, Done, Locks, Peer, Runtime};
 use crate::MAILBOX_CAPACITY;
-use crate::gap::{self, Gaps, Offence, TICK, WorstGap};
-use crate::work::{self, ASKERS, COMPUTATIONS, PAIRS, Work};
+use crate::work::{Alive, spin};
 
-/// Hand-written actors on tokio's multi-thread runtime.
+/// tokio's multi-thread runtime, and hand-written actors on it.
 #[derive(Debug)]
 pub struct Tokio {
-    rt: Runtime,
+    rt: runtime::Runtime,
+}
+
+impl Runtime for Tokio {
+    const NAME: &'static str = "tokio";
+
+    fn start() -> Self {
+        Tokio {
+            rt: runtime::Runtime::new().expect("a runtime"),
+        }
+    }
+
+    fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+        self.rt
+            .block_on(async { ::tokio::spawn(task).await.expect("the task") })
+    }
+
+    fn injector(&self) -> impl Fn(BoxTask) + Send + 'static {
+        let handle = self.rt.handle().clone();
+        move |task| drop(handle.spawn(task))
+    }
+
+    fn go<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send + 'static {
+        let task = ::tokio::spawn(task);
+        async { task.await.expect("the task") }
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
+        ::tokio::time::sleep(time)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        ::tokio::task::yield_now()
+    }
 }
 
 enum Msg {
-    Add { n: u64, reply: oneshot::Sender<u64> },
-    Note { n: u64 },
+    Add {
+        n: u64,
+        reply: oneshot::Sender<u64>,
+    },
+    Note {
+        n: u64,
+    },
+    Serve {
+        time: Duration,
+        reply: oneshot::Sender<u64>,
+    },
 }
 
 struct Counter {
     sum: u64,
+    _alive: Alive,
 }
 
 impl Counter {
@@ -39,308 +82,314 @@ impl Counter {
                     let _ = reply.send(self.sum);
                 }
                 Msg::Note { n } => self.sum += n,
+                Msg::Serve { time, reply } => {
+                    spin(time);
+                    self.sum += 1;
+                    let _ = reply.send(self.sum);
+                }
             }
         }
     }
 }
 
-#[derive(Clone)]
-struct CounterHandle {
-    inbox: mpsc::Sender<Msg>,
-}
-
-impl CounterHandle {
-    fn start(sum: u64) -> Self {
-        let (tx, rx) = mpsc::channel(MAILBOX_CAPACITY);
-        ::tokio::spawn(Counter { sum }.run(rx));
-        CounterHandle { inbox: tx }
-    }
-
-    async fn add(&self, n: u64) -> u64 {
-        let (reply, answer) = oneshot::channel();
-        self.inbox
-            .send(Msg::Add { n, reply })
-            .await
-            .expect("the counter runs");
-        answer.await.expect("the counter answers")
-    }
-
-    async fn note(&self, n: u64) {
-        self.inbox
-            .send(Msg::Note { n })
-            .await
-            .expect("the counter runs");
-    }
-}
-
-enum PlayerMsg {
-    Meet {
-        peer: Option<mpsc::Sender<PlayerMsg>>,
-        done: Option<oneshot::Sender<()>>,
-    },
-    Ball {
-        left: u64,
-    },
-    Seen {
-        reply: oneshot::Sender<u64>,
-    },
+enum LinkMsg {
+    Meet { link: Link, reply: Done },
+    Hop { left: u64 },
 }
 
 #[derive(Default)]
-struct Player {
-    peer: Option<mpsc::Sender<PlayerMsg>>,
-    done: Option<oneshot::Sender<()>>,
-    seen: u64,
+struct Link {
+    next: Option<mpsc::Sender<LinkMsg>>,
+    zeros: u64,
+    done: Option<Done>,
 }
 
-impl Player {
-    fn start() -> mpsc::Sender<PlayerMsg> {
-        let (tx, rx) = mpsc::channel(MAILBOX_CAPACITY);
-        ::tokio::spawn(Player::default().run(rx));
-        tx
-    }
-
-    async fn run(mut self, mut inbox: mpsc::Receiver<PlayerMsg>) {
+impl Link {
+    async fn run(mut self, mut inbox: mpsc::Receiver<LinkMsg>) {
         while let Some(msg) = inbox.recv().await {
             match msg {
-                PlayerMsg::Meet { peer, done } => (self.peer, self.done) = (peer, done),
-                PlayerMsg::Ball { left } => {
-                    self.seen += 1;
-                    if left > 0 {
-                        let peer = self.peer.as_ref().expect("a peer");
-                        let ball = PlayerMsg::Ball { left: left - 1 };
-                        peer.send(ball).await.expect("the peer runs");
-                    } else {
+                LinkMsg::Meet { link, reply } => {
+                    self = link;
+                    let _ = reply.send(());
+                }
+                LinkMsg::Hop { left: 0 } => {
+                    self.zeros -= 1;
+                    if self.zeros == 0 {
                         let done = self.done.take().expect("someone waits");
                         done.send(()).expect("someone waits");
                     }
                 }
-                PlayerMsg::Seen { reply } => {
-                    let _ = reply.send(self.seen);
+                LinkMsg::Hop { left } => {
+                    let next = self.next.as_ref().expect("a next one");
+                    let hop = LinkMsg::Hop { left: left - 1 };
+                    next.send(hop).await.expect("the next one runs");
                 }
             }
         }
     }
 }
 
-async fn ask(ops: u64) -> Duration {
-    let counter = CounterHandle::start(0);
-    let start = Instant::now();
-    for i in 1..=ops {
-        assert_eq!(counter.add(1).await, i);
-    }
-    start.elapsed()
+/// The actor of big messages.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the work is about messages inline"
+)]
+pub enum BulkMsg {
+    /// One that is copied.
+    Page([u8; 1024], oneshot::Sender<u64>),
+    /// One that is not.
+    Block(Vec<u8>, oneshot::Sender<Vec<u8>>),
 }
 
-/// `askers` tasks that ask the actor of their number modulo `actors`.
-async fn ask_many(ops: u64, askers: u64, actors: u64) -> Duration {
-    let counters: Vec<_> = (0..actors).map(|_| CounterHandle::start(0)).collect();
-    let start = Instant::now();
-    let mut tasks = Vec::new();
-    for task in 0..askers {
-        let counter = counters[(task % actors) as usize].clone();
-        tasks.push(::tokio::spawn(async move {
-            let mut last = 0;
-            for _ in 0..share(ops, askers, task) {
-                let sum = counter.add(1).await;
-                assert!(sum > last, "{sum} after {last}");
-                last = sum;
+async fn run_bulk(mut inbox: mpsc::Receiver<BulkMsg>) {
+    while let Some(msg) = inbox.recv().await {
+        match msg {
+            BulkMsg::Page(page, reply) => {
+                let _ = reply.send(u64::from(page[0]) + u64::from(page[1023]));
             }
-        }));
+            BulkMsg::Block(mut block, reply) => {
+                block[0] = block[0].wrapping_add(1);
+                let _ = reply.send(block);
+            }
+        }
     }
-    for task in tasks {
-        task.await.expect("an asker");
-    }
-    let took = start.elapsed();
-    let mut sum = 0;
-    for counter in &counters {
-        sum += counter.add(0).await;
-    }
-    assert_eq!(sum, ops);
-    took
 }
 
-async fn tell(ops: u64, producers: u64) -> Duration {
-    let counter = CounterHandle::start(0);
-    let start = Instant::now();
-    if producers == 1 {
-        for _ in 0..ops {
-            counter.note(1).await;
-        }
-    } else {
-        let mut tasks = Vec::new();
-        for task in 0..producers {
-            let counter = counter.clone();
-            tasks.push(::tokio::spawn(async move {
-                for _ in 0..share(ops, producers, task) {
-                    counter.note(1).await;
+enum NodeMsg {
+    Grow {
+        this: mpsc::Sender<NodeMsg>,
+        num: u64,
+        leaves: u64,
+    },
+    Total(u64),
+}
+
+/// Whom a node tells its sum.
+enum Above {
+    Node(mpsc::Sender<NodeMsg>),
+    Root(Done<u64>),
+}
+
+struct Node {
+    above: Option<Above>,
+    missing: u64,
+    sum: u64,
+    _alive: Alive,
+}
+
+impl Node {
+    fn start(above: Above) -> mpsc::Sender<NodeMsg> {
+        let (tx, rx) = mpsc::channel(MAILBOX_CAPACITY);
+        let node = Node {
+            above: Some(above),
+            missing: 0,
+            sum: 0,
+            _alive: Alive::new(),
+        };
+        ::tokio::spawn(node.run(rx));
+        tx
+    }
+
+    async fn run(mut self, mut inbox: mpsc::Receiver<NodeMsg>) {
+        while let Some(msg) = inbox.recv().await {
+            match msg {
+                NodeMsg::Grow { num, leaves: 1, .. } => {
+                    self.missing = 1;
+                    self.total(num).await;
                 }
-            }));
-        }
-        for task in tasks {
-            task.await.expect("a producer");
-        }
-    }
-    assert_eq!(counter.add(0).await, ops);
-    start.elapsed()
-}
-
-async fn ping_pong(ops: u64) -> Duration {
-    let (a, b) = (Player::start(), Player::start());
-    let (tx, rx) = oneshot::channel();
-    let meet = |peer, done| PlayerMsg::Meet { peer, done };
-    a.send(meet(Some(b.clone()), None)).await.expect("a runs");
-    b.send(meet(Some(a.clone()), Some(tx)))
-        .await
-        .expect("b runs");
-    let start = Instant::now();
-    a.send(PlayerMsg::Ball { left: ops * 2 - 1 })
-        .await
-        .expect("a runs");
-    rx.await.expect("the last ball");
-    let took = start.elapsed();
-    for player in [a, b] {
-        let (reply, seen) = oneshot::channel();
-        player
-            .send(PlayerMsg::Seen { reply })
-            .await
-            .expect("it runs");
-        assert_eq!(seen.await.expect("an answer"), ops);
-        player.send(meet(None, None)).await.expect("it runs");
-    }
-    took
-}
-
-async fn spawn(ops: u64) -> Duration {
-    let start = Instant::now();
-    for i in 0..ops {
-        let counter = CounterHandle::start(i);
-        assert_eq!(counter.add(1).await, i + 1);
-    }
-    start.elapsed()
-}
-
-async fn spawn_task(ops: u64) -> Duration {
-    let start = Instant::now();
-    for i in 0..ops {
-        assert_eq!(
-            ::tokio::spawn(async move { i + 1 }).await.expect("a task"),
-            i + 1
-        );
-    }
-    start.elapsed()
-}
-
-async fn compute(ops: u64) -> Duration {
-    let expected = work::compute(7);
-    let start = Instant::now();
-    for _ in 0..ops {
-        let tasks: Vec<_> = (0..COMPUTATIONS)
-            .map(|_| ::tokio::spawn(async { work::compute(7) }))
-            .collect();
-        for task in tasks {
-            assert_eq!(task.await.expect("a computation"), expected);
-        }
-    }
-    start.elapsed()
-}
-
-/// The pair and the ticker; they end when the gaps are over.
-async fn bystanders(gaps: Arc<Gaps>) {
-    let (ping_tx, mut ping_rx) = mpsc::channel::<u64>(1);
-    let (pong_tx, mut pong_rx) = mpsc::channel::<u64>(1);
-    let mut tasks = Vec::new();
-    tasks.push(::tokio::spawn(async move {
-        while let Some(ball) = ping_rx.recv().await {
-            if pong_tx.send(ball + 1).await.is_err() {
-                return;
+                NodeMsg::Grow { this, num, leaves } => {
+                    self.missing = CHILDREN;
+                    let leaves = leaves / CHILDREN;
+                    for i in 0..CHILDREN {
+                        let child = Node::start(Above::Node(this.clone()));
+                        let this = child.clone();
+                        let grow = NodeMsg::Grow {
+                            this,
+                            num: num + i * leaves,
+                            leaves,
+                        };
+                        child.send(grow).await.expect("the child runs");
+                    }
+                }
+                NodeMsg::Total(sum) => self.total(sum).await,
             }
         }
-    }));
-    let pair = Arc::clone(&gaps);
-    tasks.push(::tokio::spawn(async move {
-        let (mut last, mut ball) = (Instant::now(), 0);
-        while !pair.is_over() {
-            ping_tx.send(ball).await.expect("the other side");
-            let back = pong_rx.recv().await.expect("the other side");
-            assert_eq!(back, ball + 1);
-            ball = back;
-            pair.pair_step(&mut last);
+    }
+
+    async fn total(&mut self, sum: u64) {
+        self.sum += sum;
+        self.missing -= 1;
+        if self.missing > 0 {
+            return;
         }
-    }));
-    tasks.push(::tokio::spawn(async move {
-        let mut last = Instant::now();
-        while !gaps.is_over() {
-            ::tokio::time::sleep(TICK).await;
-            gaps.tick(&mut last);
+        match self.above.take().expect("someone above") {
+            Above::Node(node) => {
+                node.send(NodeMsg::Total(self.sum))
+                    .await
+                    .expect("the parent runs");
+            }
+            Above::Root(done) => done.send(self.sum).expect("someone waits"),
         }
-    }));
-    for task in tasks {
-        task.await.expect("a bystander");
     }
 }
 
-impl Tokio {
-    /// Runs the future as a task and waits for it outside the runtime.
-    fn on_a_task<T: Send + 'static>(&self, fut: impl Future<Output = T> + Send + 'static) -> T {
-        self.rt
-            .block_on(async { ::tokio::spawn(fut).await.expect("the task") })
-    }
+/// A counter's handle.
+#[derive(Clone, Debug)]
+pub struct CounterHandle(mpsc::Sender<Msg>);
+
+/// A link's handle.
+#[derive(Clone, Debug)]
+pub struct LinkHandle(mpsc::Sender<LinkMsg>);
+
+async fn ask<M, T>(inbox: &mpsc::Sender<M>, msg: impl FnOnce(oneshot::Sender<T>) -> M) -> T {
+    let (reply, answer) = oneshot::channel();
+    // The error would carry the message, which need not be `Debug`.
+    assert!(inbox.send(msg(reply)).await.is_ok(), "the actor runs");
+    answer.await.expect("the actor answers")
 }
 
 impl Peer for Tokio {
     const NAME: &'static str = "tokio actor";
+    const NOTE: &'static str = "";
+    type Rt = Tokio;
+    type Counter = CounterHandle;
 
-    fn start() -> Self {
-        Tokio {
-            rt: Runtime::new().expect("a runtime"),
-        }
-    }
-
-    fn run(&self, work: Work, ops: u64) -> Option<Duration> {
-        Some(match work {
-            Work::Ask => self.on_a_task(ask(ops)),
-            Work::AskEight => self.on_a_task(ask_many(ops, ASKERS, 1)),
-            Work::AskPairs => self.on_a_task(ask_many(ops, PAIRS, PAIRS)),
-            Work::TellOne => self.on_a_task(tell(ops, 1)),
-            Work::TellFour => self.on_a_task(tell(ops, 4)),
-            Work::PingPong => self.on_a_task(ping_pong(ops)),
-            Work::Spawn => self.on_a_task(spawn(ops)),
-            Work::SpawnTask => self.on_a_task(spawn_task(ops)),
-            Work::Compute => self.on_a_task(compute(ops)),
-        })
-    }
-
-    fn idle(&self, actors: usize, idle: Idle, probe: fn() -> Memory) -> Memory {
-        self.on_a_task(async move {
-            let mut handles = Vec::with_capacity(actors);
-            let before = probe();
-            for i in 0..actors as u64 {
-                let counter = CounterHandle::start(i);
-                if idle == Idle::Touched {
-                    assert_eq!(counter.add(1).await, i + 1);
-                }
-                handles.push(counter);
+    async fn counter(sum: u64) -> CounterHandle {
+        let (tx, rx) = mpsc::channel(MAILBOX_CAPACITY);
+        ::tokio::spawn(
+            Counter {
+                sum,
+                _alive: Alive::new(),
             }
-            let grown = probe().since(before);
-            // All of them still live: the last and the first one answer.
-            assert!(handles[actors - 1].add(0).await >= actors as u64 - 1);
-            assert!(handles[0].add(0).await <= 1);
-            grown
-        })
+            .run(rx),
+        );
+        CounterHandle(tx)
     }
 
-    fn worst_gap(&self, offence: Offence) -> Option<WorstGap> {
-        let gaps = Gaps::new();
-        let bystanders = self.rt.spawn(bystanders(Arc::clone(&gaps)));
-        let offenders = gap::commit_on_all_cores(offence, |offender| self.rt.spawn(offender));
-        self.rt.block_on(async {
-            for offender in offenders {
-                offender.await.expect("an offender");
+    async fn add(counter: &CounterHandle, n: u64) -> u64 {
+        ask(&counter.0, |reply| Msg::Add { n, reply }).await
+    }
+
+    async fn note(counter: &CounterHandle, n: u64) {
+        counter
+            .0
+            .send(Msg::Note { n })
+            .await
+            .expect("the counter runs");
+    }
+
+    async fn serve(counter: &CounterHandle, time: Duration) -> u64 {
+        ask(&counter.0, |reply| Msg::Serve { time, reply }).await
+    }
+
+    type Link = LinkHandle;
+
+    async fn link() -> LinkHandle {
+        let (tx, rx) = mpsc::channel(MAILBOX_CAPACITY);
+        ::tokio::spawn(Link::default().run(rx));
+        LinkHandle(tx)
+    }
+
+    async fn meet(link: &LinkHandle, next: Option<LinkHandle>, zeros: u64, done: Option<Done>) {
+        let next = next.map(|next| next.0);
+        ask(&link.0, |reply| LinkMsg::Meet {
+            link: Link { next, zeros, done },
+            reply,
+        })
+        .await;
+    }
+
+    async fn hop(link: &LinkHandle, left: u64) {
+        link.0
+            .send(LinkMsg::Hop { left })
+            .await
+            .expect("the link runs");
+    }
+
+    type Bulk = mpsc::Sender<BulkMsg>;
+
+    async fn bulk() -> Self::Bulk {
+        let (tx, rx) = mpsc::channel(MAILBOX_CAPACITY);
+        ::tokio::spawn(run_bulk(rx));
+        tx
+    }
+
+    async fn page(bulk: &Self::Bulk, page: [u8; 1024]) -> u64 {
+        ask(bulk, |reply| BulkMsg::Page(page, reply)).await
+    }
+
+    async fn block(bulk: &Self::Bulk, block: Vec<u8>) -> Vec<u8> {
+        ask(bulk, |reply| BulkMsg::Block(block, reply)).await
+    }
+
+    async fn skynet(leaves: u64) -> u64 {
+        let (done, sum) = oneshot::channel();
+        let root = Node::start(Above::Root(done));
+        let grow = NodeMsg::Grow {
+            this: root.clone(),
+            num: 0,
+            leaves,
+        };
+        root.send(grow).await.expect("the root runs");
+        drop(root);
+        sum.await.expect("the sum")
+    }
+}
+
+impl Locks for Tokio {
+    type Mutex = sync::Mutex<u64>;
+
+    fn mutex() -> Self::Mutex {
+        sync::Mutex::new(0)
+    }
+
+    async fn add(mutex: &Self::Mutex, n: u64) -> u64 {
+        let mut sum = mutex.lock().await;
+        *sum += n;
+        *sum
+    }
+
+    type RwLock = sync::RwLock<u64>;
+
+    fn rwlock() -> Self::RwLock {
+        sync::RwLock::new(0)
+    }
+
+    async fn write(lock: &Self::RwLock, n: u64) {
+        *lock.write().await += n;
+    }
+
+    async fn read(lock: &Self::RwLock) -> u64 {
+        *lock.read().await
+    }
+
+    async fn select(values: u64) -> u64 {
+        let (tx, mut rx): (Vec<_>, Vec<_>) = (0..8).map(|_| mpsc::channel::<u64>(1)).unzip();
+        let sender = ::tokio::spawn(async move {
+            for i in 0..values {
+                tx[i as usize % 8].send(i).await.expect("someone receives");
             }
-            gaps.end_after_lead();
-            bystanders.await.expect("the bystanders");
+            tx // open until all is received: a closed one is ready at once
         });
-        Some(gaps.worst())
+        let [a, b, c, d, e, f, g, h] = rx.as_mut_slice() else {
+            unreachable!("eight")
+        };
+        let mut sum = 0;
+        for _ in 0..values {
+            let value = ::tokio::select! {
+                v = a.recv() => v,
+                v = b.recv() => v,
+                v = c.recv() => v,
+                v = d.recv() => v,
+                v = e.recv() => v,
+                v = f.recv() => v,
+                v = g.recv() => v,
+                v = h.recv() => v,
+            };
+            sum += value.expect("someone sends");
+        }
+        drop(sender.await.expect("the sender"));
+        sum
     }
 }

@@ -28,8 +28,8 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::{ACCOUNTS, BALANCE, TELLERS};
-    use crate::peers::share;
     use crate::savina::Dice;
+    use crate::work::share;
 
     struct Account {
         balance: i64,
@@ -124,8 +124,8 @@ mod tokio_actor {
 
     use super::{ACCOUNTS, BALANCE, TELLERS};
     use crate::MAILBOX_CAPACITY;
-    use crate::peers::share;
     use crate::savina::Dice;
+    use crate::work::share;
 
     enum Msg {
         Transfer {
@@ -217,8 +217,8 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::{ACCOUNTS, BALANCE, TELLERS};
-    use crate::peers::share;
     use crate::savina::Dice;
+    use crate::work::share;
 
     #[derive(Actor)]
     struct Account {

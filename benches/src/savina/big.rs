@@ -27,8 +27,8 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::ACTORS;
-    use crate::peers::share;
     use crate::savina::Dice;
+    use crate::work::share;
 
     struct Pinger {
         dice: Dice,
@@ -115,8 +115,8 @@ mod tokio_actor {
     use tokio::sync::{mpsc, oneshot};
 
     use super::ACTORS;
-    use crate::peers::share;
     use crate::savina::Dice;
+    use crate::work::share;
 
     enum Msg {
         Meet(Arc<[mpsc::UnboundedSender<Msg>]>),
@@ -218,8 +218,8 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::ACTORS;
-    use crate::peers::share;
     use crate::savina::Dice;
+    use crate::work::share;
 
     #[derive(Actor)]
     struct Pinger {

@@ -33,7 +33,7 @@ fn work_on(item: u64) -> u64 {
 /// The sum of all items, when each producer makes 1, 2, 3 ..
 fn sum_of_all(ops: u64) -> u64 {
     let of_one = |producer| {
-        let items = crate::peers::share(ops, PRODUCERS, producer);
+        let items = crate::work::share(ops, PRODUCERS, producer);
         items * (items + 1) / 2
     };
     (0..PRODUCERS).map(of_one).sum()
@@ -46,7 +46,7 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::{CONSUMERS, PRODUCERS, ROOM, sum_of_all, work_on};
-    use crate::peers::share;
+    use crate::work::share;
 
     /// At most one of the two queues of waiting ones has somebody in it.
     struct Buffer {
@@ -173,7 +173,7 @@ mod tokio_actor {
 
     use super::{CONSUMERS, PRODUCERS, ROOM, sum_of_all, work_on};
     use crate::MAILBOX_CAPACITY;
-    use crate::peers::share;
+    use crate::work::share;
 
     enum Msg {
         Put {
@@ -278,7 +278,7 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::{CONSUMERS, PRODUCERS, ROOM, sum_of_all, work_on};
-    use crate::peers::share;
+    use crate::work::share;
 
     #[derive(Actor, Default)]
     struct Buffer {

@@ -27,7 +27,7 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::{WORKERS, work};
-    use crate::peers::share;
+    use crate::work::share;
 
     struct Worker {
         done: u64,
@@ -73,7 +73,7 @@ mod tokio_actor {
 
     use super::{WORKERS, work};
     use crate::MAILBOX_CAPACITY;
-    use crate::peers::share;
+    use crate::work::share;
 
     enum Msg {
         Work(u64),
@@ -121,7 +121,7 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::{WORKERS, work};
-    use crate::peers::share;
+    use crate::work::share;
 
     #[derive(Actor)]
     struct Worker {

@@ -72,7 +72,7 @@ mod ours {
     use actor_core::prelude::*;
 
     use super::{SEATS, Table};
-    use crate::peers::share;
+    use crate::work::share;
 
     struct Waiter {
         table: Table<Reply<()>>,
@@ -151,7 +151,7 @@ mod tokio_actor {
 
     use super::{SEATS, Table};
     use crate::MAILBOX_CAPACITY;
-    use crate::peers::share;
+    use crate::work::share;
 
     enum Msg {
         Hungry {
@@ -217,7 +217,7 @@ mod kameo {
     use ::kameo::prelude::*;
 
     use super::{SEATS, Table};
-    use crate::peers::share;
+    use crate::work::share;
 
     #[derive(Actor)]
     struct Waiter {

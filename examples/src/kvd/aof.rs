@@ -12,25 +12,29 @@
 //!   order of its mailbox: per key, the file tells what happened.
 //! - Each [`Ticket`] is settled exactly once, by its drop if need be; the connection waits for it
 //!   before it answers. So an answered write is as safe as `--fsync` says.
-//! - A failed write (a full disk) is cut back to whole records and tried again every second; until
-//!   it succeeds, writes are refused with `MISCONF`, as Redis does. A failed sync is final: the
-//!   system may have dropped the data it could not write, so writes are refused until a restart.
-//! - A crash of this actor loses what was pending, which the shards have applied. Its next
-//!   incarnation publishes a new epoch: a shard that sees it rebuilds itself from the file, and
-//!   records of an older epoch are not accepted.
+//! - A failed write (a full disk) is cut off again and its records are refused, with `MISCONF`, as
+//!   Redis does; and so are all others until as many bytes could be written, which is tried every
+//!   second. A failed sync is final: the system may have dropped the data it could not write, so
+//!   what should have been synced is cut off, and writes are refused until a restart.
+//! - Records that will not be in the log, because it refused them or because it crashed with them,
+//!   have been applied by their shards. So each time a new epoch begins: a shard that sees it
+//!   rebuilds itself from the file, and records of an older epoch are not accepted.
+//! - With `--fsync always` a read that may have seen records still on their way is followed by an
+//!   empty append: its ticket is settled when they are safe. A [`Mark`] tells the shard how far the
+//!   log has come, so that other reads need not wait.
+//! - What a predecessor wrote is synced before anyone reads it: it may have died before its sync.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actor_core::chan::Sender;
 use actor_core::prelude::*;
-use rustix::fs::{FlockOperation, flock};
 
 use super::config::Fsync;
+use super::disk::{Contents, Disk, DiskFile};
 use super::log::{self, Scan};
 
 /// A group is committed at this size even if more is waiting.
@@ -41,7 +45,7 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 /// What others may know about the log without asking its actor.
 #[derive(Debug, Default)]
 pub(crate) struct LogState {
-    /// The incarnation that writes the log.
+    /// Counts the times at which records were lost on their way to the log.
     epoch: AtomicU64,
     /// Why writes are refused, if they are.
     fault: Mutex<Option<Arc<str>>>,
@@ -55,6 +59,10 @@ impl LogState {
     // ORDERING: SeqCst throughout: these are read once per batch, where it does not show.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
+    }
+
+    fn begin_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -97,6 +105,11 @@ impl Ticket {
         }
     }
 
+    /// Nothing had to be waited for: no one is told.
+    pub(crate) fn cancel(mut self) {
+        self.to = None;
+    }
+
     pub(crate) fn settle(mut self, result: Result<(), Arc<str>>) {
         self.send(result);
     }
@@ -119,13 +132,21 @@ impl Drop for Ticket {
     }
 }
 
-/// What a shard logs for one batch.
+/// How far the log has come with one shard's records, once those with this mark are safe.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) reached: Arc<AtomicU64>,
+    pub(crate) number: u64,
+}
+
+/// What a shard logs for one batch; nothing, when it only waits for what it logged before.
 #[derive(Debug)]
 pub(crate) struct Records {
     /// The epoch in which the shard's data was read.
     pub(crate) epoch: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) ticket: Option<Ticket>,
+    pub(crate) mark: Mark,
 }
 
 /// Where the log stands.
@@ -160,16 +181,19 @@ impl std::error::Error for AofError {}
 /// What the actor is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct AofConfig {
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) path: PathBuf,
     pub(crate) fsync: Fsync,
     pub(crate) state: Arc<LogState>,
+    /// Told what the operator should know.
+    pub(crate) notice: fn(&str),
 }
 
 /// The actor's state.
 #[derive(Debug)]
 pub(crate) struct Aof {
     config: AofConfig,
-    file: File,
+    file: Box<dyn DiskFile>,
     epoch: u64,
     /// Bytes of whole records in the file.
     len: u64,
@@ -177,23 +201,25 @@ pub(crate) struct Aof {
     unsynced: bool,
     /// Set by a failed sync: no more writes.
     broken: bool,
+    /// After a failed write, how many bytes it had: when they fit again, all is well.
+    wanted: usize,
     pending: Vec<u8>,
     tickets: Vec<Ticket>,
+    marks: Vec<Mark>,
 }
 
 #[actor(mailbox = buffered(1024), name = "aof", vis = pub(crate))]
 impl Aof {
     /// Opens the log, checks all of it, and cuts a damaged tail off.
     #[init]
-    async fn open(config: AofConfig, ctx: &Ctx<Self>) -> Result<Self, AofError> {
-        let epoch = ctx.incarnation();
-        let opened = actor_core::blocking(|| open_checked(&config.path));
+    async fn open(config: AofConfig) -> Result<Self, AofError> {
+        let opened = open_checked(&config).await;
         let (file, scan) = opened.map_err(|(what, error)| AofError {
             path: config.path.clone(),
             what,
             cause: error.to_string().into(),
         })?;
-        config.state.epoch.store(epoch, Ordering::SeqCst);
+        let epoch = config.state.begin_epoch();
         config.state.len.store(scan.end, Ordering::SeqCst);
         *config.state.lock() = None;
         Ok(Self {
@@ -203,36 +229,29 @@ impl Aof {
             len: scan.end,
             unsynced: false,
             broken: false,
+            wanted: 0,
             pending: Vec::new(),
             tickets: Vec::new(),
+            marks: Vec::new(),
         })
     }
 
     /// Takes records to be written; their ticket is settled once they are.
-    pub(crate) fn append(&mut self, records: Records, ctx: &Ctx<Self>) {
-        if records.epoch != self.epoch {
-            return; // the ticket's drop tells the connection
-        }
-        self.pending.extend_from_slice(&records.bytes);
-        self.tickets.extend(records.ticket);
+    pub(crate) async fn append(&mut self, records: Records, ctx: &Ctx<Self>) {
+        if records.epoch == self.epoch {
+            self.take(records);
+        } // otherwise the ticket's drop tells the connection
         if ctx.handle().mailbox_len() == 0 || self.pending.len() >= GROUP_BYTES_MAX {
-            self.commit();
+            self.commit().await;
         }
     }
 
     /// Writes all that was appended before, and says where the file ends now.
-    pub(crate) fn flush(&mut self) -> Result<Position, AofError> {
-        self.commit();
-        match self.config.state.fault() {
-            Some(cause) if !self.pending.is_empty() => Err(AofError {
-                path: self.config.path.clone(),
-                what: "write to",
-                cause,
-            }),
-            _ => Ok(Position {
-                epoch: self.epoch,
-                len: self.len,
-            }),
+    pub(crate) async fn flush(&mut self) -> Position {
+        self.commit().await;
+        Position {
+            epoch: self.epoch,
+            len: self.len,
         }
     }
 
@@ -242,124 +261,175 @@ impl Aof {
     }
 
     #[every(seconds = 1)]
-    fn each_second(&mut self) {
-        self.commit();
+    async fn each_second(&mut self) {
+        self.commit().await;
         if self.config.fsync == Fsync::EverySecond {
-            self.sync();
+            let _ = self.sync().await;
+        }
+        if self.wanted > 0 && !self.broken {
+            self.try_again().await;
         }
     }
 
     #[stopped]
-    fn close(mut self) {
-        self.commit();
-        self.sync();
+    async fn close(mut self) {
+        self.commit().await;
+        let _ = self.sync().await;
     }
 }
 
 impl Aof {
+    fn take(&mut self, records: Records) {
+        let refuses = self.broken || self.wanted > 0;
+        if refuses && !records.bytes.is_empty() {
+            // Its shard had not heard of the fault yet.
+            self.epoch = self.config.state.begin_epoch();
+            return;
+        }
+        self.pending.extend_from_slice(&records.bytes);
+        self.tickets.extend(records.ticket);
+        self.marks.push(records.mark);
+    }
+
     /// Writes what is pending, syncs it if so configured, and settles the tickets.
-    fn commit(&mut self) {
-        if !self.pending.is_empty() && !self.broken {
-            let always = self.config.fsync == Fsync::Always;
-            // A disk may take its time: others run meanwhile. To the page cache it is quicker to
-            // write than to hand over.
-            let write = || (&self.file).write_all(&self.pending);
-            match if always {
-                actor_core::blocking(write)
-            } else {
-                write()
-            } {
-                Ok(()) => {
-                    self.len += self.pending.len() as u64;
-                    self.config.state.len.store(self.len, Ordering::SeqCst);
-                    self.unsynced = true;
-                    self.pending.clear();
-                    self.pending.shrink_to(KEPT_BYTES_MAX);
-                    self.set_fault(None);
-                    if always {
-                        self.sync();
-                    }
-                }
-                Err(error) => {
-                    // What was written of a record must not stand before the next attempt. If even
-                    // that fails, the attempt after a restart finds and cuts the torn record.
-                    self.broken = self.file.set_len(self.len).is_err();
-                    self.set_fault(Some(error.to_string()));
-                }
+    async fn commit(&mut self) {
+        let result = if self.pending.is_empty() {
+            Ok(())
+        } else {
+            self.write().await
+        };
+        self.pending.clear();
+        self.pending.shrink_to(KEPT_BYTES_MAX);
+        if result.is_ok() {
+            for mark in &self.marks {
+                mark.reached.store(mark.number, Ordering::SeqCst);
             }
         }
-        if !self.tickets.is_empty() {
-            let result = self.config.state.fault().map_or(Ok(()), Err);
-            self.tickets
-                .drain(..)
-                .for_each(|ticket| ticket.settle(result.clone()));
+        self.marks.clear();
+        for ticket in self.tickets.drain(..) {
+            ticket.settle(result.clone());
         }
     }
 
-    fn sync(&mut self) {
-        if !self.unsynced || self.broken {
-            return;
+    async fn write(&mut self) -> Result<(), Arc<str>> {
+        let before = self.len;
+        if let Err(error) = self.file.append(&self.pending).await {
+            self.wanted = self.pending.len();
+            let why = self.set_fault(error.to_string());
+            self.cut_back(before).await;
+            return Err(why);
         }
-        match actor_core::blocking(|| self.file.sync_data()) {
+        self.unsynced = true;
+        self.set_len(before + self.pending.len() as u64);
+        if self.config.fsync == Fsync::Always
+            && let Err(why) = self.sync().await
+        {
+            self.cut_back(before).await;
+            return Err(why);
+        }
+        Ok(())
+    }
+
+    /// Takes back what was written of records that are refused.
+    async fn cut_back(&mut self, len: u64) {
+        // If even that fails, a restart finds and cuts what is torn.
+        self.broken |= self.file.truncate(len).await.is_err();
+        self.set_len(len);
+        self.epoch = self.config.state.begin_epoch();
+    }
+
+    /// After a failed write: finds out whether it would succeed now. Zeros are no record, should the
+    /// machine die before they are cut off again.
+    async fn try_again(&mut self) {
+        let written = self.file.append(&vec![0; self.wanted]).await.is_ok();
+        self.broken |= self.file.truncate(self.len).await.is_err();
+        if written && !self.broken {
+            self.wanted = 0;
+            *self.config.state.lock() = None;
+            (self.config.notice)("the log can be written again");
+        }
+    }
+
+    async fn sync(&mut self) -> Result<(), Arc<str>> {
+        if !self.unsynced || self.broken {
+            return Ok(());
+        }
+        match self.file.sync().await {
             Ok(()) => {
                 self.unsynced = false;
                 self.config.state.syncs.fetch_add(1, Ordering::SeqCst);
+                Ok(())
             }
             Err(error) => {
                 self.broken = true;
-                self.set_fault(Some(format!("fdatasync: {error}; restart the daemon")));
+                Err(self.set_fault(format!("fdatasync: {error}; restart the daemon")))
             }
         }
     }
 
-    fn set_fault(&self, fault: Option<String>) {
-        let mut current = self.config.state.lock();
-        match (&*current, &fault) {
-            (None, Some(text)) => eprintln!("kvd: writes are refused: {text}"),
-            (Some(_), None) => eprintln!("kvd: the log can be written again"),
-            _ => return,
+    fn set_len(&mut self, len: u64) {
+        self.len = len;
+        self.config.state.len.store(len, Ordering::SeqCst);
+    }
+
+    /// Has writes refused from now on, and says so once.
+    fn set_fault(&self, why: String) -> Arc<str> {
+        let why: Arc<str> = why.into();
+        let before = self.config.state.lock().replace(Arc::clone(&why));
+        if before.is_none() {
+            (self.config.notice)(&format!("writes are refused: {why}"));
         }
-        *current = fault.map(Into::into);
+        why
     }
 }
 
 /// Opens and locks the log, makes it if it is missing, and cuts what is not whole.
-fn open_checked(path: &Path) -> Result<(File, Scan), (&'static str, io::Error)> {
-    let open = || {
-        File::options()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-    };
-    let mut file = open().map_err(|error| ("open", error))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        let text = "another daemon uses it; choose another --dir";
-        ("lock", io::Error::new(io::ErrorKind::WouldBlock, text))
+async fn open_checked(
+    config: &AofConfig,
+) -> Result<(Box<dyn DiskFile>, Scan), (&'static str, io::Error)> {
+    let AofConfig { disk, path, .. } = config;
+    let mut file = disk.open(path).await.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => {
+            let text = "another daemon uses it; choose another --dir";
+            ("lock", io::Error::new(ErrorKind::WouldBlock, text))
+        }
+        _ => ("open", error),
     })?;
-    let mut scan = log::scan(path, u64::MAX, |_| true, |_| ()).map_err(|error| ("read", error))?;
+    let mut found = None;
+    let mut visit = |contents: &mut dyn Contents, len: u64| {
+        found = Some(log::scan(contents, len, path, |_| true, |_| ())?);
+        Ok(())
+    };
+    disk.read(path, &mut visit)
+        .await
+        .map_err(|error| ("read", error))?;
+    let mut scan = found.unwrap_or_default();
     if let Some(damage) = scan.damage {
         let aside = PathBuf::from(format!("{}.cut-{}", path.display(), scan.end));
-        log::cut(&mut file, scan.end, &aside).map_err(|error| ("cut", error))?;
-        eprintln!(
-            "kvd: {}: {damage} at offset {}: cut there, {} whole records kept; the rest is in {}",
+        // In this order: what is cut is safe elsewhere first.
+        let kept = disk.keep_aside(path, scan.end, &aside).await;
+        kept.map_err(|error| ("cut", error))?;
+        file.truncate(scan.end)
+            .await
+            .map_err(|error| ("cut", error))?;
+        (config.notice)(&format!(
+            "{}: {damage} at offset {}: cut there, {} whole records kept; the rest is in {}",
             path.display(),
             scan.end,
             scan.records,
             aside.display(),
-        );
+        ));
     }
     if scan.end == 0 {
-        begin(&mut file, path).map_err(|error| ("begin", error))?;
+        file.append(log::MAGIC)
+            .await
+            .map_err(|error| ("begin", error))?;
         scan.end = log::MAGIC.len() as u64;
     }
+    // Whoever wrote this may have died before its sync, and the file's name may be as new.
+    file.sync().await.map_err(|error| ("sync", error))?;
+    disk.sync_dir(path)
+        .await
+        .map_err(|error| ("sync the folder of", error))?;
     Ok((file, scan))
-}
-
-/// Makes an empty file a log, durably: its name is in its folder's data.
-fn begin(file: &mut File, path: &Path) -> io::Result<()> {
-    file.write_all(log::MAGIC)?;
-    file.sync_all()?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }

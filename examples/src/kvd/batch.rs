@@ -37,6 +37,7 @@ pub(crate) struct Batch {
     /// Where the replies to `replied..done` end.
     ends: Vec<usize>,
     replied: usize,
+    /// Comes back with the batch when there is nothing to wait for.
     pub(crate) ticket: Option<Ticket>,
 }
 

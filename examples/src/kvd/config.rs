@@ -15,7 +15,7 @@ usage: kvd [options]
   --port N             TCP port; 0 lets the system choose (default 6379)
   --bind ADDRESS       address to listen on (default 127.0.0.1)
   --dir FOLDER         where the data file kvd.aof lives (default .)
-  --fsync WHEN         always: a write is answered once it is on the disk
+  --fsync WHEN         always: a write is answered, and read, once it is on the disk
                        everysec: synced every second (default)
                        no: when the system likes
   --max-bulk SIZE      longest value, such as 512mb (default 512mb, at most 1gb)
@@ -26,7 +26,8 @@ usage: kvd [options]
   --request-within SECS  how long a half-sent request may pause (default 60)
   --help, --version
 
-SIGTERM or SIGINT stops in order; a second one at once.
+SIGTERM or SIGINT stops in order; a second one at once. SIGQUIT prints the tree
+of actors.
 ";
 
 /// When writes reach the disk.

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 use super::admin::{self, Session};
 use super::command::{self, Local, Route};
-use super::plan::Plan;
+use super::plan::{Outlet, Plan};
 use super::pubsub::{Inbox, subscriber};
 use super::resp::{Parser, parse_i64, reply};
 use super::services::{Seat, Services};
@@ -242,7 +242,7 @@ impl Conn {
         } = self;
         let services = seat.services();
         let mut out = services.buffers.get();
-        let mut outlet = Outlet {
+        let mut outlet = Socket {
             stream,
             inbox: inbox.as_ref(),
         };
@@ -256,7 +256,7 @@ impl Conn {
         };
         let mut out = self.seat.services().buffers.get();
         inbox.outbox.drain_into(&mut out);
-        Outlet {
+        Socket {
             stream: &mut self.stream,
             inbox: Some(inbox),
         }
@@ -296,7 +296,7 @@ impl Conn {
             Local::Info => reply::bulk(&mut out, admin::info(&services).await.as_bytes()),
             _ => self.debug(&services, &words, &mut out).await,
         }
-        Outlet {
+        Socket {
             stream: &mut self.stream,
             inbox: self.inbox.as_ref(),
         }
@@ -425,15 +425,14 @@ fn refuse_subscriber(out: &mut Vec<u8>, name: &str) {
 }
 
 /// The way out to the client.
-pub(crate) struct Outlet<'a> {
+struct Socket<'a> {
     stream: &'a mut TcpStream,
     inbox: Option<&'a Inbox>,
 }
 
-impl Outlet<'_> {
-    /// Writes all of `out` and empties it. A subscriber that is dropped meanwhile, for not reading,
-    /// is not waited for.
-    pub(crate) async fn send(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+impl Outlet for Socket<'_> {
+    /// A subscriber that is dropped meanwhile, for not reading, is not waited for.
+    async fn send(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         let Some(inbox) = self.inbox else {
             self.stream.write_all(out).await?;
             out.clear();

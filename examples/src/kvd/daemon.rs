@@ -1,20 +1,13 @@
-//! The process around the tree: arguments, the runtime, signals, the exit code.
+//! The process around the tree: arguments, the runtime, the exit code.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::thread;
 
 use actor_core::Runtime;
-use actor_core::chan::{Receiver, buffered};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
+use actor_core::daemon::{Daemon, DaemonExit};
 
 use super::config::{self, Config, HELP, Wanted};
-use super::tree::Kvd;
+use super::tree;
 
 /// Runs the daemon with these arguments (without the program's name) until it is told to stop.
 ///
@@ -35,19 +28,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let signals = match catch_signals() {
-        Ok(signals) => signals,
-        Err(error) => {
-            eprintln!("kvd: can't catch signals: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
     let mut builder = Runtime::builder().name("kvd");
     if let Some(procs) = config.procs {
         builder = builder.procs(procs);
     }
     match builder.build() {
-        Ok(runtime) => runtime.run(serve(config, signals)),
+        Ok(runtime) => runtime.run(serve(config)),
         Err(error) => {
             eprintln!("kvd: can't start the runtime: {error}");
             ExitCode::FAILURE
@@ -55,55 +41,28 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-async fn serve(config: Config, signals: Receiver<i32>) -> ExitCode {
-    let kvd = match Kvd::start(config).await {
-        Ok(kvd) => kvd,
+async fn serve(config: Config) -> ExitCode {
+    let stop_within = config.stop_within;
+    let tree = match tree::plant(config).await {
+        Ok(tree) => tree,
         Err(error) => {
             eprintln!("kvd: {error}");
             return ExitCode::FAILURE;
         }
     };
-    println!("kvd ready on {}", kvd.addr());
-    let _ = io::stdout().flush();
-    let signal = tokio::select! {
-        signal = signals.recv() => signal,
-        reason = kvd.ended() => {
-            eprintln!("kvd: gave up: {reason}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let name = if signal == Some(SIGINT) {
-        "SIGINT"
-    } else {
-        "SIGTERM"
-    };
-    eprintln!("kvd: {name}: stopping; a second signal stops at once");
-    if kvd.stop().await {
-        eprintln!("kvd: stopped");
+    let exit = Daemon::new(tree)
+        .stop_within(stop_within)
+        .run_to_end()
+        .await;
+    match &exit {
+        DaemonExit::Overran { .. } => eprintln!("kvd: the stop took too long and was cut short"),
+        DaemonExit::GaveUp(reason) => eprintln!("kvd: gave up: {reason}"),
+        other => eprintln!("kvd: {other}"),
+    }
+    // Redis' own codes: whoever watches one tells a failure from a stop, and no more.
+    if exit.code() == 0 {
         ExitCode::SUCCESS
     } else {
-        eprintln!("kvd: the stop took too long and was cut short");
         ExitCode::FAILURE
     }
-}
-
-/// The first SIGTERM or SIGINT comes out of the channel; the second ends the process in its signal
-/// handler, whatever state the rest is in.
-fn catch_signals() -> io::Result<Receiver<i32>> {
-    let caught = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        // In this order: the first signal finds the flag down and raises it.
-        flag::register_conditional_shutdown(signal, 1, Arc::clone(&caught))?;
-        flag::register(signal, Arc::clone(&caught))?;
-    }
-    let (sender, receiver) = buffered(1);
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    thread::Builder::new()
-        .name("kvd-signals".to_owned())
-        .spawn(move || {
-            if let Some(signal) = signals.forever().next() {
-                let _ = sender.send_blocking(signal);
-            }
-        })?;
-    Ok(receiver)
 }

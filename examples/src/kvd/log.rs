@@ -13,10 +13,10 @@
 //! - The reader trusts no length: it never reads more than the file holds.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
+use super::disk::Contents;
 use super::resp::reply;
 
 /// What a log file begins with.
@@ -85,7 +85,7 @@ impl fmt::Display for Damage {
 }
 
 /// What reading a log came to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
     pub(crate) records: u64,
     /// Where the last whole record ends.
@@ -93,18 +93,16 @@ pub(crate) struct Scan {
     pub(crate) damage: Option<Damage>,
 }
 
-/// Reads the log from its start to `until` (at most its end) and gives `each` every whole record.
+/// Reads the first `len` bytes of a log and gives `each` every whole record; `path` is for the error.
 ///
 /// Records that `wanted` declines are skipped unread, and unchecked.
 pub(crate) fn scan(
+    reader: &mut dyn Contents,
+    len: u64,
     path: &Path,
-    until: u64,
     wanted: impl Fn(KeyHash) -> bool,
     mut each: impl FnMut(&[u8]),
 ) -> io::Result<Scan> {
-    let file = File::open(path)?;
-    let len = file.metadata()?.len().min(until);
-    let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut magic = [0; MAGIC.len()];
     if len < MAGIC.len() as u64 {
         // Died while it was being made: nothing was in it yet.
@@ -164,22 +162,11 @@ pub(crate) fn scan(
     Ok(scan)
 }
 
-/// Copies what lies behind `offset` into `aside` and cuts it off `file`.
-pub(crate) fn cut(file: &mut File, offset: u64, aside: &Path) -> io::Result<()> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut tail = BufReader::new(&mut *file);
-    if !tail.fill_buf()?.is_empty() {
-        io::copy(&mut tail, &mut File::create(aside)?)?;
-    }
-    file.set_len(offset)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::fs;
+    use std::io::Cursor;
 
     fn records(n: usize) -> Vec<u8> {
         let mut log = MAGIC.to_vec();
@@ -195,13 +182,11 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> (Scan, Vec<Vec<u8>>) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("log");
-        fs::write(&path, bytes).expect("written");
         let mut payloads = Vec::new();
         let scan = scan(
-            &path,
-            u64::MAX,
+            &mut Cursor::new(bytes),
+            bytes.len() as u64,
+            Path::new("log"),
             |_| true,
             |payload| payloads.push(payload.to_vec()),
         );
@@ -243,26 +228,10 @@ mod tests {
 
     #[test]
     fn another_file_is_not_taken_for_a_log() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("log");
-        fs::write(&path, b"REDIS0011 and so on").expect("written");
-        let error = scan(&path, u64::MAX, |_| true, |_| ()).expect_err("no log");
-        assert!(error.to_string().contains("is not a kvd log"), "{error}");
-    }
-
-    #[test]
-    fn what_is_cut_off_is_kept_aside() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (path, aside) = (dir.path().join("log"), dir.path().join("aside"));
-        fs::write(&path, b"goodbad").expect("written");
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .expect("opened");
-        cut(&mut file, 4, &aside).expect("cut");
-        assert_eq!(fs::read(&path).expect("read"), b"good");
-        assert_eq!(fs::read(&aside).expect("read"), b"bad");
+        let bytes = b"REDIS0011 and so on";
+        let (mut reader, len) = (Cursor::new(bytes), bytes.len() as u64);
+        let error = scan(&mut reader, len, Path::new("x"), |_| true, |_| ()).expect_err("no log");
+        assert!(error.to_string().contains("x is not a kvd log"), "{error}");
     }
 
     proptest! {

@@ -14,7 +14,7 @@
 use super::aof::{Ack, Ticket};
 use super::batch::Batch;
 use super::command::{Join, Op, Route, Spec};
-use super::conn::Outlet;
+use super::config::Fsync;
 use super::log::KeyHash;
 use super::resp::{Args, parse_i64, reply};
 use super::services::Services;
@@ -23,8 +23,15 @@ use actor_core::actor::CallError;
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::sync::Pooled;
 use futures_util::future::join_all;
+use std::future::Future;
 use std::io;
 use std::ops::Range;
+
+/// Where replies go.
+pub(crate) trait Outlet {
+    /// Sends all of `out` and empties it.
+    fn send(&mut self, out: &mut Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
+}
 
 /// How a reply is made.
 #[derive(Debug)]
@@ -42,8 +49,15 @@ struct Lane {
     batch: Option<Pooled<Batch>>,
     /// Every reply that is left in this lane, when its shard could not run the batch.
     failure: Option<String>,
-    /// The reply to writes, when they were applied but could not be logged.
-    unlogged: Option<String>,
+    /// The reply to what was done but could not be logged.
+    unlogged: Option<Unlogged>,
+}
+
+#[derive(Debug)]
+struct Unlogged {
+    text: String,
+    /// Whether it is the reply to reads, too: they may have seen what could not be logged.
+    for_reads: bool,
 }
 
 /// See the module.
@@ -140,7 +154,7 @@ impl Plan {
         &mut self,
         services: &Services,
         out: &mut Vec<u8>,
-        outlet: &mut Outlet<'_>,
+        outlet: &mut impl Outlet,
     ) -> io::Result<()> {
         services.counters.add_commands(self.slots.len());
         self.run_lanes(services, None).await;
@@ -180,8 +194,9 @@ impl Plan {
     }
 
     /// Sends the batches to their shards, all of them or one, and waits for the replies and until
-    /// the writes are logged.
+    /// the writes are logged; with `--fsync always` also those that were read.
     async fn run_lanes(&mut self, services: &Services, only: Option<usize>) {
+        let strict = services.config.fsync == Fsync::Always;
         let mut tickets = 0;
         let mut asks = Vec::new();
         for (shard, lane) in self.lanes.iter_mut().enumerate() {
@@ -191,7 +206,7 @@ impl Plan {
             let Some(mut batch) = lane.batch.take() else {
                 continue;
             };
-            if batch.writes() {
+            if strict || batch.writes() {
                 let (acks, _) = self
                     .acks
                     .get_or_insert_with(|| buffered(services.shards.len()));
@@ -202,14 +217,14 @@ impl Plan {
         }
         if asks.len() == 1 {
             for (shard, ask) in asks {
-                self.lanes[shard].returned(shard, ask.await);
+                tickets -= self.lanes[shard].returned(shard, ask.await);
             }
         } else {
             let asks = asks
                 .into_iter()
                 .map(|(shard, ask)| async move { (shard, ask.await) });
             for (shard, result) in join_all(asks).await {
-                self.lanes[shard].returned(shard, result);
+                tickets -= self.lanes[shard].returned(shard, result);
             }
         }
         let Some((_, acks)) = &self.acks else { return };
@@ -218,16 +233,27 @@ impl Plan {
             let Some(ack) = acks.recv().await else { return };
             if let Err(why) = ack.result {
                 let text = format!("MISCONF Errors writing to the AOF file: {why}");
-                self.lanes[ack.shard].unlogged = Some(text);
+                self.lanes[ack.shard].unlogged = Some(Unlogged {
+                    text,
+                    for_reads: strict,
+                });
             }
         }
     }
 }
 
 impl Lane {
-    fn returned(&mut self, shard: usize, result: Result<Pooled<Batch>, CallError>) {
+    /// Takes what a shard answered; how many tickets came back with it.
+    fn returned(&mut self, shard: usize, result: Result<Pooled<Batch>, CallError>) -> usize {
         match result {
-            Ok(batch) => self.batch = Some(batch),
+            Ok(mut batch) => {
+                let ticket = batch.ticket.take();
+                self.batch = Some(batch);
+                return ticket.map_or(0, |ticket| {
+                    ticket.cancel();
+                    1
+                });
+            }
             Err(error) => {
                 let text = match error {
                     CallError::Panicked => format!(
@@ -238,6 +264,7 @@ impl Lane {
                 self.failure = Some(text);
             }
         }
+        0
     }
 
     /// Whether the next reply is there.
@@ -254,7 +281,9 @@ impl Lane {
         match (&self.failure, &mut self.batch) {
             (Some(text), _) => error(text),
             (None, Some(batch)) => match (batch.next_reply(), &self.unlogged) {
-                ((_, true), Some(text)) => error(text),
+                ((_, writes), Some(unlogged)) if writes || unlogged.for_reads => {
+                    error(&unlogged.text);
+                }
                 ((bytes, _), _) => give(bytes),
             },
             (None, None) => error("ERR no reply"),

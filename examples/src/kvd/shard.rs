@@ -3,19 +3,23 @@
 //! - At every start its `#[init]` rebuilds its keys from the log: after a crash as at first.
 //! - It applies a batch and then only *queues* the records with the log's actor; the connection
 //!   waits for the ticket. So a shard computes while the disk syncs.
+//! - With `--fsync always` nobody is shown what a crash could still take back: a read waits for the
+//!   records that were logged before it.
 //! - A crash between the two loses what no one was told: the batch had no reply yet.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actor_core::prelude::*;
 use actor_core::sync::Pooled;
 
-use super::aof::{AofError, AofRef, LogState, Records};
+use super::aof::{AofRef, LogState, Mark, Records, Ticket};
 use super::batch::Batch;
+use super::clock::Clock;
+use super::disk::{Contents, Disk};
 use super::store::{Place, Store};
 
 /// Keys that one turn of the expiry timer removes at most: the rest waits for the next turn, so
@@ -26,7 +30,9 @@ const EXPIRED_PER_TURN_MAX: usize = 2000;
 #[derive(Clone, Debug)]
 pub(crate) struct ShardConfig {
     pub(crate) place: Place,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) path: PathBuf,
+    pub(crate) clock: Clock,
     pub(crate) value_bytes_max: usize,
     pub(crate) aof: AofRef,
     pub(crate) log_state: Arc<LogState>,
@@ -35,7 +41,7 @@ pub(crate) struct ShardConfig {
 /// Why a shard can't rebuild its keys.
 #[derive(Debug)]
 pub(crate) enum RebuildError {
-    Flush(CallError<AofError>),
+    Flush(CallError),
     Read(PathBuf, io::Error),
 }
 
@@ -66,6 +72,10 @@ pub(crate) struct Shard {
     /// The log's epoch from which the keys were read.
     epoch: u64,
     log: Vec<u8>,
+    /// Appends to the log so far.
+    sent: u64,
+    /// How many of them are as safe as they will be.
+    reached: Arc<AtomicU64>,
 }
 
 #[actor(mailbox = buffered(256), name = "shard", vis = pub(crate))]
@@ -74,19 +84,21 @@ impl Shard {
     #[init]
     async fn rebuild(config: ShardConfig) -> Result<Self, RebuildError> {
         let position = config.aof.flush().await.map_err(RebuildError::Flush)?;
-        let ShardConfig {
-            path,
-            place,
-            value_bytes_max,
-            ..
-        } = &config;
-        let load = || Store::load(path, position.len, *place, *value_bytes_max);
-        let (store, _) =
-            actor_core::blocking(load).map_err(|error| RebuildError::Read(path.clone(), error))?;
+        let ShardConfig { path, place, .. } = &config;
+        let mut store = Store::new(*place, config.value_bytes_max);
+        let mut visit = |contents: &mut dyn Contents, len: u64| {
+            let len = len.min(position.len);
+            (store, _) = Store::load(contents, len, path, *place, config.value_bytes_max)?;
+            Ok(())
+        };
+        let read = config.disk.read(path, &mut visit).await;
+        read.map_err(|error| RebuildError::Read(path.clone(), error))?;
         Ok(Self {
             store,
             epoch: position.epoch,
             log: Vec::new(),
+            sent: 0,
+            reached: Arc::default(),
             config,
         })
     }
@@ -98,20 +110,21 @@ impl Shard {
             return batch;
         }
         let fault = self.config.log_state.fault();
-        let refusal = fault.map(|fault| format!("MISCONF Errors writing to the AOF file: {fault}"));
-        batch.run(&mut self.store, now_ms(), &mut self.log, refusal.as_deref());
-        let ticket = batch.ticket.take();
-        if !self.log.is_empty() {
-            let bytes = std::mem::take(&mut self.log);
-            let records = Records {
-                epoch: self.epoch,
-                bytes,
-                ticket,
-            };
-            // A log that is gone drops the ticket, which tells the connection.
-            let _ = self.config.aof.append(records).tell().await;
-        } else if let Some(ticket) = ticket {
-            ticket.settle(Ok(()));
+        let refusal =
+            fault.map(|fault| format!("MISCONF Errors writing to the AOF file: {fault}; not done"));
+        let now = self.config.clock.now_ms();
+        batch.run(&mut self.store, now, &mut self.log, refusal.as_deref());
+        // Keys that were found to be over wait for a log that can be written.
+        let refused = refusal.is_some();
+        let is_answered = self.is_logged() && (refused || self.log.is_empty());
+        match batch.ticket.take() {
+            Some(ticket) if !is_answered => self.send_log(Some(ticket)).await,
+            unused => {
+                if !refused {
+                    self.send_log(None).await;
+                }
+                batch.ticket = unused;
+            }
         }
         batch
     }
@@ -137,19 +150,10 @@ impl Shard {
         if log.epoch() != self.epoch || log.fault().is_some() {
             return;
         }
-        if self
-            .store
-            .expire_due(now_ms(), EXPIRED_PER_TURN_MAX, &mut self.log)
-            > 0
-        {
-            let bytes = std::mem::take(&mut self.log);
-            let records = Records {
-                epoch: self.epoch,
-                bytes,
-                ticket: None,
-            };
-            let _ = self.config.aof.append(records).tell().await;
-        }
+        let now = self.config.clock.now_ms();
+        self.store
+            .expire_due(now, EXPIRED_PER_TURN_MAX, &mut self.log);
+        self.send_log(None).await;
     }
 }
 
@@ -161,11 +165,28 @@ impl Shard {
         }
         Ok(())
     }
-}
 
-/// Milliseconds since 1970, as deadlines are logged.
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(1, |since| since.as_millis() as u64)
+    /// Whether all that was sent to the log is safe.
+    fn is_logged(&self) -> bool {
+        self.reached.load(Ordering::SeqCst) >= self.sent
+    }
+
+    /// Sends what there is to log, if there is anything or somebody waits for what was sent before.
+    async fn send_log(&mut self, ticket: Option<Ticket>) {
+        if self.log.is_empty() && ticket.is_none() {
+            return;
+        }
+        self.sent += 1;
+        let records = Records {
+            epoch: self.epoch,
+            bytes: std::mem::take(&mut self.log),
+            ticket,
+            mark: Mark {
+                reached: Arc::clone(&self.reached),
+                number: self.sent,
+            },
+        };
+        // A log that is gone drops the ticket, which tells the connection.
+        let _ = self.config.aof.append(records).tell().await;
+    }
 }

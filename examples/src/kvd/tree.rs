@@ -1,58 +1,53 @@
-//! The supervision tree, its start, and its ordered stop.
+//! The whole supervision tree, from the sockets to the disk, and its ordered stop.
 //!
 //! ```text
 //!  kvd (one_for_one)
-//!  ├── aof            actor      the log: first to start, last to stop
-//!  ├── shards         one_for_one, up to 20 restarts in 10 s
-//!  │   ├── shard-0    actor      rebuilds itself from the log at every start
-//!  │   └── ..
-//!  ├── pubsub         actor
+//!  ├── aof            actor      the log: first to start, last to stop   ┐
+//!  ├── shards         one_for_one, up to 20 restarts in 10 s             │ see `engine`
+//!  │   ├── shard-0    actor      rebuilds itself from the log            │
+//!  │   └── ..                                                            │
+//!  ├── pubsub         actor                                              ┘
 //!  ├── connections    one_for_one
 //!  │   └── client-7   goroutine, temporary: started by the listener, never restarted
+//!  ├── drain          goroutine: waits for the stop, and then for the clients
 //!  └── listener       goroutine: last to start, first to stop
 //! ```
 //!
-//! Children start in this order, each when the one before it is ready, and stop in reverse. Handles
-//! are valid before their actor runs and across its restarts, so everything can be wired up first.
+//! Children start in this order, each when the one before it is ready, and stop in reverse. So the
+//! order of a stop is the order of this list: no new clients; then `drain` tells the connections, all
+//! at once, and gives them time for the replies to what they have sent; connections that are left are
+//! cut off; the shards; at last the log, with all that they wrote in its mailbox.
+//!
+//! Handles are valid before their actor runs and across its restarts, so everything can be wired up
+//! first.
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actor_core::actor::{ExitReason, StartError};
-use actor_core::chan::buffered;
 use actor_core::prelude::*;
-use actor_core::supervise::{Child, SupervisorRef};
-use actor_core::sync::WaitGroup;
-use actor_core::{Handle, Instant};
+use actor_core::supervise::{StopSignal, SupervisorRef};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::aof::{Aof, AofConfig, LogState};
-use super::config::Config;
+use super::clock::Clock;
+use super::config::{Config, Fsync};
 use super::conn;
-use super::pubsub::PubSub;
-use super::services::{Counters, Seat, Services, batch_pool, buffer_pool};
-use super::shard::{Shard, ShardConfig};
-use super::store::Place;
-
-/// The data file's name in `--dir`.
-pub const LOG_NAME: &str = "kvd.aof";
-
-const LISTENER: &str = "listener";
+use super::disk::{Disk as _, Files};
+use super::engine::{self, Ground};
+use super::services::{Seat, Services};
 
 /// Why the daemon did not start.
 #[derive(Debug)]
-pub enum KvdError {
+pub(crate) enum KvdError {
     /// The data folder can't be made.
     Dir(PathBuf, io::Error),
     /// The address can't be listened on.
     Listen(SocketAddr, io::Error),
-    /// A child did not start.
-    Tree(StartError),
 }
 
 impl fmt::Display for KvdError {
@@ -64,21 +59,11 @@ impl fmt::Display for KvdError {
                 "can't listen on {addr}: the port is in use; choose another with --port"
             ),
             Self::Listen(addr, error) => write!(f, "can't listen on {addr}: {error}"),
-            Self::Tree(error) => write!(f, "{error}"),
         }
     }
 }
 
 impl std::error::Error for KvdError {}
-
-/// A running daemon.
-#[derive(Debug)]
-pub struct Kvd {
-    root: SupervisorRef,
-    services: Arc<Services>,
-    socket: Socket,
-    addr: SocketAddr,
-}
 
 /// The listening socket. Every incarnation of the listener gets a duplicate; the stop closes it,
 /// so that new clients are refused by the system and do not wait in a queue that no one serves.
@@ -107,121 +92,64 @@ impl Socket {
     }
 }
 
-impl Kvd {
-    /// Starts the whole tree; it listens when this returns. Must be called in a goroutine.
-    ///
-    /// # Errors
-    /// The port is taken, the data file can't be used, or a child failed to start. What had started
-    /// is stopped again.
-    pub async fn start(config: Config) -> Result<Self, KvdError> {
-        std::fs::create_dir_all(&config.dir)
-            .map_err(|error| KvdError::Dir(config.dir.clone(), error))?;
-        // Bound here and not in the listener: a restart of the listener keeps the socket, and a
-        // port in use is no reason to restart anything.
-        let wanted = SocketAddr::new(config.bind, config.port);
-        let (socket, addr) =
-            Socket::bind(wanted).map_err(|error| KvdError::Listen(wanted, error))?;
+/// What the daemon runs: nothing of it does yet, but its port is taken. Must be called in a
+/// goroutine.
+///
+/// # Errors
+/// The folder can't be made, or the port is taken.
+pub(crate) async fn plant(config: Config) -> Result<Supervisor, KvdError> {
+    let disk = Files {
+        hand_over: config.fsync == Fsync::Always,
+    };
+    let made = disk.make_dir(&config.dir).await;
+    made.map_err(|error| KvdError::Dir(config.dir.clone(), error))?;
+    // Bound here and not in the listener: a restart of the listener keeps the socket, and a port in
+    // use is no reason to restart anything.
+    let wanted = SocketAddr::new(config.bind, config.port);
+    let (socket, addr) = Socket::bind(wanted).map_err(|error| KvdError::Listen(wanted, error))?;
 
-        let path = config.dir.join(LOG_NAME);
-        let log_state = Arc::new(LogState::default());
-        let aof = Child::<Aof>::new("aof", {
-            let (path, state) = (path.clone(), Arc::clone(&log_state));
-            move || {
-                (AofConfig {
-                    path: path.clone(),
-                    fsync: config.fsync,
-                    state: Arc::clone(&state),
-                },)
+    let stop_within = config.stop_within;
+    let ground = Ground {
+        disk: Arc::new(disk),
+        clock: Clock::System,
+        notice: |text| eprintln!("kvd: {text}"),
+    };
+    let (services, root) = engine::plant(config, addr.port(), ground);
+    let connections = Supervisor::one_for_one("connections");
+    let drain = ChildSpec::go_until("drain", {
+        let (services, socket) = (Arc::clone(&services), socket.clone());
+        move |stop| drain(stop, Arc::clone(&services), socket.clone())
+    });
+    let listener = ChildSpec::go("listener", {
+        let connections = connections.handle();
+        let ready = Arc::new(AtomicBool::new(false));
+        move || {
+            // All others have started when the listener does.
+            if !ready.swap(true, Ordering::SeqCst) {
+                let mut stdout = io::stdout();
+                let _ = writeln!(stdout, "kvd ready on {addr}").and_then(|()| stdout.flush());
             }
-        })
-        .stop_within(config.stop_within);
-        let pubsub = Child::<PubSub>::new("pubsub", || ());
-
-        let of = config.shards.unwrap_or_else(|| Handle::current().procs());
-        let mut shards = Supervisor::one_for_one("shards").intensity(20, Duration::from_secs(10));
-        let mut shard_refs = Vec::with_capacity(of);
-        for index in 0..of {
-            let shard = ShardConfig {
-                place: Place { index, of },
-                path: path.clone(),
-                value_bytes_max: config.bulk_bytes_max,
-                aof: aof.handle(),
-                log_state: Arc::clone(&log_state),
-            };
-            let child = Child::<Shard>::new(format!("shard-{index}"), move || (shard.clone(),));
-            shard_refs.push(child.handle());
-            shards = shards.child(child);
+            listen(socket.another(), Arc::clone(&services), connections.clone())
         }
+    });
+    Ok(root
+        .child(connections)
+        .child(drain.stop_within(stop_within))
+        .child(listener))
+}
 
-        let (stopping, stopped) = buffered(0);
-        let services = Arc::new(Services {
-            port: addr.port(),
-            shards: shard_refs,
-            aof: aof.handle(),
-            log_state,
-            pubsub: pubsub.handle(),
-            buffers: buffer_pool(),
-            batches: batch_pool(),
-            stopping,
-            stopped,
-            open: WaitGroup::new(),
-            counters: Counters::default(),
-            started: Instant::now(),
-            config,
-        });
-        let connections = Supervisor::one_for_one("connections");
-        let listener = ChildSpec::go(LISTENER, {
-            let (services, connections) = (Arc::clone(&services), connections.handle());
-            let socket = socket.clone();
-            move || listen(socket.another(), Arc::clone(&services), connections.clone())
-        });
-        let root = Supervisor::one_for_one("kvd")
-            .intensity(5, Duration::from_secs(10))
-            .child(aof)
-            .child(shards)
-            .child(pubsub)
-            .child(connections)
-            .child(listener)
-            .start()
-            .await
-            .map_err(KvdError::Tree)?;
-        Ok(Self {
-            root,
-            services,
-            socket,
-            addr,
-        })
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Ready when the tree has ended by itself: a child crashed too often.
-    pub async fn ended(&self) -> ExitReason {
-        self.root.wait().await
-    }
-
-    /// Stops in order: no new clients, those that are there get the replies to what they have sent,
-    /// the log is written and synced. False if that took longer than `--stop-within`.
-    pub async fn stop(self) -> bool {
-        let within = self.services.config.stop_within;
-        let end = Instant::now() + within;
-        let _ = self.root.terminate_child(LISTENER).await;
-        drop(self.socket.take());
-        self.services.stopping.close();
-        // The rest of the time is for the log.
-        if timeout(within / 4 * 3, self.services.open.wait())
-            .await
-            .is_err()
-        {
-            let left = self.services.counters.clients();
-            eprintln!("kvd: {left} clients do not take their replies and are cut off");
-        }
-        timeout(end - Instant::now(), self.root.stop())
-            .await
-            .is_ok()
+/// Waits for the stop. Then: no new clients, those that are there get the replies to what they have
+/// sent, or have had their time.
+async fn drain(stop: StopSignal, services: Arc<Services>, socket: Socket) {
+    stop.requested().await;
+    eprintln!("kvd: stopping; a second signal stops at once");
+    drop(socket.take());
+    services.stopping.close();
+    // The rest of the time is for the log.
+    let limit = services.config.stop_within / 4 * 3;
+    if timeout(limit, services.open.wait()).await.is_err() {
+        let left = services.counters.clients();
+        eprintln!("kvd: {left} clients do not take their replies and are cut off");
     }
 }
 

@@ -8,6 +8,9 @@
 //!      receiver's alone        under the lock                      only when there is no room
 //! ```
 //!
+//! The ring and all that goes with it are made when they are needed, and gone when the mailbox is idle
+//! (`store.rs`): an idle mailbox is three words.
+//!
 //! One word lock (see `word_lock.rs`) carries the flags that say what the receiver may do without it:
 //! - `QUEUED`: the ring has messages beyond the batch, or senders wait.
 //! - `PARKED`: the receiver found nothing, stored its waker and sleeps. Who clears it must wake it.
@@ -15,13 +18,14 @@
 //! - `KICKED`: `wake_receiver` found it awake; its next attempt to park fails.
 //! - `SPECIAL`: the messages are in `lanes.rs`'s queues, not in the ring. Never changes. The ring of
 //!   such a mailbox has no room, so that a plain push needs no look at the flag.
+//! - `ROOMY`: when it was busy last it needed many slots.
 //!
 //! Protocol:
 //! 1. send: lock; room ⇒ write the slot, unlock with `QUEUED` set and `PARKED` cleared, and if it
 //!    was set, wake. No room ⇒ link a waiter. A warm push is one RMW.
 //! 2. receive: take from the batch without any lock; when it is used up, lock, give its room back
-//!    (to waiting senders first, in their order), take the next batch, unlock. Nothing there ⇒ park:
-//!    one compare-and-swap of the whole word, so that no push can come between look and park.
+//!    (to waiting senders first, in their order), take the next batch, unlock. Nothing there ⇒ the
+//!    store goes, and the word is unlocked with `PARKED`, so that no push can come between.
 //! 3. wake: after unlocking and by reference, so that a warm wake touches no reference count. The
 //!    one who cleared `PARKED` sets `waking` while it uses the stored waker; a receiver that wants to
 //!    store another waker (a new incarnation) waits for it to be false. If a second wake overlaps the
@@ -34,26 +38,29 @@
 //! - Waiting senders ⇒ no room. `PARKED` ⇒ nothing queued, no batch, no waiting sender.
 //! - A batch is at most a quarter of the capacity and at most `BATCH_MAX`; its messages count
 //!   against the capacity until it is used up, and stay here when the receiver goes (a restart).
-//! - `mine`, `next` and `left` belong to the one [`MailboxReceiver`]; `receiving` makes sure it is one.
-//! - An idle mailbox owns no heap memory until its first message.
+//! - `mine`, `next` and `left` belong to the one [`MailboxReceiver`], or to whoever has the turn
+//!   ([`MailboxTurn`]); `receiving` makes sure it is one.
 
 mod lanes;
 mod receiver;
 mod sender;
+mod store;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::task::Waker;
+use std::ptr::NonNull;
 
 use lanes::Lanes;
 pub(crate) use lanes::{Crossing, Displaced, Post, Water};
-pub(crate) use receiver::MailboxReceiver;
+pub(crate) use receiver::{MailboxReceiver, MailboxTurn};
 pub(crate) use sender::MailboxSend;
+use store::{Shared, Store};
 
 use super::TrySendError;
-use super::ring::{CAPACITY_MAX, Slots};
-use super::waiters::{WaitList, WaitState, WakeList};
+use super::ring::CAPACITY_MAX;
+use super::waiters::{WaitState, WakeList};
 use super::word_lock::WordLock;
+use crate::sched::thin_waker::ThinWaker;
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -62,6 +69,7 @@ const PARKED: u8 = 4;
 const CLOSED: u8 = 8;
 const KICKED: u8 = 16;
 const SPECIAL: u8 = 32;
+const ROOMY: u8 = 64;
 
 /// The most messages that the receiver takes under one lock.
 const BATCH_MAX: u32 = if cfg!(actor_loom) { 2 } else { 32 };
@@ -77,24 +85,6 @@ pub(crate) enum Capacity {
     Unbounded,
 }
 
-/// What the lock guards.
-struct Shared<M> {
-    slots: Slots<M>,
-    /// Index of the first queued message (behind the batch).
-    head: u32,
-    /// Messages in the ring beyond the batch.
-    queued: u32,
-    senders: WaitList<M>,
-    /// `CAPACITY_MAX` for unbounded, 0 for rendezvous and `SPECIAL`.
-    capacity: u32,
-    /// Size of the receiver's batch: room that is not given back yet.
-    batch: u8,
-    /// The ring grew since the batch was taken: the batch lies in a block of its own.
-    detached: bool,
-    /// Instead of all of the above, in a `SPECIAL` mailbox.
-    lanes: Option<Box<Lanes<M>>>,
-}
-
 /// See the file's comment.
 pub(crate) struct Mailbox<M> {
     word: WordLock,
@@ -102,16 +92,16 @@ pub(crate) struct Mailbox<M> {
     receiving: AtomicBool,
     /// How many messages of the batch are left; an atomic for `len`.
     left: AtomicU8,
-    /// The receiver's: the index of the first of them ..
-    next: UnsafeCell<u32>,
-    /// .. and the block that it lies in; none once the room of the batch was given back.
-    mine: UnsafeCell<Slots<M>>,
-    shared: UnsafeCell<Shared<M>>,
-    waker: UnsafeCell<Option<Waker>>,
+    /// `CAPACITY_MAX` for unbounded, 0 for rendezvous and `SPECIAL`.
+    capacity: u32,
+    /// Written under the lock. The receiver may read it at any time while it has a batch.
+    store: UnsafeCell<Option<NonNull<Store<M>>>>,
+    waker: UnsafeCell<Option<ThinWaker>>,
 }
 
 // SAFETY: messages move between threads (`M: Send`), and nobody gets a reference to one inside.
-// `shared` is used under the lock, `mine` and `next` by the only receiver, `waker` as step 3 of the protocol says.
+// The store is used under the lock, `mine` and `next` in it by the only receiver, `waker` as step 3 of
+// the protocol says.
 unsafe impl<M: Send> Send for Mailbox<M> {}
 // SAFETY: as above.
 unsafe impl<M: Send> Sync for Mailbox<M> {}
@@ -133,30 +123,82 @@ impl<M> Mailbox<M> {
             waking: AtomicBool::new(false),
             receiving: AtomicBool::new(false),
             left: AtomicU8::new(0),
-            next: UnsafeCell::new(0),
-            mine: UnsafeCell::new(Slots::NONE),
-            shared: UnsafeCell::new(Shared {
-                slots: Slots::NONE,
-                head: 0,
-                queued: 0,
-                senders: WaitList::new(),
-                capacity,
-                batch: 0,
-                detached: false,
-                lanes,
-            }),
+            capacity,
+            store: UnsafeCell::new(
+                lanes.map(|lanes| Store::allocate(flags, capacity, Some(lanes))),
+            ),
             waker: UnsafeCell::new(None),
         }
     }
 
-    /// Runs `f` on the shared part.
+    /// The store, if there is one.
+    ///
+    /// # Safety
+    /// The caller holds the lock, or is the receiver and has a batch; and uses it for as long at most.
+    #[inline(always)]
+    unsafe fn store(&self) -> Option<&Store<M>> {
+        // SAFETY: as promised: nobody writes the cell meanwhile, and the store stays.
+        self.store
+            .with(|store| unsafe { (*store).as_ref().map(|store| store.as_ref()) })
+    }
+
+    /// Runs `f` on the shared part, if there is a store.
     ///
     /// # Safety
     /// The caller holds the lock, and `f` doesn't come back here.
     #[inline(always)]
-    unsafe fn shared<R>(&self, f: impl FnOnce(&mut Shared<M>) -> R) -> R {
+    unsafe fn shared<R>(&self, f: impl FnOnce(&mut Shared<M>) -> R) -> Option<R> {
         // SAFETY: the lock makes it the only access.
-        self.shared.with_mut(|shared| f(unsafe { &mut *shared }))
+        unsafe { self.store() }
+            .map(|store| store.shared.with_mut(|shared| f(unsafe { &mut *shared })))
+    }
+
+    /// Runs `f` on the shared part of the store, which is made if there is none.
+    ///
+    /// # Safety
+    /// As for `shared`. The lock had `flags`.
+    #[inline(always)]
+    unsafe fn shared_or_new<R>(&self, flags: u8, f: impl FnOnce(&mut Shared<M>) -> R) -> R {
+        // SAFETY: locked.
+        let store = match unsafe { self.store() } {
+            Some(store) => store,
+            None => {
+                let new = Store::allocate(flags, self.capacity, None);
+                // SAFETY: the lock makes it the only access: the receiver reads the cell without it
+                // only while it has a batch, and then there is a store.
+                self.store.with_mut(|store| unsafe { *store = Some(new) });
+                // SAFETY: it stays while the lock is held.
+                unsafe { new.as_ref() }
+            }
+        };
+        // SAFETY: as in `shared`.
+        store.shared.with_mut(|shared| f(unsafe { &mut *shared }))
+    }
+
+    /// The store goes, if nothing is in it; returns the flags to unlock with.
+    ///
+    /// # Safety
+    /// The caller is the receiver, without a batch, and holds the lock. `flags` are to be unlocked with.
+    #[inline]
+    unsafe fn let_store_go(&self, flags: u8) -> u8 {
+        // SAFETY: locked.
+        let idle = unsafe { self.shared(|shared| (shared.is_idle(), shared.roominess())) };
+        let Some((true, roominess)) = idle else {
+            return flags;
+        };
+        // SAFETY: locked, and nobody has a batch in it.
+        let store = self.store.with_mut(|store| unsafe { (*store).take() });
+        if let Some(store) = store {
+            // SAFETY: nothing is in it, and nobody knows it any more.
+            unsafe { Store::free(store) };
+        }
+        (flags & !ROOMY) | roominess
+    }
+
+    /// Whether a message would find room in a mailbox without a store.
+    #[inline]
+    fn has_room_when_empty(&self, flags: u8) -> bool {
+        self.capacity > 0 || store::is_awaited(self.capacity, flags)
     }
 
     /// Sends a message, waiting for room. Dropping the future before it is ready takes the message
@@ -227,20 +269,19 @@ impl<M> Mailbox<M> {
             // SAFETY: locked.
             unsafe { self.lanes(push) }
         } else {
-            // SAFETY: locked, and not SPECIAL.
-            unsafe {
-                self.shared(|shared| {
-                    let mut displaced = None;
-                    if !shared.has_room(flags) {
-                        if !drop_oldest || shared.queued == 0 {
-                            return Err(message);
-                        }
-                        displaced = Some(Displaced::Oldest(shared.pop()));
+            let push = |shared: &mut Shared<M>| {
+                let mut displaced = None;
+                if !shared.has_room(flags) {
+                    if !drop_oldest || shared.queued == 0 {
+                        return Err(message);
                     }
-                    shared.push(message);
-                    Ok(displaced)
-                })
-            }
+                    displaced = Some(Displaced::Oldest(shared.pop()));
+                }
+                shared.push(message);
+                Ok(displaced)
+            };
+            // SAFETY: locked, and not SPECIAL.
+            unsafe { self.shared_or_new(flags, push) }
         };
         match pushed {
             Ok(displaced) => {
@@ -272,7 +313,7 @@ impl<M> Mailbox<M> {
             f(lanes.expect("a SPECIAL mailbox has lanes"))
         };
         // SAFETY: the caller holds the lock.
-        unsafe { self.shared(with) }
+        unsafe { self.shared(with) }.expect("lanes are in a store")
     }
 
     /// Puts a message into the ring; the flags to unlock with, or the message if it may not enter. In
@@ -283,16 +324,13 @@ impl<M> Mailbox<M> {
     #[inline]
     unsafe fn push_locked(&self, flags: u8, message: M) -> Result<u8, M> {
         // SAFETY: the caller holds the lock.
-        let pushed = unsafe {
-            self.shared(|shared| {
-                if flags & CLOSED != 0 || !shared.has_room(flags) {
-                    return Err(message);
-                }
-                shared.push(message);
-                Ok(())
-            })
-        };
-        pushed.map(|()| (flags | QUEUED) & !PARKED)
+        let has_room = unsafe { self.shared(|shared| shared.has_room(flags)) };
+        if flags & CLOSED != 0 || !has_room.unwrap_or_else(|| self.has_room_when_empty(flags)) {
+            return Err(message);
+        }
+        // SAFETY: as above.
+        unsafe { self.shared_or_new(flags, |shared| shared.push(message)) };
+        Ok((flags | QUEUED) & !PARKED)
     }
 
     /// As `push_locked`, for a `SPECIAL` mailbox, by the post of a ticket (0: none). It replaces
@@ -354,7 +392,9 @@ impl<M> Mailbox<M> {
     fn unlock_and_wake_clone(&self, now: u8) {
         // SAFETY: the caller holds the lock and found `PARKED`: until we unlock without it, the
         // receiver doesn't touch the cell; others only read it.
-        let waker = self.waker.with(|waker| unsafe { (*waker).clone() });
+        let waker = self
+            .waker
+            .with(|waker| unsafe { (*waker).as_ref().map(ThinWaker::to_waker) });
         self.word.unlock(now);
         if let Some(waker) = waker {
             waker.wake();
@@ -377,6 +417,10 @@ impl<M> Mailbox<M> {
     /// Accepts no more messages; what is queued can still be received. Waiting senders get their
     /// message back. Returns whether this call closed it.
     pub(crate) fn close(&self) -> bool {
+        if self.is_closed() {
+            // Nobody waits in it then, to send or to receive.
+            return false;
+        }
         let mut wakers = WakeList::new();
         let flags = self.word.lock();
         // SAFETY: locked.
@@ -396,7 +440,8 @@ impl<M> Mailbox<M> {
                     }
                 }
             })
-        };
+        }
+        .unwrap_or(false);
         let now = (flags | CLOSED) & !(PARKED | QUEUED);
         let now = if queued { now | QUEUED } else { now };
         // SAFETY: locked, with `flags`.
@@ -424,7 +469,8 @@ impl<M> Mailbox<M> {
                 None => shared.queued as usize,
                 Some(lanes) => lanes.len(),
             })
-        };
+        }
+        .unwrap_or(0);
         // ORDERING: Relaxed, a moment's view of the receiver's progress.
         let left = self.left.load(Ordering::Relaxed);
         self.word.unlock(flags);
@@ -434,12 +480,10 @@ impl<M> Mailbox<M> {
     pub(crate) fn capacity(&self) -> Capacity {
         let flags = self.word.lock();
         // SAFETY: locked.
-        let capacity = unsafe {
-            self.shared(|shared| match &shared.lanes {
-                None => shared.capacity,
-                Some(lanes) => lanes.capacity(),
-            })
-        };
+        let capacity =
+            unsafe { self.shared(|shared| shared.lanes.as_ref().map(|lanes| lanes.capacity())) }
+                .flatten()
+                .unwrap_or(self.capacity);
         self.word.unlock(flags);
         match capacity {
             CAPACITY_MAX => Capacity::Unbounded,
@@ -450,18 +494,42 @@ impl<M> Mailbox<M> {
 
     /// Becomes the receiver, until the guard is dropped. Panics while there is another one.
     pub(crate) fn receiver(&self) -> MailboxReceiver<'_, M> {
-        // ORDERING: AcqRel pairs with the Release in `MailboxReceiver::drop`: we see what the last
+        self.become_receiver();
+        MailboxReceiver::of(self)
+    }
+
+    /// Becomes the receiver for a while; see [`MailboxTurn`]. Panics while there is another one.
+    #[inline]
+    pub(crate) fn turn(&self) -> MailboxTurn<'_, M> {
+        self.become_receiver();
+        MailboxTurn::of(self)
+    }
+
+    /// Who received by turns will not come back. Panics while there is a receiver.
+    pub(crate) fn leave(&self) {
+        drop(self.receiver());
+    }
+
+    #[inline]
+    fn become_receiver(&self) {
+        // ORDERING: Acquire pairs with the Release of the guards' drops: we see what the last
         // receiver left in `mine` and `waker`.
-        let taken = self.receiving.swap(true, Ordering::AcqRel);
+        let taken = self.receiving.swap(true, Ordering::Acquire);
         assert!(
             !taken,
             "a mailbox has one receiver at a time: drop the other one first"
         );
-        MailboxReceiver::of(self)
     }
 
     /// Takes all that is left. Panics while there is a receiver; see also `MailboxReceiver::drain`.
     pub(crate) fn drain(&self) -> Vec<M> {
+        let flags = self.word.lock();
+        // SAFETY: locked.
+        let is_empty = unsafe { self.store() }.is_none();
+        self.word.unlock(flags);
+        if is_empty {
+            return Vec::new();
+        }
         self.receiver().drain()
     }
 }
@@ -471,67 +539,6 @@ fn capacity_of(capacity: Capacity) -> u32 {
         Capacity::Rendezvous => 0,
         Capacity::Buffered(messages) => messages.min(CAPACITY_MAX as usize - 1) as u32,
         Capacity::Unbounded => CAPACITY_MAX,
-    }
-}
-
-impl<M> Shared<M> {
-    /// A parked receiver of a rendezvous mailbox is waiting for exactly one message.
-    #[inline]
-    fn has_room(&self, flags: u8) -> bool {
-        self.used() < self.capacity || (self.capacity == 0 && flags & (PARKED | SPECIAL) == PARKED)
-    }
-
-    #[inline]
-    fn used(&self) -> u32 {
-        self.queued + u32::from(self.batch)
-    }
-
-    /// Appends to the ring; the caller has checked the capacity.
-    #[inline]
-    fn push(&mut self, message: M) {
-        if self.used() >= self.slots.capacity() {
-            self.grow();
-        }
-        // SAFETY: there is a block with more slots than are in use, so the slot behind the queued
-        // messages is empty; slots outside the batch are the lock holder's.
-        unsafe {
-            self.slots
-                .write(self.head.wrapping_add(self.queued), message)
-        };
-        self.queued += 1;
-    }
-
-    /// Takes the first queued message out, from behind the receiver's batch; there is one.
-    fn pop(&mut self) -> M {
-        if self.batch > 0 && !self.detached {
-            // Else the slot between batch and queue would be in use without being counted, and a
-            // push could come around the ring into the batch.
-            self.move_to(self.slots.allocate_same());
-        }
-        let first = self.head;
-        self.head = first.wrapping_add(1);
-        self.queued -= 1;
-        // SAFETY: it was the first queued message, and is counted out now.
-        unsafe { self.slots.read(first) }
-    }
-
-    /// A block of twice the size for the queued messages. If the receiver has a batch in the old one
-    /// it keeps that block and frees it (see `settle`); `batch` counts as used in the new one too.
-    #[cold]
-    fn grow(&mut self) {
-        self.move_to(self.slots.allocate_larger());
-    }
-
-    /// Moves the queued messages to a new block, which is at least as large as the old one.
-    fn move_to(&mut self, block: Slots<M>) {
-        // SAFETY: the queued slots are full and ours; the new block is empty and large enough.
-        unsafe { self.slots.move_to(block, self.head, self.queued) };
-        if self.batch == 0 || self.detached {
-            // SAFETY: its values moved out, and no batch lies in it.
-            unsafe { self.slots.free() };
-        }
-        self.detached = self.batch > 0;
-        self.slots = block;
     }
 }
 
@@ -551,5 +558,11 @@ impl<M> Drop for Mailbox<M> {
         // may have been forgotten).
         let mut rest = ManuallyDrop::new(MailboxReceiver::of(self));
         drop(rest.drain());
+        // SAFETY: the only access.
+        let lanes = self.store.with_mut(|store| unsafe { (*store).take() });
+        if let Some(store) = lanes {
+            // SAFETY: drained, and not used again.
+            unsafe { Store::free(store) };
+        }
     }
 }

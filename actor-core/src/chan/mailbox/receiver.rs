@@ -1,18 +1,21 @@
 //! The receiving side of a mailbox: steps 2 and 3 of the protocol in `mod.rs`.
 //!
-//! - The batch is taken without a lock; everything else happens under it, or is the one
-//!   compare-and-swap that parks.
+//! - The batch is taken without a lock; everything else happens under it.
 //! - The stored waker is written only by the receiver, when it is not `PARKED` and nobody is using
 //!   the waker; so the receiver itself may read it at any time.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
 use std::task::{Context, Poll, Waker};
 
 use super::super::ring::Slots;
-use super::super::waiters::{WaitState, WakeList};
-use super::super::word_lock::{Backoff, LOCKED};
-use super::{BATCH_MAX, CLOSED, KICKED, Mailbox, PARKED, QUEUED, SPECIAL, Shared};
+use super::super::waiters::WakeList;
+use super::super::word_lock::Backoff;
+use super::store::{Shared, Store};
+use super::{CLOSED, KICKED, Mailbox, PARKED, QUEUED, ROOMY, SPECIAL};
 use crate::sched::coop;
+use crate::sched::thin_waker::ThinWaker;
 use crate::sched::wait::{self, Wait, WaitKind};
 use crate::shim::atomic::Ordering;
 
@@ -29,17 +32,16 @@ impl<'a, M> MailboxReceiver<'a, M> {
     }
 
     /// Runs `f` on the receiver's own part: the block of its batch and the index of the next message.
+    ///
+    /// # Safety
+    /// It has a batch, used up or not, or holds the lock; and there is a store.
     #[inline(always)]
-    fn mine<R>(&mut self, f: impl FnOnce(&mut Slots<M>, &mut u32) -> R) -> R {
-        let Mailbox { mine, next, .. } = self.mailbox;
+    unsafe fn mine<R>(&mut self, f: impl FnOnce(&mut Slots<M>, &mut u32) -> R) -> R {
+        // SAFETY: as promised.
+        let store = unsafe { self.mailbox.store() };
+        let Store { mine, next, .. } = store.expect("a batch is in a store");
         // SAFETY: only the one receiver gets here, borrowed mutably; no `f` comes back here.
         mine.with_mut(|mine| next.with_mut(|next| f(unsafe { &mut *mine }, unsafe { &mut *next })))
-    }
-
-    /// Whether there is a batch whose room is not given back yet, used up or not.
-    #[inline]
-    fn has_batch(&mut self) -> bool {
-        self.mine(|block, _| block.capacity() > 0)
     }
 
     /// The next message; `None` once the mailbox is closed and empty.
@@ -62,12 +64,14 @@ impl<'a, M> MailboxReceiver<'a, M> {
             return None;
         }
         self.mailbox.left.store(left - 1, Ordering::Relaxed);
-        Some(self.mine(|block, next| {
+        let take = |block: &mut Slots<M>, next: &mut u32| {
             let index = *next;
             *next = index.wrapping_add(1);
             // SAFETY: `left` slots from `next` on are full and the receiver's; now one fewer.
             unsafe { block.read(index) }
-        }))
+        };
+        // SAFETY: there is a batch.
+        Some(unsafe { self.mine(take) })
     }
 
     #[inline]
@@ -78,23 +82,21 @@ impl<'a, M> MailboxReceiver<'a, M> {
 
     fn refill_or_park(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
         let word = &self.mailbox.word;
+        // Asked once: a waker need not be equal to its own clone.
+        let mut is_stored = self.is_stored(cx.waker());
         loop {
-            let seen = word.peek();
-            if seen & (QUEUED | CLOSED | KICKED | LOCKED) == 0 && !self.has_batch() {
-                if seen & PARKED == 0 {
-                    self.store_waker(cx.waker());
-                    if word.transition(seen, seen | PARKED) {
-                        return self.parked(cx);
-                    }
-                    continue;
-                }
-                if self.is_stored(cx.waker()) {
-                    return self.parked(cx); // still, and nothing came
-                }
+            if word.peek() & !ROOMY == PARKED && is_stored {
+                return self.parked(cx); // still, and nothing came
             }
             let mut wakers = WakeList::new();
             let flags = word.lock();
-            // SAFETY: locked.
+            if flags & (QUEUED | CLOSED | KICKED) == 0 && is_stored {
+                // SAFETY: locked, and the batch is used up; nothing is queued and nobody waits.
+                let now = unsafe { self.settle_locked(flags) };
+                word.unlock(now | PARKED);
+                return self.parked(cx);
+            }
+            // SAFETY: locked, and the batch is used up.
             let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
             if message.is_some() || flags & CLOSED != 0 {
                 word.unlock(now);
@@ -105,12 +107,28 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if self.is_stored(cx.waker()) {
-                word.unlock(now | PARKED);
-                return self.parked(cx);
-            }
-            // Not parked any more, so the next round may store the other waker.
+            // Not parked any more, so the waker may be replaced. The next round parks, or receives.
             word.unlock(now);
+            if !is_stored {
+                is_stored = true;
+                self.replace_waker(Some(ThinWaker::new(wait::store(cx.waker()))));
+            }
+        }
+    }
+
+    /// Gives the room of the used-up batch back, and the store. Returns the flags to unlock with.
+    ///
+    /// # Safety
+    /// The lock is held, it had `flags`, without `QUEUED`; nothing of the batch is left.
+    #[inline]
+    unsafe fn settle_locked(&mut self, flags: u8) -> u8 {
+        // SAFETY: the lock is held.
+        unsafe {
+            if let Some(store) = self.mailbox.store() {
+                let Store { mine, shared, .. } = store;
+                mine.with_mut(|block| shared.with_mut(|shared| (*shared).settle(&mut *block)));
+            }
+            self.mailbox.let_store_go(flags)
         }
     }
 
@@ -126,7 +144,11 @@ impl<'a, M> MailboxReceiver<'a, M> {
             return unsafe { self.take_special(flags, wakers, None) };
         }
         let mailbox = self.mailbox;
-        self.mine(|block, next| {
+        // SAFETY: the lock is held.
+        if unsafe { mailbox.store() }.is_none() {
+            return (None, flags & (CLOSED | KICKED | ROOMY));
+        }
+        let refill_mine = |block: &mut Slots<M>, next: &mut u32| {
             let refill = |shared: &mut Shared<M>| {
                 shared.settle(block);
                 let message = if shared.queued > 0 {
@@ -154,8 +176,10 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 (message, shared.flags(flags))
             };
             // SAFETY: the lock is held; `refill` doesn't come back.
-            unsafe { mailbox.shared(refill) }
-        })
+            unsafe { mailbox.shared(refill) }.expect("looked at above")
+        };
+        // SAFETY: the lock is held, and there is a store.
+        unsafe { self.mine(refill_mine) }
     }
 
     /// `refill_locked` of a SPECIAL mailbox; of `batch`, only a message of that batch.
@@ -207,7 +231,8 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 return None;
             }
         }
-        let place = self.mine(|block, next| block.place(*next));
+        // SAFETY: there is a batch.
+        let place = unsafe { self.mine(|block, next| block.place(*next)) };
         // SAFETY: `left` slots from `next` on are full and the receiver's, and it is borrowed
         // mutably: nobody moves the message while it is looked at.
         let found = batch_of(unsafe { &*place });
@@ -224,7 +249,11 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// As for `refill_locked`, and the flags don't have `SPECIAL`.
     unsafe fn take_batch_locked(&mut self, flags: u8, wakers: &mut WakeList) -> u8 {
         let mailbox = self.mailbox;
-        self.mine(|block, next| {
+        // SAFETY: the lock is held.
+        if unsafe { mailbox.store() }.is_none() {
+            return flags & (CLOSED | KICKED | ROOMY);
+        }
+        let take_mine = |block: &mut Slots<M>, next: &mut u32| {
             let take = |shared: &mut Shared<M>| {
                 shared.settle(block);
                 let taken = shared.queued.min(shared.batch_max());
@@ -241,32 +270,27 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 shared.flags(flags)
             };
             // SAFETY: the lock is held; `take` doesn't come back.
-            unsafe { mailbox.shared(take) }
-        })
+            unsafe { mailbox.shared(take) }.expect("looked at above")
+        };
+        // SAFETY: the lock is held, and there is a store.
+        unsafe { self.mine(take_mine) }
     }
 
     /// Whether this is the waker that a push would wake.
     #[inline]
     fn is_stored(&self, waker: &Waker) -> bool {
         // SAFETY: only the receiver writes the cell, so it may read it at any time.
-        let is_known = |stored: *const Option<Waker>| unsafe {
+        let is_known = |stored: *const Option<ThinWaker>| unsafe {
             (*stored)
                 .as_ref()
-                .is_some_and(|stored| wait::same(stored, waker))
+                .is_some_and(|stored| stored.is_same(waker))
         };
         self.mailbox.waker.with(is_known)
     }
 
     /// Stores the waker for the next park. Not to be called while `PARKED`.
-    #[inline]
-    fn store_waker(&mut self, waker: &Waker) {
-        if !self.is_stored(waker) {
-            self.replace_waker(Some(wait::store(waker)));
-        }
-    }
-
     #[cold]
-    fn replace_waker(&mut self, waker: Option<Waker>) {
+    fn replace_waker(&mut self, waker: Option<ThinWaker>) {
         let mut wait = Backoff::new();
         // ORDERING: Acquire pairs with the Release in `unlock_and_wake`: that use is over.
         while self.mailbox.waking.load(Ordering::Acquire) {
@@ -289,17 +313,19 @@ impl<'a, M> MailboxReceiver<'a, M> {
             let flags = self.mailbox.word.lock();
             // SAFETY: locked, and the batch is used up.
             let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
-            if message.is_none() {
-                // SAFETY: locked; nothing queued, no batch: the block is empty.
+            let now = if message.is_none() {
+                // SAFETY: locked; nothing queued, no batch.
                 unsafe {
-                    self.mailbox.shared(|shared| {
-                        std::mem::replace(&mut shared.slots, Slots::NONE).free();
+                    let _ = self.mailbox.shared(|shared| {
                         if let Some(lanes) = &mut shared.lanes {
                             lanes.shrink();
                         }
                     });
+                    self.mailbox.let_store_go(now)
                 }
-            }
+            } else {
+                now
+            };
             self.mailbox.word.unlock(now);
             match message {
                 Some(message) => messages.push(message),
@@ -309,61 +335,45 @@ impl<'a, M> MailboxReceiver<'a, M> {
     }
 }
 
-impl<M> Shared<M> {
-    /// The room of a used-up batch is free again, and so is the block it lay in, if it was left
-    /// alone there.
+/// The right to receive for a while: during a poll, say. It leaves all as it is, so the next one goes
+/// on where this one ends. Who takes turns says at last that it has left ([`Mailbox::leave`]).
+pub(crate) struct MailboxTurn<'a, M>(ManuallyDrop<MailboxReceiver<'a, M>>);
+
+impl<'a, M> MailboxTurn<'a, M> {
+    /// Not to be called while there is a receiver: see [`Mailbox::turn`].
     #[inline]
-    fn settle(&mut self, block: &mut Slots<M>) {
-        if self.batch == 0 {
-            return;
-        }
-        let block = std::mem::replace(block, Slots::NONE);
-        if self.detached {
-            // SAFETY: the queued messages moved out when the ring grew, the batch is used up.
-            unsafe { block.free() };
-            self.detached = false;
-        }
-        self.batch = 0;
+    pub(super) fn of(mailbox: &'a Mailbox<M>) -> Self {
+        Self(ManuallyDrop::new(MailboxReceiver::of(mailbox)))
     }
+}
 
-    /// How many messages the receiver may take at once.
+impl<'a, M> Deref for MailboxTurn<'a, M> {
+    type Target = MailboxReceiver<'a, M>;
+
     #[inline]
-    fn batch_max(&self) -> u32 {
-        (self.capacity / 4).clamp(1, BATCH_MAX)
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
+}
 
-    /// The flags to unlock with after a receive.
+impl<M> DerefMut for MailboxTurn<'_, M> {
     #[inline]
-    fn flags(&self, flags: u8) -> u8 {
-        let more = self.queued > 0 || !self.senders.is_empty();
-        let kept = flags & (CLOSED | KICKED);
-        if more { kept | QUEUED } else { kept }
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
+}
 
-    /// Lets waiting senders in, in their order: the first one's message is received at once if the
-    /// ring had none, the others' go into the ring.
-    #[cold]
-    fn admit(&mut self, message: Option<M>, wakers: &mut WakeList) -> Option<M> {
-        let message = message.or_else(|| self.admit_first(wakers));
-        self.let_in(wakers);
-        message
+impl<M> Drop for MailboxTurn<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        // ORDERING: Release pairs with the Acquire in `become_receiver`.
+        self.0.mailbox.receiving.store(false, Ordering::Release);
     }
+}
 
-    /// Lets waiting senders into the ring, as far as there is room.
-    fn let_in(&mut self, wakers: &mut WakeList) {
-        while self.used() < self.capacity {
-            let Some(message) = self.admit_first(wakers) else {
-                break;
-            };
-            self.push(message);
-        }
-    }
-
-    /// Takes the first waiting sender's message; its future finds itself done.
-    fn admit_first(&mut self, wakers: &mut WakeList) -> Option<M> {
-        let (message, waker) = self.senders.finish_first(WaitState::Done, Option::take)?;
-        wakers.push(waker);
-        message
+impl<M> fmt::Debug for MailboxTurn<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -377,12 +387,18 @@ impl<M> fmt::Debug for MailboxReceiver<'_, M> {
 
 impl<M> Drop for MailboxReceiver<'_, M> {
     fn drop(&mut self) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::LostMessage) {
+            while let Some(message) = self.take_from_batch() {
+                drop(message);
+            }
+        }
         // No longer parked: a message must not be handed to somebody who left (rendezvous), and the
         // waker goes, so that a stopped goroutine's memory does.
         let flags = self.mailbox.word.lock();
         self.mailbox.word.unlock(flags & !PARKED);
         self.replace_waker(None);
-        // ORDERING: Release pairs with the AcqRel in `receiver()`.
+        // ORDERING: Release pairs with the Acquire in `become_receiver`.
         self.mailbox.receiving.store(false, Ordering::Release);
     }
 }

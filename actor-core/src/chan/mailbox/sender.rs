@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use super::super::SendError;
 use super::super::waiters::{WaitList, WaitState, Waiter, WakeList, pin_field};
-use super::{CLOSED, Mailbox, QUEUED, SPECIAL, Shared};
+use super::store::Shared;
+use super::{CLOSED, Mailbox, QUEUED, SPECIAL};
 use crate::sched::coop;
 use crate::sched::wait::{Wait, WaitKind};
 
@@ -127,7 +128,7 @@ impl<M> Mailbox<M> {
         let ticket = waiter.tag();
         // SAFETY: locked; the waiter is pinned in its future, whose drop cancels it.
         unsafe {
-            self.shared(|shared| {
+            self.shared_or_new(flags, |shared| {
                 shared.senders_of(ticket).enqueue(
                     waiter,
                     cx.waker(),
@@ -159,6 +160,7 @@ impl<M> Mailbox<M> {
                         )
                     })
                 }
+                .expect("who waits does so in a store")
             } else {
                 None
             };
@@ -207,6 +209,7 @@ impl<M> MailboxSend<'_, M> {
                 self.mailbox
                     .shared(|shared| shared.senders_of(ticket).cancel(waiter))
             }
+            .expect("who waits does so in a store")
         } else {
             None
         };

@@ -1,5 +1,7 @@
 //! Random choice for `select`: a generator per thread, seeded by std's hasher.
 
+use crate::sched::simulated::{self, Chance};
+
 /// A source of numbers for one poll.
 pub(crate) struct Random(u64);
 
@@ -27,8 +29,11 @@ impl Random {
         Self(mix(0))
     }
 
-    /// A number below `n`, each as likely.
+    /// A number below `n`, each as likely; in a simulation, its choice.
     pub(crate) fn below(&mut self, n: usize) -> usize {
+        if let Some(chosen) = simulated::chosen(Chance::Arm, n as u32) {
+            return chosen as usize;
+        }
         let high = self.0 >> 32;
         self.0 = mix(self.0);
         // Lemire's reduction, without its correction: n is tiny beside 2^32.

@@ -4,15 +4,17 @@ use std::io;
 use std::path::Path;
 
 use super::super::command::{self, Route};
+use super::super::disk::Contents;
 use super::super::log::{self, Scan};
 use super::super::resp::Parser;
 use super::{Exec, Place, Store};
 
 impl Store {
-    /// Replays what the log at `path` holds for this place, up to `until`.
+    /// Replays what the first `len` bytes of the log at `path` hold for this place.
     pub(crate) fn load(
+        contents: &mut dyn Contents,
+        len: u64,
         path: &Path,
-        until: u64,
         place: Place,
         value_bytes_max: usize,
     ) -> io::Result<(Self, Scan)> {
@@ -20,7 +22,7 @@ impl Store {
         let mut parser = Parser::new(u32::MAX as usize);
         let mut out = Vec::new();
         let wanted = |hash: log::KeyHash| hash.concerns(place.index, place.of);
-        let scan = log::scan(path, until, wanted, |payload| {
+        let scan = log::scan(contents, len, path, wanted, |payload| {
             out.clear();
             store.replay(payload, &mut parser, &mut out);
         })?;

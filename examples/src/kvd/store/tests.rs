@@ -5,6 +5,8 @@ use crate::kvd::command::{Route, resolve};
 use crate::kvd::resp::Parser;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::path::Path;
 
 const NOW: u64 = 1_000_000;
 
@@ -47,14 +49,17 @@ impl Db {
 
     /// What a fresh store makes of the log.
     fn replayed(&self) -> Store {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("log");
-        std::fs::write(&path, [&log::MAGIC[..], &self.log].concat()).expect("written");
-        let (store, scan) =
-            Store::load(&path, u64::MAX, Place { index: 0, of: 1 }, 100).expect("a log");
-        assert_eq!(scan.damage, None);
-        store
+        let log = [&log::MAGIC[..], &self.log].concat();
+        replayed(&log, Place { index: 0, of: 1 })
     }
+}
+
+fn replayed(log: &[u8], place: Place) -> Store {
+    let (mut contents, len) = (Cursor::new(log), log.len() as u64);
+    let loaded = Store::load(&mut contents, len, Path::new("log"), place, 100);
+    let (store, scan) = loaded.expect("a log");
+    assert_eq!(scan.damage, None);
+    store
 }
 
 fn run_line(store: &mut Store, line: &str, now: u64, out: &mut Vec<u8>, log: Option<&mut Vec<u8>>) {
@@ -417,8 +422,6 @@ fn a_replay_after_the_deadline_makes_no_ghost_of_a_dead_key() {
 
 #[test]
 fn a_flush_record_empties_only_what_its_shard_had() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("log");
     let mut log = log::MAGIC.to_vec();
     let mut shards: Vec<Store> = (0..3)
         .map(|index| Store::new(Place { index, of: 3 }, 100))
@@ -437,10 +440,9 @@ fn a_flush_record_empties_only_what_its_shard_had() {
     keys.iter()
         .for_each(|key| run(&format!("SET {key} v"), shard_of(key, 3)));
     run("FLUSHDB", 1);
-    std::fs::write(&path, &log).expect("written");
     for of in 1..5 {
         for index in 0..of {
-            let (store, _) = Store::load(&path, u64::MAX, Place { index, of }, 100).expect("a log");
+            let store = replayed(&log, Place { index, of });
             let mut expected: Vec<&String> = keys
                 .iter()
                 .filter(|key| shard_of(key, of) == index && shard_of(key, 3) != 1)

@@ -1,0 +1,368 @@
+//! What goes wrong in a run, by the seed.
+//!
+//! A rule says what may happen to whom and how likely it is; whether it does is one more choice of the
+//! run. Faults end with the test: what is stopped afterwards is stopped undisturbed.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::world::{self, World};
+use crate::actor::{Actor, ActorRef, AnyRef};
+use crate::sched::simulated::{self, Delivered, Fate};
+use crate::sched::{Instant, go_named, sleep};
+use crate::supervise::SupervisorRef;
+
+/// What is to go wrong in this run; see [`Sim::faults`](super::Sim::faults). The methods add up, and can
+/// be called at any time.
+///
+/// Messages that were accepted are never lost, doubled or put into another order by a fault, as nothing
+/// that the library does could do that to them. What can happen to a message of yours on a bad day can
+/// happen here: its handler panics, comes late, or its answer is lost; it waits for room; its actor is
+/// killed.
+///
+/// ```
+/// use std::time::Duration;
+/// use actor_core::{actor::CallError, prelude::*, sim, sometimes};
+///
+/// struct Till { cents: u64 }
+///
+/// #[actor]
+/// impl Till {
+///     #[init]
+///     fn new() -> Self { Till { cents: 0 } }
+///     pub fn put(&mut self, cents: u64) -> u64 { self.cents += cents; self.cents }
+/// }
+///
+/// sim::check(|sim| async move {
+///     let till = sim.supervise(Till::child("till")).await.unwrap();
+///     sim.faults().panic_once_in(&till, "put").stall(&till, Duration::from_millis(200));
+///     for _ in 0..10 {
+///         let answer = till.put(1).await;
+///         sometimes!(answer == Err(CallError::Panicked), "a put panics");
+///     }
+/// })
+/// .seeds(50)
+/// .run();
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Faults(());
+
+#[derive(Debug)]
+enum What {
+    PanicOnce,
+    PanicAt(u64),
+    Panic(f64),
+    Stall(Duration),
+    Full,
+}
+
+#[derive(Debug)]
+struct Rule {
+    actor: u64,
+    message: Option<String>,
+    what: What,
+}
+
+struct Cut {
+    key: u64,
+    one: HashSet<u64>,
+    other: HashSet<u64>,
+    held: Vec<Waker>,
+}
+
+#[derive(Default)]
+pub(super) struct Rules {
+    rules: Vec<Rule>,
+    drop_reply: f64,
+    delay: Option<(f64, Range<Duration>)>,
+    jump: Option<(f64, Duration)>,
+    cuts: Vec<Cut>,
+    next_cut: u64,
+}
+
+/// How likely a fault is that has no probability of its own, each time it could happen.
+const OFTEN: f64 = 0.25;
+
+impl Faults {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+
+    fn rule<A: Actor>(self, actor: &ActorRef<A>, message: Option<&str>, what: What) -> Self {
+        world::current().rules.borrow_mut().rules.push(Rule {
+            actor: actor.id().number(),
+            message: message.map(str::to_owned),
+            what,
+        });
+        self
+    }
+
+    /// The actor's handler of this message (a method's name) panics once, at one of the first times.
+    #[track_caller]
+    pub fn panic_once_in<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, message: &str) -> Self {
+        self.rule(actor.as_ref(), Some(message), What::PanicOnce)
+    }
+
+    /// The actor panics at its `nth` message from now on, counted from 1, whatever it is.
+    #[track_caller]
+    pub fn panic_at<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, nth: u64) -> Self {
+        self.rule(actor.as_ref(), None, What::PanicAt(nth.max(1)))
+    }
+
+    /// The actor panics at each message with this probability.
+    #[track_caller]
+    pub fn panic<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, probability: f64) -> Self {
+        self.rule(actor.as_ref(), None, What::Panic(probability))
+    }
+
+    /// Some messages are handled late, by up to this much: the actor stands still before them.
+    #[track_caller]
+    pub fn stall<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, up_to: Duration) -> Self {
+        self.rule(actor.as_ref(), None, What::Stall(up_to))
+    }
+
+    /// The actor's mailbox looks full to some of those who send: they wait a while, or get what its
+    /// overflow policy says.
+    #[track_caller]
+    pub fn full_mailbox<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>) -> Self {
+        self.rule(actor.as_ref(), None, What::Full)
+    }
+
+    /// Answers are lost with this probability: the asker gets
+    /// [`CallError::NoReply`](crate::actor::CallError::NoReply), although its message was handled.
+    #[track_caller]
+    pub fn drop_reply(self, probability: f64) -> Self {
+        world::current().rules.borrow_mut().drop_reply = probability;
+        self
+    }
+
+    /// Those who send, tells and asks, are held back with this probability, for a time in the range.
+    /// The order of one sender's messages stays what it is.
+    #[track_caller]
+    pub fn delay(self, probability: f64, range: Range<Duration>) -> Self {
+        world::current().rules.borrow_mut().delay = Some((probability, range));
+        self
+    }
+
+    /// The clock leaps, with this probability each time it moves: what is due within `by` fires all at
+    /// once, and late. What a suspended laptop or a paused virtual machine sees.
+    #[track_caller]
+    pub fn clock_jump(self, probability: f64, by: Duration) -> Self {
+        world::current().rules.borrow_mut().jump = Some((probability, by));
+        self
+    }
+
+    /// The actor is killed at some moment within this time.
+    #[track_caller]
+    pub fn kill<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, within: Duration) -> Self {
+        let actor = actor.as_ref().clone();
+        let world = world::current();
+        let at = world.within(within);
+        let killer = go_named("fault", async move {
+            sleep(at).await;
+            world::current().note(format!("fault: \"{}\" is killed", actor.name()));
+            let _ = actor.kill().await;
+        });
+        world.help(killer.abort_handle());
+        self
+    }
+
+    /// The supervisor and all below it are killed at some moment within this time.
+    #[track_caller]
+    pub fn kill_subtree(self, supervisor: &SupervisorRef, within: Duration) -> Self {
+        let supervisor = supervisor.clone();
+        let world = world::current();
+        let at = world.within(within);
+        let killer = go_named("fault", async move {
+            sleep(at).await;
+            let name = supervisor.name();
+            world::current().note(format!("fault: all of \"{name}\" is killed"));
+            let _ = supervisor.kill().await;
+        });
+        world.help(killer.abort_handle());
+        self
+    }
+
+    /// Cuts two groups of actors off from each other: what one's handlers send to the other waits until
+    /// the partition is healed. Several may exist at a time.
+    ///
+    /// It doesn't concern what goroutines send that are no actors.
+    #[track_caller]
+    pub fn partition(
+        self,
+        one: impl IntoIterator<Item = AnyRef>,
+        other: impl IntoIterator<Item = AnyRef>,
+    ) -> Partition {
+        let ids = |group: &mut dyn Iterator<Item = AnyRef>| -> HashSet<u64> {
+            group.map(|actor| actor.id().number()).collect()
+        };
+        let world = world::current();
+        world.note("fault: a partition begins".to_owned());
+        let mut rules = world.rules.borrow_mut();
+        let key = rules.next_cut;
+        rules.next_cut += 1;
+        rules.cuts.push(Cut {
+            key,
+            one: ids(&mut one.into_iter()),
+            other: ids(&mut other.into_iter()),
+            held: Vec::new(),
+        });
+        Partition { key }
+    }
+}
+
+/// A partition that lasts until it is healed, or dropped; see [`Faults::partition`].
+#[derive(Debug)]
+#[must_use = "the partition is healed when this is dropped"]
+pub struct Partition {
+    key: u64,
+}
+
+impl Partition {
+    /// Ends it: what was held back is sent.
+    pub fn heal(self) {}
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        let Some(world) = world::try_current() else {
+            return;
+        };
+        let held = {
+            let mut rules = world.rules.borrow_mut();
+            let at = rules.cuts.iter().position(|cut| cut.key == self.key);
+            at.map_or_else(Vec::new, |at| rules.cuts.swap_remove(at).held)
+        };
+        world.note("fault: a partition is healed".to_owned());
+        for waker in held {
+            waker.wake();
+        }
+    }
+}
+
+impl Rules {
+    /// The test is over: no more faults.
+    pub(super) fn end(world: &World) {
+        let ended = world.rules.take();
+        for waker in ended.cuts.into_iter().flat_map(|cut| cut.held) {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn hold(world: &World, to: u64, waker: &Waker) -> bool {
+        let from = world.actors.borrow().get(&simulated::running()).copied();
+        let (delay, looks_full) = {
+            let mut rules = world.rules.borrow_mut();
+            let apart = |cut: &&mut Cut| {
+                from.is_some_and(|from| {
+                    let (one, other) = (&cut.one, &cut.other);
+                    one.contains(&from) && other.contains(&to)
+                        || other.contains(&from) && one.contains(&to)
+                })
+            };
+            if let Some(cut) = rules.cuts.iter_mut().find(apart) {
+                cut.held.push(waker.clone());
+                return true;
+            }
+            let full = |rule: &Rule| rule.actor == to && matches!(rule.what, What::Full);
+            (rules.delay.clone(), rules.rules.iter().any(full))
+        };
+        let pause = match delay {
+            Some((probability, range)) if world.happens(probability) => {
+                range.start + world.within(range.end.saturating_sub(range.start))
+            }
+            _ if looks_full && world.happens(OFTEN) => world.within(Duration::from_millis(10)),
+            _ => return false,
+        };
+        simulated::wake_at(Instant::now() + pause.max(Duration::from_nanos(1)), waker);
+        true
+    }
+
+    pub(super) fn is_full(world: &World, actor: u64) -> bool {
+        let looks_full = {
+            let rules = world.rules.borrow();
+            let full = |rule: &Rule| rule.actor == actor && matches!(rule.what, What::Full);
+            rules.rules.iter().any(full)
+        };
+        looks_full && world.happens(OFTEN)
+    }
+
+    pub(super) fn deliver(world: &World, what: Delivered<'_>) -> Fate {
+        let mut at = 0;
+        loop {
+            // The choice is made without the borrow.
+            let (probability, stall, once) = {
+                let mut rules = world.rules.borrow_mut();
+                let Some(rule) = rules.rules.get_mut(at) else {
+                    return Fate::Handled;
+                };
+                at += 1;
+                let concerns = rule.actor == what.actor
+                    && rule.message.as_deref().is_none_or(|m| m == what.message);
+                if !concerns {
+                    continue;
+                }
+                match &mut rule.what {
+                    What::PanicAt(left) => {
+                        *left = left.saturating_sub(1);
+                        if *left == 0 {
+                            rules.rules.remove(at - 1);
+                            drop(rules);
+                            return panics(world, what);
+                        }
+                        continue;
+                    }
+                    What::Full => continue,
+                    What::PanicOnce => (OFTEN, None, true),
+                    What::Panic(probability) => (*probability, None, false),
+                    What::Stall(limit) => (OFTEN, Some(*limit), false),
+                }
+            };
+            if !world.happens(probability) {
+                continue;
+            }
+            if once {
+                world.rules.borrow_mut().rules.remove(at - 1);
+            }
+            return match stall {
+                None => panics(world, what),
+                Some(limit) => {
+                    let pause = world.within(limit);
+                    world.note(format!("fault: \"{}\" stalls for {pause:?}", what.name));
+                    Fate::Stalls(pause)
+                }
+            };
+        }
+    }
+
+    pub(super) fn loses_reply(world: &World) -> bool {
+        let probability = world.rules.borrow().drop_reply;
+        let lost = world.happens(probability);
+        if lost {
+            world.note("fault: an answer is lost".to_owned());
+        }
+        lost
+    }
+
+    /// When the clock stops next that was to move to `next`.
+    pub(super) fn jump(world: &World, next: Instant) -> Instant {
+        let Some((probability, by)) = world.rules.borrow().jump else {
+            return next;
+        };
+        if !world.happens(probability) {
+            return next;
+        }
+        world.note(format!("fault: the clock jumps by {by:?}"));
+        next + by
+    }
+}
+
+fn panics(world: &World, what: Delivered<'_>) -> Fate {
+    world.note(format!(
+        "fault: \"{}\" panics in `{}`",
+        what.name, what.message
+    ));
+    Fate::Panics
+}
