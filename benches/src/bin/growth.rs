@@ -4,14 +4,15 @@
 //! cargo run --release -p benches --bin growth -- [--quick]
 //! ```
 //!
-//! Prints markdown. The first two tables are times on this machine, medians of 3 rounds (1 with `--quick`,
-//! which also stops at a tenth of the sizes). The third counts what the real runtime does with more Ps
-//! than there are cores: only the counts mean anything there. The last one is the model of the protocol
-//! (`benches::protocol`) with a core for each P, in virtual time.
+//! Prints markdown. The first two tables are the CPU time that the process takes on one P, whatever else
+//! the machine does meanwhile; medians of 3 rounds (1 with `--quick`, which also stops at a tenth of
+//! the sizes). The third counts what the real runtime does with more Ps than there are cores: only the
+//! counts mean anything there. The last one is the model of the protocol (`benches::protocol`) with a
+//! core for each P, in virtual time.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
 use actor_core::{Pinning, Runtime, actor, go};
 use benches::cores;
@@ -55,26 +56,45 @@ async fn start(actors: usize) -> Vec<CounterRef> {
     counters
 }
 
-/// Nanoseconds per operation since then.
-fn each(since: Instant, ops: u64) -> f64 {
-    since.elapsed().as_nanos() as f64 / ops as f64
+/// Nanoseconds that this process's threads have run; zero where the system doesn't say it as Linux does.
+fn cpu_ns() -> u64 {
+    let of_thread = |path: PathBuf| {
+        let text = fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    threads().filter_map(of_thread).sum()
+}
+
+fn threads() -> impl Iterator<Item = PathBuf> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
+    threads.filter_map(|thread| Some(thread.ok()?.path()))
+}
+
+/// Nanoseconds of CPU per operation since then.
+fn each(since: u64, ops: u64) -> f64 {
+    (cpu_ns() - since) as f64 / ops as f64
+}
+
+/// One P: nobody searches, so nothing but the work takes CPU time.
+fn one_p() -> Runtime {
+    Runtime::builder().procs(1).build().expect("a runtime")
 }
 
 /// With so many actors: to start one, an ask, a tell, to let one go.
 async fn of_actors(actors: usize) -> [f64; 4] {
-    let began = Instant::now();
+    let began = cpu_ns();
     let counters = start(actors).await;
     let spawn = each(began, actors as u64);
 
     // A stride that visits all of them, and no neighbours in a row.
     let stride = (0..CALLS as usize).map(|i| i.wrapping_mul(7_919) % actors);
-    let began = Instant::now();
+    let began = cpu_ns();
     for i in stride.clone() {
         counters[i].add(1).await.expect("an answer");
     }
     let ask = each(began, CALLS);
 
-    let began = Instant::now();
+    let began = cpu_ns();
     for i in stride {
         counters[i].add(1).tell().await.expect("it runs");
     }
@@ -90,7 +110,7 @@ async fn of_actors(actors: usize) -> [f64; 4] {
     }
     assert_eq!(sum, CALLS * 2);
 
-    let began = Instant::now();
+    let began = cpu_ns();
     let exits: Vec<_> = counters.iter().map(|counter| counter.wait()).collect();
     drop(counters);
     for exit in exits {
@@ -105,7 +125,7 @@ async fn of_senders(senders: u64) -> [f64; 2] {
     let counter = Counter::start().await.expect("it starts");
     let mut ns = [0.0; 2];
     for (asks, ns) in [true, false].into_iter().zip(&mut ns) {
-        let began = Instant::now();
+        let began = cpu_ns();
         let sending = (0..senders).map(|sender| {
             let counter = counter.clone();
             go(async move {
@@ -167,28 +187,28 @@ fn row(first: impl std::fmt::Display, figures: &[f64]) {
 
 fn actors_and_senders(quick: bool) {
     let rounds = if quick { 1 } else { 3 };
-    println!("## Actors\n\n{CALLS} calls by one goroutine, spread over all of them.\n");
+    println!(
+        "## Actors\n\nCPU time on one P; {CALLS} calls by one goroutine, spread over all of them.\n"
+    );
     println!("| actors | start, ns | ask, ns | tell, ns | end, ns | idle, bytes |");
     println!("|---:|---:|---:|---:|---:|---:|");
     for power in 0..=(if quick { 5 } else { 6 }) {
         let actors = 10_usize.pow(power);
         // A runtime each, so that one size's leftovers are not the next one's.
-        let ns = medians(rounds, || {
-            Runtime::new().expect("a runtime").run(of_actors(actors))
-        });
+        let ns = medians(rounds, || one_p().run(of_actors(actors)));
         // A few are lost among what the runtime itself allocates.
         let bytes = (actors >= 1_000).then(|| figure(bytes_each(actors)));
         let [spawn, ask, tell, end] = ns.map(figure);
         let bytes = bytes.as_deref().unwrap_or("–");
         println!("| {actors} | {spawn} | {ask} | {tell} | {end} | {bytes} |");
     }
-    println!("\n## Senders\n\n{CALLS} calls (2 each, if that is more) to one actor.\n");
+    println!(
+        "\n## Senders\n\nCPU time on one P; {CALLS} calls (2 each, if that is more) to one actor.\n"
+    );
     println!("| senders | ask, ns | tell, ns |\n|---:|---:|---:|");
     for power in 0..=(if quick { 4 } else { 5 }) {
         let senders = 10_u64.pow(power);
-        let ns = medians(rounds, || {
-            Runtime::new().expect("a runtime").run(of_senders(senders))
-        });
+        let ns = medians(rounds, || one_p().run(of_senders(senders)));
         row(senders, &ns);
     }
 }
@@ -196,9 +216,7 @@ fn actors_and_senders(quick: bool) {
 /// How often threads of this process have gone to sleep, or zero where the system doesn't say it as
 /// Linux does.
 fn sleeps() -> u64 {
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
-    let statuses =
-        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let statuses = threads().filter_map(|path| fs::read_to_string(path.join("status")).ok());
     statuses
         .filter_map(|status| {
             let mut lines = status.lines();
