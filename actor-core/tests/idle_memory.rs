@@ -92,6 +92,8 @@ macro_rules! assert_at_most {
 
 /// Pools hold a few blocks, and other threads come and go: up to a byte for each of many.
 const STRAY: u32 = 1;
+/// Goroutines are started faster than they run: what queues them has grown.
+const QUEUED: u32 = 16;
 const STATE: u32 = 8;
 const ACTOR: u32 = 160 + STATE + STRAY;
 /// The watcher of handlers that wait too long keeps a list of the actors whose handlers ever waited.
@@ -125,13 +127,13 @@ fn main() {
         );
 
         let (bytes, _kept) = bytes_each!(_n => go(pending::<()>()));
-        assert_at_most!("an_idle_goroutine", bytes, 80 + STRAY);
+        assert_at_most!("an_idle_goroutine", bytes, 80 + QUEUED);
 
         let (_tx, rx) = chan::rendezvous::<()>();
         let (bytes, _kept) = bytes_each!(_n => {
             let rx = rx.clone();
             go(async move { rx.recv().await })
         });
-        assert_at_most!("a_goroutine_that_receives", bytes, 176 + STRAY);
+        assert_at_most!("a_goroutine_that_receives", bytes, 176 + QUEUED);
     });
 }

@@ -433,7 +433,8 @@ fn call(parts: &mut Parts<'_>) {
 
 fn parts(criterion: &mut Criterion) {
     let rt = Runtime::new().expect("a runtime");
-    let groups: [(&str, fn(&mut Parts<'_>)); 8] = [
+    type Group = fn(&mut Parts<'_>);
+    let groups: [(&str, Group); 8] = [
         ("channel", channel),
         ("select", select),
         ("lock", lock),

@@ -44,10 +44,10 @@ func spin(d time.Duration) {
 
 // The counter: an actor that owns a sum.
 
+// It is small, because a channel holds 64 of them in place.
 type msg struct {
 	n     uint64
-	serve time.Duration
-	crash bool
+	serve time.Duration // negative: crash
 	reply chan uint64
 }
 
@@ -67,7 +67,7 @@ func newCounter(sum uint64) counter {
 
 func (c counter) loop(sum uint64) {
 	for m := range c {
-		if m.crash {
+		if m.serve < 0 {
 			panic("crash on purpose")
 		}
 		if m.serve > 0 {
@@ -266,7 +266,7 @@ func restarts(ops int) time.Duration {
 	start := time.Now()
 	for range ops {
 		check(c.add(2) == 2, "a fresh sum")
-		c <- msg{crash: true}
+		c <- msg{serve: -1}
 		check(c.add(0) == 0, "a fresh sum")
 	}
 	return time.Since(start)
@@ -595,18 +595,21 @@ func idle(work string, ops int, start func(i int) counter) {
 	for i := range counters {
 		counters[i] = start(i)
 	}
+	defer runtime.KeepAlive(counters)
 	time.Sleep(500 * time.Millisecond)
 	after := memoryNow()
 	each := func(grown float64) float64 { return grown / float64(ops) }
 	note := fmt.Sprintf("heap and stacks; resident memory grew by %.0f each",
 		each(after.resident-before.resident))
 	row(work, "bytes", each(after.used-before.used), note)
+	if work == "idle actor, never spoken to" {
+		return
+	}
 	time.Sleep(time.Second)
 	cpu := cpuTime()
 	time.Sleep(time.Second)
 	row(work+", CPU per second of all", "ms", float64(cpuTime()-cpu)/1e6,
 		fmt.Sprintf("%d of them, for one second", ops))
-	runtime.KeepAlive(counters)
 }
 
 func row(work, unit string, value float64, note string) {

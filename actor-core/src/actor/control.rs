@@ -9,9 +9,9 @@
 //!   bit 5  SKIP        the last message came from there: the mailbox is next
 //!   bit 6  SIGNAL      a `Down` or an exit signal is queued (`ties`)
 //!   bit 7  WAITING     its handler waits (`work`); the actor's own note to itself
-//!   bit 8  RARE        the actor has, or had, something of `rare`
 //!   bit 8  ECHO        an answer is queued that a `#[down]` or `#[exit]` hook got at once (`ties`)
 //!   bit 9  ECHO_SKIP   the last thing was one of those hooks: the mailbox is next
+//!   bit 10 RARE        the actor has, or had, something of `rare`
 //! ```
 //! Protocol: set bits here, then close the mailbox (which ends `serve` once it is empty), then,
 //! for NOW, `Mailbox::wake_receiver`; for SIGNAL, queue it, set the bit, `wake_receiver`. The loop
@@ -30,9 +30,9 @@ const BESIDE: u32 = 1 << 4;
 const SKIP: u32 = 1 << 5;
 const SIGNAL: u32 = 1 << 6;
 const WAITING: u32 = 1 << 7;
-const RARE: u32 = 1 << 8;
 const ECHO: u32 = 1 << 8;
 const ECHO_SKIP: u32 = 1 << 9;
+const RARE: u32 = 1 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Control(AtomicU32);

@@ -191,7 +191,8 @@ impl fmt::Debug for AbortHandle {
 
 enum Cause {
     Cancelled,
-    Panicked(Box<dyn Any + Send>),
+    /// Boxed twice: one word in every goroutine that has none.
+    Panicked(Box<Box<dyn Any + Send>>),
 }
 
 /// Why a goroutine has no value: it panicked, or it was aborted.
@@ -203,7 +204,7 @@ impl JoinError {
     }
 
     pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        Self(Cause::Panicked(payload))
+        Self(Cause::Panicked(Box::new(payload)))
     }
 
     /// The goroutine was aborted, or its runtime ended.
@@ -237,7 +238,7 @@ impl JoinError {
     #[must_use]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.0 {
-            Cause::Panicked(payload) => payload,
+            Cause::Panicked(payload) => *payload,
             Cause::Cancelled => panic!("into_panic on a goroutine that was cancelled"),
         }
     }

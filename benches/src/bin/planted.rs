@@ -15,7 +15,7 @@ fn main() -> std::process::ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let mut again = Command::new(cargo);
-    again.args(["run", "--quiet", "--release", "--manifest-path", manifest]);
+    again.args(["run", "--release", "--manifest-path", manifest]);
     again.args(["--features", "planted", "--bin", "planted", "--"]);
     again.args(std::env::args_os().skip(1));
     match again.status() {

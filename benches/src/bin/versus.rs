@@ -28,10 +28,10 @@ use benches::{CRASH, cores};
 static ALLOC: CountingAlloc = CountingAlloc;
 
 /// A quick run that has taken so long makes only one round of each work that is left.
-const QUICK: Duration = Duration::from_secs(140);
+const QUICK: Duration = Duration::from_secs(90);
 
 /// A quick run that has taken so long does without the programs of `external.rs`.
-const QUICK_ALONE: Duration = Duration::from_secs(180);
+const QUICK_ALONE: Duration = Duration::from_secs(150);
 
 /// Who competes in the works of one group.
 struct Contender {
