@@ -35,6 +35,10 @@ pub(super) fn watch() {
 }
 
 fn stuck() {
+    // Most such polls are of plain goroutines.
+    if working::look().iter().all(|seen| seen.on.is_empty()) {
+        return;
+    }
     // ORDERING: SeqCst: as `IDLE` in `wedged`.
     STUCK.store(true, Ordering::SeqCst);
     wedged::look_now();

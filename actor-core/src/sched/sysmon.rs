@@ -61,6 +61,8 @@ struct Watch {
     since: Instant,
     /// The stuck poll computes; such a one is made up for only `procs` times.
     computes: bool,
+    /// When others were told of it.
+    told: Option<Instant>,
 }
 
 pub(crate) fn run(shared: &Arc<Shared>) {
@@ -129,6 +131,7 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             polls: 0,
             since: now,
             computes: false,
+            told: None,
         },
     );
     for (index, watch) in watches.iter_mut().enumerate() {
@@ -145,6 +148,7 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
                 polls,
                 since: now,
                 computes: false,
+                told: None,
             };
             continue;
         }
@@ -158,11 +162,17 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             if !p.is_stuck() {
                 // Counted first: whoever clears the mark takes the count back.
                 shared.stuck.fetch_add(1, Ordering::AcqRel);
-                if p.set_stuck() {
-                    working::stuck();
-                } else {
+                if !p.set_stuck() {
                     shared.stuck.fetch_sub(1, Ordering::AcqRel);
                 }
+            }
+            // Again now and then: what the poll is stuck in may begin late.
+            if watch
+                .told
+                .is_none_or(|told| now - told >= tuning::STUCK_TOLD_EACH)
+            {
+                watch.told = Some(now);
+                working::stuck();
             }
             watch.computes = !shared.holder_is_blocked(index);
             computing += usize::from(watch.computes);

@@ -46,6 +46,9 @@ pub(crate) const SYSMON_IDLE_TICKS: u32 = 100;
 /// A poll that lasts this long is stuck: its P's work is given to another M.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_millis(8);
 
+/// How often those who watch over handlers are told of one stuck poll.
+pub(crate) const STUCK_TOLD_EACH: Duration = Duration::from_millis(50);
+
 /// How long an M beyond the number of Ps stays parked before its thread ends, unless the builder
 /// says otherwise.
 pub(crate) const MACHINE_KEEP_ALIVE: Duration = Duration::from_secs(10);

@@ -211,12 +211,13 @@ pub(crate) fn look() -> Vec<Seen> {
 
 static ON_STUCK: OnceLock<fn()> = OnceLock::new();
 
-/// Has sysmon call `look` when a poll lasts for longer than a few milliseconds.
+/// Has sysmon call `look` when a poll lasts for longer than a few milliseconds, and again now and then
+/// while it does.
 pub(crate) fn on_stuck(look: fn()) {
     let _ = ON_STUCK.set(look);
 }
 
-/// A poll is stuck.
+/// A poll is stuck, or still is.
 pub(super) fn stuck() {
     if let Some(look) = ON_STUCK.get() {
         look();
