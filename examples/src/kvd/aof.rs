@@ -22,7 +22,9 @@
 //! - With `--fsync always` a read that may have seen records still on their way is followed by an
 //!   empty append: its ticket is settled when they are safe. A [`Mark`] tells the shard how far the
 //!   log has come, so that other reads need not wait.
-//! - What a predecessor wrote is synced before anyone reads it: it may have died before its sync.
+//! - What a predecessor wrote is synced before anyone reads it: it may have died before its sync, or
+//!   when that had failed and before it could cut off what was not synced. So it is written again
+//!   first, as much as a group can have, for the sync to have something to do.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -39,6 +41,8 @@ use super::log::{self, Scan};
 
 /// A group is committed at this size even if more is waiting.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+/// What a predecessor may have left unsynced: a full group, and the batch that filled it.
+const DOUBTED_BYTES: u64 = 2 * GROUP_BYTES_MAX as u64;
 /// A larger buffer is given back once it is written.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -426,7 +430,11 @@ async fn open_checked(
             .map_err(|error| ("begin", error))?;
         scan.end = log::MAGIC.len() as u64;
     }
-    // Whoever wrote this may have died before its sync, and the file's name may be as new.
+    // Whoever wrote this may have died before its sync, or after one that failed, and the file's name
+    // may be as new.
+    let doubted = scan.end.saturating_sub(DOUBTED_BYTES);
+    let rewritten = disk.rewrite(path, doubted).await;
+    rewritten.map_err(|error| ("write again the end of", error))?;
     file.sync().await.map_err(|error| ("sync", error))?;
     disk.sync_dir(path)
         .await

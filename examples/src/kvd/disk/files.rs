@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use actor_core::blocking;
@@ -71,6 +72,22 @@ impl Disk for Files {
         Box::pin(async move { blocking(copy) })
     }
 
+    fn rewrite<'a>(&'a self, path: &'a Path, from: u64) -> DiskFuture<'a, ()> {
+        let rewrite = move || {
+            let file = File::options().read(true).write(true).open(path)?;
+            let (mut at, mut bytes) = (from, vec![0; READ_BYTES]);
+            loop {
+                let len = file.read_at(&mut bytes, at)?;
+                if len == 0 {
+                    return Ok(());
+                }
+                file.write_all_at(&bytes[..len], at)?;
+                at += len as u64;
+            }
+        };
+        Box::pin(async move { blocking(rewrite) })
+    }
+
     fn sync_dir<'a>(&'a self, path: &'a Path) -> DiskFuture<'a, ()> {
         Box::pin(async move { blocking(|| sync_folder_of(path)) })
     }
@@ -119,6 +136,7 @@ mod tests {
         file.truncate(4).await.expect("cut");
         file.append(b"!").await.expect("appended");
         file.sync().await.expect("synced");
+        disk.rewrite(&path, 2).await.expect("rewritten");
         assert_eq!(fs::read(&path).expect("read"), b"good!");
     }
 

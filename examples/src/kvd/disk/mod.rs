@@ -53,6 +53,10 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     /// happens when nothing lies there.
     fn keep_aside<'a>(&'a self, path: &'a Path, from: u64, aside: &'a Path) -> DiskFuture<'a, ()>;
 
+    /// Writes what lies behind `from` once more as it is, so that the next sync has to write it, too,
+    /// whatever became of those before.
+    fn rewrite<'a>(&'a self, path: &'a Path, from: u64) -> DiskFuture<'a, ()>;
+
     /// Makes the names in the folder of `path` durable.
     fn sync_dir<'a>(&'a self, path: &'a Path) -> DiskFuture<'a, ()>;
 }

@@ -10,7 +10,7 @@
 //!
 //! - A file has the bytes that a reader sees (`cached`), those that are safe (`durable`), and the
 //!   list of writes between the two. A crash applies a random beginning of that list, tears the next
-//!   write at a random byte, and may leave zeros in the place of bytes whose length was written
+//!   write at a random byte, and may leave zeros in the place of new bytes whose length was written
 //!   before their contents.
 //! - A failed sync empties the list: what was in it stays readable and never becomes safe, whatever
 //!   a later sync says. What Linux does with dirty pages is the same ("fsyncgate").
@@ -47,6 +47,8 @@ pub(crate) enum DiskOp {
     Truncate,
     /// Copying the end of a file into another.
     KeepAside,
+    /// Writing the end of a file again.
+    Rewrite,
     /// Syncing a folder.
     SyncDir,
 }
@@ -223,6 +225,12 @@ impl SimFile {
         self.cached.extend_from_slice(bytes);
     }
 
+    fn rewrite(&mut self, from: usize) {
+        let from = from.min(self.cached.len());
+        self.writes
+            .push(Write::At(from, self.cached[from..].to_vec()));
+    }
+
     fn truncate(&mut self, len: usize) {
         self.writes.push(Write::Cut(len));
         self.cached.resize(len, 0);
@@ -238,13 +246,15 @@ impl SimFile {
         let writes = std::mem::take(&mut self.writes);
         let whole = random(writes.len() + 1);
         for (i, mut write) in writes.into_iter().enumerate().take(whole + 1) {
-            if let Write::At(_, bytes) = &mut write {
+            if let Write::At(at, bytes) = &mut write {
                 if i == whole {
                     bytes.truncate(random(bytes.len() + 1));
                 }
-                if !bytes.is_empty() && random(4) == 0 {
-                    let from = random(bytes.len());
-                    bytes[from..].fill(0);
+                let new = self.durable.len().saturating_sub(*at).min(bytes.len());
+                let new = &mut bytes[new..];
+                if !new.is_empty() && random(4) == 0 {
+                    let from = random(new.len());
+                    new[from..].fill(0);
                 }
             } else if i == whole {
                 break;
@@ -310,6 +320,13 @@ impl Disk for SimDisk {
                 };
                 state.files.insert(aside.to_owned(), copy);
             }
+            Ok(())
+        }))
+    }
+
+    fn rewrite<'a>(&'a self, path: &'a Path, from: u64) -> DiskFuture<'a, ()> {
+        Box::pin(self.whole(DiskOp::Rewrite, move |state| {
+            state.file(path)?.rewrite(from as usize);
             Ok(())
         }))
     }

@@ -45,32 +45,22 @@ impl Ending {
 }
 
 /// A disk that takes its time and, while it may, refuses an append or a sync now and then.
-///
-/// It refuses the sync of a group commit only, which follows its append. One that fails while the
-/// log is opened leaves kvd with bytes of which no one can say what they are worth, here as with
-/// real disks.
 pub(super) fn fates(
     chance: Chance,
     may_fail: Arc<AtomicBool>,
     lies: bool,
 ) -> impl FnMut(DiskOp) -> Fate + Send + 'static {
-    let mut last = None;
     move |op| {
-        let last = last.replace(op);
         let may_fail = may_fail.load(Ordering::SeqCst);
         let failure = match op {
             DiskOp::Append(bytes) if may_fail && chance.one_in(10) => Some(Failure {
                 kind: ErrorKind::StorageFull,
                 after_bytes: chance.below(bytes + 1),
             }),
-            DiskOp::Sync
-                if may_fail && matches!(last, Some(DiskOp::Append(_))) && chance.one_in(20) =>
-            {
-                Some(Failure {
-                    kind: ErrorKind::Other,
-                    after_bytes: 0,
-                })
-            }
+            DiskOp::Sync if may_fail && chance.one_in(20) => Some(Failure {
+                kind: ErrorKind::Other,
+                after_bytes: 0,
+            }),
             _ => None,
         };
         let delay_us_max = match op {

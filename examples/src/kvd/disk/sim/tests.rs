@@ -140,6 +140,25 @@ async fn what_a_failed_sync_dropped_is_never_safe() {
 }
 
 #[actor_core::test]
+async fn what_a_failed_sync_dropped_is_safe_once_it_is_written_again_and_synced() {
+    let mut fails = true;
+    let disk = SimDisk::with_fates(move |op| Fate {
+        failure: (op == DiskOp::Sync && std::mem::take(&mut fails)).then_some(Failure {
+            kind: ErrorKind::Other,
+            after_bytes: 0,
+        }),
+        ..Fate::default()
+    });
+    let mut file = open(&disk).await;
+    file.append(b"data").await.expect("appended");
+    assert!(file.sync().await.is_err());
+    disk.rewrite(PATH.as_ref(), 1).await.expect("rewritten");
+    file.sync().await.expect("synced");
+    disk.crash(worst);
+    assert_eq!(read(&disk).await, b"\0ata", "as far as it was");
+}
+
+#[actor_core::test]
 async fn an_append_that_fails_has_written_a_part() {
     let disk = SimDisk::with_fates(|op| Fate {
         failure: (op == DiskOp::Append(4)).then_some(Failure {
@@ -197,6 +216,7 @@ async fn an_operation_that_is_dropped_in_its_delay_did_nothing() {
 enum Step {
     Append(Vec<u8>),
     Cut(usize),
+    Rewrite(usize),
     Sync,
     FailSync,
 }
@@ -205,6 +225,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => proptest::collection::vec(1_u8.., 1..9).prop_map(Step::Append),
         1 => (0..30_usize).prop_map(Step::Cut),
+        1 => (0..30_usize).prop_map(Step::Rewrite),
         2 => Just(Step::Sync),
         1 => Just(Step::FailSync),
     ];
@@ -236,6 +257,7 @@ proptest! {
                     file.truncate(len);
                     shortest = shortest.min(len);
                 }
+                Step::Rewrite(from) => file.rewrite(from),
                 Step::Sync => {
                     file.sync();
                     shortest = file.durable.len();
