@@ -18,7 +18,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem::ManuallyDrop;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -55,7 +54,8 @@ impl DriverSeat {
 }
 
 pub(crate) struct Driver {
-    tokio: ManuallyDrop<Runtime>,
+    /// `None` in a simulation, which has no I/O: making one takes as long as a whole small run.
+    tokio: Option<Runtime>,
     taken: AtomicBool,
     last_turn: AtomicU64,
 }
@@ -74,15 +74,30 @@ impl Driver {
             .thread_name(format!("{name}-tokio"))
             .enable_all()
             .build()?;
-        Ok(Self {
-            tokio: ManuallyDrop::new(tokio),
-            taken: AtomicBool::new(false),
-            last_turn: AtomicU64::new(0),
-        })
+        Ok(Self::of(Some(tokio)))
     }
 
-    pub(crate) fn enter(&self) -> Guard<'_> {
-        self.tokio.enter()
+    /// The driver of a simulation.
+    pub(crate) fn none() -> Self {
+        Self::of(None)
+    }
+
+    fn of(tokio: Option<Runtime>) -> Self {
+        Self {
+            tokio,
+            taken: AtomicBool::new(false),
+            last_turn: AtomicU64::new(0),
+        }
+    }
+
+    fn tokio(&self) -> &Runtime {
+        let tokio = self.tokio.as_ref();
+        tokio.expect("nobody turns the driver of a simulation")
+    }
+
+    /// `None` in a simulation: there tokio's I/O says that it has no runtime.
+    pub(crate) fn enter(&self) -> Option<Guard<'_>> {
+        self.tokio.as_ref().map(Runtime::enter)
     }
 
     /// Nobody sits in the driver: an M without work should, soon.
@@ -92,7 +107,8 @@ impl Driver {
 
     /// How many tasks of `tokio::spawn` are alive.
     pub(crate) fn tasks(&self) -> usize {
-        self.tokio.metrics().num_alive_tasks()
+        let tokio = self.tokio.as_ref();
+        tokio.map_or(0, |tokio| tokio.metrics().num_alive_tasks())
     }
 
     fn take(&self) -> bool {
@@ -109,7 +125,7 @@ impl Driver {
     /// Handles what is ready now, without waiting, unless somebody else is at it.
     pub(crate) fn turn(&self) {
         if self.take() {
-            self.tokio.block_on(tokio::task::yield_now());
+            self.tokio().block_on(tokio::task::yield_now());
             self.leave();
         }
     }
@@ -135,7 +151,7 @@ impl Driver {
         }
         let seat = &cx.machine.driver;
         cx.set_defer(true);
-        let expired = self.tokio.block_on(async {
+        let expired = self.tokio().block_on(async {
             let mut sleep = pin!(timeout.map(tokio::time::sleep));
             poll_fn(|task| {
                 *seat.waker.lock() = Some(task.waker().clone());
@@ -160,8 +176,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // SAFETY: dropped once, here. In the background: this may run on an M, where tokio refuses
-        // to wait for its blocking threads.
-        unsafe { ManuallyDrop::take(&mut self.tokio) }.shutdown_background();
+        if let Some(tokio) = self.tokio.take() {
+            // This may run on an M, where tokio refuses to wait for its blocking threads.
+            tokio.shutdown_background();
+        }
     }
 }

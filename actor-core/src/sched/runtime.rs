@@ -508,7 +508,7 @@ pub struct Metrics {
 #[must_use = "the runtime is current only while the guard lives"]
 pub struct Entered<'a> {
     #[cfg(feature = "tokio")]
-    _tokio: super::driver::Guard<'a>,
+    _tokio: Option<super::driver::Guard<'a>>,
     _not_send: std::marker::PhantomData<(&'a (), *const ())>,
 }
 

@@ -110,12 +110,15 @@ impl Shared {
         cpus: Cpus,
         plan: Vec<CoreId>,
     ) -> std::io::Result<Arc<Self>> {
-        #[cfg(feature = "tokio")]
-        let driver = super::driver::Driver::new(&name)?;
         let MachineLimits {
             max: machines_max,
             keep_alive,
         } = machines;
+        #[cfg(feature = "tokio")]
+        let driver = match machines_max {
+            0 => super::driver::Driver::none(), // a simulation
+            _ => super::driver::Driver::new(&name)?,
+        };
         let number = Number::take()?;
         let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),

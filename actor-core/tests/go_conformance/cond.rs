@@ -51,10 +51,11 @@ fn a_signal_wakes_one() {
 #[test]
 fn a_signal_wakes_the_one_that_waited_first() {
     run(4, || async {
+        let sleepers = rounds(100, 20);
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let (running, is_running) = buffered(1);
         let (awake, is_awake) = buffered(1);
-        for n in 0..rounds(100, 20) {
+        for n in 0..sleepers {
             let (shared_, running, awake) = (shared.clone(), running.clone(), awake.clone());
             drop(go(async move {
                 let guard = shared_.0.lock().await;
@@ -69,6 +70,7 @@ fn a_signal_wakes_the_one_that_waited_first() {
             let _guard = shared.0.lock().await;
             shared.1.notify_one();
         }
+        assert_eq!(is_awake.recv().await, Some(sleepers - 1));
     });
 }
 
