@@ -384,10 +384,13 @@ fn a_bridge_out_puts_back_what_its_receiver_did_not_take() {
     let theirs = bridge::to_crossbeam(rx.clone());
     (0..5).for_each(|n| tx.send_blocking(n).unwrap());
     let mut got = vec![theirs.recv().unwrap()];
+    while rx.len() > 3 {
+        thread::yield_now(); // until the bridge holds 1
+    }
     drop(theirs);
     drop(tx);
     while rx.len() < 4 {
-        thread::yield_now(); // until the bridge, which holds 1, has put it back
+        thread::yield_now(); // until it has put it back
     }
     got.extend(rx.iter());
     assert_eq!(got, (0..5).collect::<Vec<_>>());
