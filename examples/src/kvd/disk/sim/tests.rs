@@ -270,7 +270,11 @@ proptest! {
         file.crash(&mut |bound| draws.next().expect("endless") % bound);
         prop_assert_eq!(&file.cached, &file.durable);
         prop_assert!(file.writes.is_empty());
-        prop_assert!(file.cached.starts_with(&safe), "{:?} lost", safe);
+        prop_assert!(file.cached.len() >= safe.len(), "{:?} cut", safe);
+        for (at, &byte) in safe.iter().enumerate() {
+            // A hole that a failed sync has left may have been filled by a rewrite.
+            prop_assert!(byte == 0 || file.cached[at] == byte, "{:?} lost", safe);
+        }
         for (at, &byte) in file.cached.iter().enumerate() {
             let known = written.get(at).is_some_and(|bytes| bytes.contains(&byte));
             prop_assert!(byte == 0 || known, "byte {} at {}", byte, at);
