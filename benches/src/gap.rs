@@ -38,7 +38,7 @@ pub enum Offence {
 }
 
 impl Offence {
-    /// Holds the calling thread for [`HOLD`].
+    /// Holds the calling thread for one second.
     pub fn commit(self) {
         match self {
             Offence::None => {}

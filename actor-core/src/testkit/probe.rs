@@ -16,7 +16,7 @@ pub(super) const CAPACITY: usize = 1024;
 ///
 /// Give the code under test what it would be given of its peer, and look at what comes: a channel's
 /// [`sender`](Probe::sender), a [`callback`](Probe::callback), the handle of an actor that the probe
-/// [stands in](stand_in_for) for, or the other end of a channel that exists already
+/// [stands in](super::stand_in_for) for, or the other end of a channel that exists already
 /// ([`Probe::on`]). Each expectation takes what it looks at, in the order in which it came.
 ///
 /// ```
@@ -156,7 +156,7 @@ impl<T: Send + 'static> Probe<T> {
     /// A sender into the probe, for the code under test. See [`Probe`].
     ///
     /// # Panics
-    /// If the channel is not the probe's own ([`Probe::on`], [`stand_in_for`]), or after
+    /// If the channel is not the probe's own ([`Probe::on`], [`stand_in_for`](super::stand_in_for)), or after
     /// [`expect_closed`](Probe::expect_closed).
     #[must_use]
     #[track_caller]

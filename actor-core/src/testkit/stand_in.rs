@@ -57,7 +57,7 @@ pub fn stand_in_for<A: Actor>() -> (A::Handle, Probe<A::Msg>) {
 /// Expects that the next message of a [`Probe`] matches a pattern; what it binds may be returned.
 ///
 /// `expect_msg!(probe, pattern)`, `expect_msg!(probe, pattern if condition)`, and either with
-/// `=> value` after it. It makes an [`Expect`]: `.await` it. ExUnit's `assert_receive`.
+/// `=> value` after it. It makes an [`Expect`](crate::testkit::Expect): `.await` it. ExUnit's `assert_receive`.
 ///
 /// ```
 /// use actor_core::testkit::{Probe, expect_msg};
@@ -96,7 +96,7 @@ macro_rules! __testkit_expect_msg {
 ///
 /// `expect_call!(probe, BankMsg::Deposit { who, cents } => answer)`: the fields are the arguments,
 /// by `name` or `name: pattern`, and those left out don't matter; the answer is a `Result`, also
-/// where the method returns none. It makes an [`Expect`]: `.await` it. See [`stand_in_for`].
+/// where the method returns none. It makes an [`Expect`](crate::testkit::Expect): `.await` it. See [`stand_in_for`](crate::testkit::stand_in_for).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __testkit_expect_call {
