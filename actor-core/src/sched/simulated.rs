@@ -48,6 +48,9 @@ thread_local! {
     static DIRECTOR: RefCell<Option<Rc<dyn Director>>> = const { RefCell::new(None) };
 }
 
+/// Whether there was ever a simulation in this process. A static: std's own, which loom does not model.
+static EVER: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 /// Something that is left to chance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Chance {
@@ -114,8 +117,17 @@ pub(crate) trait Director {
 }
 
 /// Whether the calling thread runs a simulation.
+///
+/// A program that has never run one, which is every program but a test, pays one load that never
+/// changes.
 #[inline]
 pub(crate) fn is_active() -> bool {
+    // ORDERING: Relaxed: the thread that simulates has set it itself; all others find `REAL`.
+    EVER.load(Ordering::Relaxed) && is_active_here()
+}
+
+#[cold]
+fn is_active_here() -> bool {
     NOW.get() != REAL
 }
 
@@ -127,8 +139,7 @@ pub(crate) fn simulation() -> u64 {
 /// The simulated time, on a thread that runs a simulation.
 #[inline]
 pub(crate) fn now() -> Option<Instant> {
-    let now = NOW.get();
-    (now != REAL).then(|| Instant::from_nanos(now))
+    is_active().then(|| Instant::from_nanos(NOW.get()))
 }
 
 /// Asks the director of this thread's simulation, if there is one.
@@ -259,6 +270,7 @@ pub(crate) fn run(
     static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     // ORDERING: Relaxed: only uniqueness matters.
     NUMBER.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    EVER.store(true, Ordering::Relaxed);
     NOW.set(START.nanos());
     DIRECTOR.set(Some(director.clone()));
     cx.scope(|| {
