@@ -43,10 +43,12 @@ pub(crate) enum WaitKind {
     /// A simulation in which nothing is left to do.
     Quiet,
     ChanClosed,
+    /// An actor, for its concurrent handlers.
+    Handlers,
 }
 
 impl WaitKind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -70,6 +72,7 @@ impl WaitKind {
         Self::LockedThread,
         Self::Quiet,
         Self::ChanClosed,
+        Self::Handlers,
     ];
 
     /// What the goroutine does, in Go's words where Go has some.
@@ -98,6 +101,7 @@ impl WaitKind {
             Self::LockedThread => "its locked thread",
             Self::Quiet => "the simulation to settle",
             Self::ChanClosed => "chan close",
+            Self::Handlers => "its concurrent handlers",
         }
     }
 
