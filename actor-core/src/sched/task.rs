@@ -37,6 +37,7 @@ use super::runtimes::Home;
 use super::shared::Shared;
 use super::shield::shield;
 use super::simulated;
+use super::record::RecordRef;
 use super::state::{Hold, Idle, Notify, Start, State};
 use super::thin_waker::ThinWaker;
 use super::wait::WaitWord;
@@ -600,6 +601,11 @@ pub(super) unsafe fn wake_header(header: *const u8) {
 #[inline]
 pub(crate) fn wait_word(waker: &Waker) -> Option<&WaitWord> {
     header_of(waker).map(|head| &head.wait)
+}
+
+/// The record of the waker's goroutine, if it has one.
+pub(crate) fn record(waker: &Waker) -> Option<RecordRef> {
+    header_of(waker)?.origin.record()
 }
 
 #[inline]
