@@ -430,7 +430,11 @@ async fn a_concurrent_handler_that_asks_its_own_actor_for_an_exclusive_one_is_to
     let index = Index::start(opened).await.unwrap();
     let error = index.look_and_change().await.unwrap_err();
     assert!(error.to_string().contains("waits for itself"), "{error}");
-    assert_eq!(index.change().await, Ok(()), "the message stays, and is handled");
+    assert_eq!(
+        index.change().await,
+        Ok(()),
+        "the message stays, and is handled"
+    );
 }
 
 #[actor_core::test]
