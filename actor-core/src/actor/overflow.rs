@@ -172,6 +172,16 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// As [`post`](Self::post), for a tell: the one kind of message that a simulation may lose.
+    #[inline(always)] // as `post`
+    pub(super) fn post_tell(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+        if simulate::loses_tell(self, &msg) {
+            self.dead_letter(msg, DeadLetterReason::Lost);
+            return Ok(()); // that is what its sender believes
+        }
+        self.post(msg, on_full)
+    }
+
     /// Waits for room with a message that [`post`](Self::post) refused.
     #[inline]
     pub(super) fn send(&self, msg: A::Msg) -> MailboxSend<'_, A::Msg> {
@@ -243,6 +253,7 @@ impl<A: Actor> Cell<A> {
             DeadLetterReason::Overflow => NoReply::Overloaded,
             DeadLetterReason::Coalesced => NoReply::Replaced,
             DeadLetterReason::Poison => NoReply::Panicked,
+            DeadLetterReason::Lost => NoReply::Dropped,
         };
         self.dead_letter_as(msg, reason, answer);
     }
