@@ -140,7 +140,11 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
     #[inline]
     pub fn try_tell(self) -> Result<(), TrySendError<A::Msg>> {
-        match self.to.cell().post(&mut Some(self.msg), Overflow::Fail) {
+        match self
+            .to
+            .cell()
+            .post_tell(&mut Some(self.msg), Overflow::Fail)
+        {
             Ok(()) | Err(Refused::Dropped) => Ok(()),
             Err(Refused::Closed(msg)) => Err(TrySendError::Closed(msg)),
             Err(Refused::Full(msg) | Refused::Wait(msg)) => Err(TrySendError::Full(msg)),
@@ -155,7 +159,7 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     #[inline]
     pub fn tell_or_drop(self) -> Result<bool, SendError<A::Msg>> {
         let msg = &mut Some(self.msg);
-        match self.to.cell().post(msg, Overflow::DropNewest) {
+        match self.to.cell().post_tell(msg, Overflow::DropNewest) {
             Ok(()) => Ok(true),
             Err(Refused::Closed(msg)) => Err(SendError(msg)),
             Err(Refused::Dropped | Refused::Full(_) | Refused::Wait(_)) => Ok(false),
@@ -467,7 +471,7 @@ impl<A: Actor> Future for Tell<'_, A> {
                     return Poll::Pending;
                 }
                 let to = *to;
-                match to.cell().post(msg, *on_full) {
+                match to.cell().post_tell(msg, *on_full) {
                     Ok(()) | Err(Refused::Dropped) => return Poll::Ready(Ok(())),
                     Err(Refused::Closed(msg)) => {
                         return Poll::Ready(Err(TrySendError::Closed(msg)));

@@ -176,6 +176,20 @@ impl<A: Actor> Cell<A> {
         self.post_special(from.take(), on_full)
     }
 
+    /// As [`post`](Self::post), for a tell: the one kind of message that a simulation may lose.
+    #[inline(always)] // as `post`
+    pub(super) fn post_tell(
+        &self,
+        from: &mut Option<A::Msg>,
+        on_full: Overflow,
+    ) -> Result<(), Refused<A::Msg>> {
+        if let Some(msg) = from.take_if(|msg| simulate::loses_tell(self, msg)) {
+            self.dead_letter(msg, DeadLetterReason::Lost);
+            return Ok(()); // that is what its sender believes
+        }
+        self.post(from, on_full)
+    }
+
     /// Waits for room with a message that [`post`](Self::post) refused.
     #[inline]
     pub(super) fn send(&self, msg: A::Msg) -> MailboxSend<'_, A::Msg> {
@@ -255,6 +269,7 @@ impl<A: Actor> Cell<A> {
             DeadLetterReason::Overflow => NoReply::Overloaded,
             DeadLetterReason::Coalesced => NoReply::Replaced,
             DeadLetterReason::Poison => NoReply::Panicked,
+            DeadLetterReason::Lost => NoReply::Dropped,
         };
         self.dead_letter_as(msg, reason, answer);
     }

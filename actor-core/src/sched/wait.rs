@@ -42,11 +42,13 @@ pub(crate) enum WaitKind {
     LockedThread,
     /// A simulation in which nothing is left to do.
     Quiet,
+    /// What a simulated test runs until.
+    Until,
     ChanClosed,
 }
 
 impl WaitKind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -69,6 +71,7 @@ impl WaitKind {
         Self::TaskGroup,
         Self::LockedThread,
         Self::Quiet,
+        Self::Until,
         Self::ChanClosed,
     ];
 
@@ -97,6 +100,7 @@ impl WaitKind {
             Self::TaskGroup => "task group wait",
             Self::LockedThread => "its locked thread",
             Self::Quiet => "the simulation to settle",
+            Self::Until => "what `run_until` asks for",
             Self::ChanClosed => "chan close",
         }
     }

@@ -1,6 +1,6 @@
 //! A plain goroutine under a supervisor, and what it may return.
 
-use std::{convert::Infallible, fmt, future::Future, marker::PhantomData};
+use std::{convert::Infallible, fmt, future::Future, marker::PhantomData, sync::Arc};
 
 use super::{
     ChildKind, StopSignal,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     actor::{Caught, ExitReason, Link, caught},
-    sched::{AbortHandle, go},
+    sched::{AbortHandle, go_named},
     shim::Mutex,
 };
 
@@ -58,6 +58,8 @@ impl<Fut, F: FnMut(StopSignal) -> Option<Fut>> Make<F, Fut> {
 }
 
 pub(super) struct GoBody<F, Fut> {
+    /// The child's id, which reports call the goroutine by.
+    id: Arc<str>,
     make: Mutex<Make<F, Fut>>,
     /// Asked to stop it gets the signal; otherwise it is just dropped.
     listens: bool,
@@ -65,8 +67,9 @@ pub(super) struct GoBody<F, Fut> {
 }
 
 impl<F, Fut> GoBody<F, Fut> {
-    pub(super) fn new(make: Make<F, Fut>, listens: bool) -> Self {
+    pub(super) fn new(id: Arc<str>, make: Make<F, Fut>, listens: bool) -> Self {
         Self {
+            id,
             make: Mutex::new(make),
             listens,
             running: Mutex::new(None),
@@ -101,7 +104,8 @@ where
         let stop = StopSignal::new();
         match caught(|| (self.make.lock().0)(stop.clone())) {
             Ok(Some(future)) => {
-                let goroutine = go(live(Seed { future, link }));
+                let live = live(Seed { future, link });
+                let goroutine = go_named(Arc::clone(&self.id), live);
                 *self.running.lock() = Some((goroutine.abort_handle(), stop));
                 Begun::Running
             }
