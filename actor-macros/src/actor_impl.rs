@@ -41,7 +41,9 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         type Handle = #handle;
     };
     let queueing = queueing::actor_items(model);
-    let waits = model.messages.iter().any(|m| m.is_async);
+    let is_exclusive = |message: &&Message| message.concurrent.is_none();
+    let exclusive = || model.messages.iter().filter(is_exclusive);
+    let waits = exclusive().any(|m| m.is_async);
     let defers = model.messages.iter().any(|m| m.params.reply.is_some());
     let unreferenced = model.options.when_unreferenced.map(|when| {
         let variant = Ident::new(when, proc_macro2::Span::call_site());
@@ -53,17 +55,19 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
     let concurrent = concurrent(model, msg);
     let init = init(model);
     let poison = poison::actor_items(model);
-    let arms = model
-        .messages
-        .iter()
-        .map(|message| arm(message, msg, poison::is_retried(model, message)));
+    let arms = exclusive().map(|message| arm(message, msg, poison::is_retried(model, message)));
+    let others = concurrent.is_some().then(|| {
+        quote! {
+            _ => ::core::unreachable!("a concurrent message goes to `concurrently`"),
+        }
+    });
     let stopped = stopped(model);
     let hooks = hooks(model);
     let limits = limits(model, msg);
     let ticks = ticks(model);
     vec![quote! {
         #[automatically_derived]
-        #[allow(clippy::let_unit_value, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
+        #[allow(unreachable_patterns, clippy::let_unit_value, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
         impl ::actor_core::actor::Actor for #self_ty {
             #associated
             const NAME: &'static str = #name;
@@ -83,6 +87,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             ) {
                 match __actor_msg {
                     #(#arms)*
+                    #others
                 }
             }
 
@@ -120,20 +125,12 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
     let arms = messages.iter().map(|message| arm(message, msg, false));
     // At the attribute, where it is said that the state can't be shared.
     let span = messages[0].concurrent.as_ref().map(|c| c.span)?;
-    let start = quote_spanned! {span=>
-        ::std::boxed::Box::new(move |__actor_msg| {
-            ::std::boxed::Box::pin(async move {
-                match __actor_msg {
-                    #(#arms)*
-                    _ => {}
-                }
-            })
-        })
+    let share = quote_spanned! {span=>
+        ::actor_core::actor::Shared::new(self, __actor_ctx)
     };
     Some(quote! {
         const CONCURRENT: bool = true;
 
-        #[allow(unreachable_patterns)]
         fn concurrency(
             __actor_msg: &#msg,
         ) -> ::core::option::Option<::actor_core::actor::Concurrency> {
@@ -143,12 +140,22 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
             }
         }
 
-        #[allow(unreachable_patterns)]
-        fn concurrently<'__actor>(
-            &'__actor self,
-            __actor_ctx: &'__actor ::actor_core::actor::Ctx<Self>,
-        ) -> ::actor_core::actor::Concurrently<'__actor, #msg> {
-            #start
+        fn share(
+            self,
+            __actor_ctx: &::actor_core::actor::Ctx<Self>,
+        ) -> ::actor_core::actor::Shared<Self> {
+            #share
+        }
+
+        async fn concurrently(
+            &self,
+            __actor_msg: #msg,
+            __actor_ctx: &::actor_core::actor::Ctx<Self>,
+        ) {
+            match __actor_msg {
+                #(#arms)*
+                _ => ::core::unreachable!("an exclusive message goes to `handle`"),
+            }
         }
     })
 }

@@ -96,7 +96,7 @@ pub(crate) fn message(
     })
 }
 
-/// Reads `#[concurrent]`, which only a `pub async fn` with `&self` can have.
+/// Reads `#[concurrent]`, which only a message with `&self` can have.
 pub(crate) fn concurrent(
     method: &ImplItemFn,
     attr: &Attribute,
@@ -119,14 +119,6 @@ pub(crate) fn concurrent(
             receiver.self_token,
             "a concurrent handler shares the state with others that run at the same time; take \
              `&self`, and keep what it changes behind a lock or in another actor",
-        );
-        valid = false;
-    }
-    if method.sig.asyncness.is_none() {
-        mistakes.at(
-            method.sig.fn_token,
-            "concurrent handlers take turns at their awaits, and this one has none; make it \
-             `async`, or remove `#[concurrent]`",
         );
         valid = false;
     }

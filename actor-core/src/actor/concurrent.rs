@@ -1,55 +1,67 @@
-//! Concurrent handlers: several `&self` handlers of one actor under way at once, between two of the
-//! exclusive ones. A reader-writer discipline without a lock: the state is borrowed shared for a
-//! *phase*, and nobody else has it meanwhile.
+//! Concurrent handlers: several `&self` handlers of one actor at work at the same time, each a
+//! goroutine of its own that any P may run, between two of the exclusive ones. A reader-writer
+//! discipline without a lock: for a *phase* the state moves onto a [`Shelf`] that the handlers own
+//! together, and when none of them is left it moves back.
 //!
 //! ```text
 //!   queue:   c c c  X  c c  X         c concurrent
 //!            └─┬─┘  │  └┬┘  │         X exclusive (`&mut self`, a tick, a signal, the stop)
 //!   phase 1 ───┘    │   │   └─ alone
 //!           alone ──┘   └─ phase 2
+//!
+//!   actor's goroutine:   state ──▶ shelf ──── takes messages, starts handlers ────▶ state
+//!   handlers' goroutines:            ├──▶ c ──▶ leaves ─┐    `Board`: who has left, ▲
+//!                                    └──▶ c ──▶ leaves ─┴──▶ and what went wrong ───┘
 //! ```
 //! Protocol of a phase (which begins with a concurrent message):
-//! 1. Poll the handlers that were woken. One that is done leaves.
-//! 2. If nothing is held, take what is next. A concurrent message whose method has room starts at
-//!    once; anything else is *held*, and nothing behind it is taken: exclusive handlers do not
-//!    starve, and messages start in the order in which they came.
+//! 1. Look at the board. Who is there has left.
+//! 2. If nothing is held, take what is next. A concurrent message whose method has room becomes a
+//!    goroutine at once; anything else is *held*, and nothing behind it is taken: exclusive handlers
+//!    do not starve, and handlers start in the order in which their messages came.
 //! 3. No handler left: the phase ends, and what is held is put back, to be the actor's next step.
 //!
-//! This is concurrency, not parallelism: all handlers of an actor run on its one goroutine, in turns
-//! at their awaits. So no lock is needed, and a handler that computes delays the others. (Goroutines
-//! of their own would need the state in an `Arc`, and its end would have to wait for all of them.)
+//! A handler leaves in this order: its future is dropped, then its share of the state, then it goes
+//! onto the board. So when the last one is on the board, the state has one owner: whoever looks.
 //!
 //! Invariants:
-//! - The handlers are dropped before the state that they borrow, on every path: they live in the
-//!   serving future, which borrows it.
 //! - A held message was not begun. If the incarnation ends first, the next one begins with it.
-//! - A handler that panics ends the incarnation. Its asker is told so, the others' askers `Stopped`.
-//!   So does one that runs into its time limit, which counts from its start.
-//! - Each handler has a waker of its own, so that a wake costs one poll, not one per handler. (For
-//!   deadlock reports that is a waker in unknown hands: an actor in a phase is never reported.)
+//! - A handler that panics ends the incarnation. Its asker is told so, the others are aborted, each at
+//!   its next await, and their askers are told `Stopped`. So does one that runs into its time limit,
+//!   which counts from its start.
+//! - The incarnation's end is told when the last handler has left and the state is dropped. After a
+//!   kill there is no goroutine of the actor any more to wait for that: its [`Board::last`] is what
+//!   the last handler does in its place.
+//! - User code runs outside of the board's lock, which is the life's.
+//!
+//! That the state is `Sync` is known only where the actor is (its `share` makes the shelf), so the
+//! phase, which is written for all actors, has it behind a trait object.
+//!
+//! Rejected: the state in an `Arc` at all times (a word more and a step more for each message of all
+//! actors, or a second kind of actor); the first handler on the actor's own goroutine (it can't be
+//! moved to another P, so one that computes would hold up the rest).
 
 use std::{
+    fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use super::{
-    Actor, Ctx, caught,
+    Actor, Cell, Ctx, caught,
     caught::Panic,
     incarnation::{Inbox, Next, NextOf},
     simulate,
-    ticker::Ticks,
-    work::{self, Beside, Cut, LimitTimer},
+    ticker::{Ticker, Ticks as _},
+    work::{Beside, Cut, LimitTimer},
 };
 use crate::{
     chan::{NoReply, discard_with},
-    sched::simulated,
-    shim::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
+    sched::{
+        AbortHandle, go_as, simulated,
+        wait::{self, Wait, WaitKind},
     },
 };
 
@@ -62,150 +74,315 @@ pub struct Concurrency {
     pub max: usize,
 }
 
-/// A concurrent handler under way.
-pub type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// A state that concurrent handlers share: see [`Actor::share`].
+pub struct Shared<A: Actor>(Arc<dyn Share<A>>);
 
-/// Starts concurrent handlers on a state that is borrowed shared: see [`Actor::concurrently`].
-pub type Concurrently<'a, M> = Box<dyn Fn(M) -> Running<'a> + Send + 'a>;
+impl<A: Actor + Sync> Shared<A> {
+    /// Only a state that is `Sync` can be shared.
+    pub fn new(state: A, ctx: &Ctx<A>) -> Self {
+        let ctx = Ctx::new(ctx.shared_cell());
+        Self(Arc::new(Shelf { state, ctx }))
+    }
+}
 
-/// The phase that begins with `msg`.
-pub(super) fn phase<'s, 'b, A: Actor, T: Ticks>(
-    state: &'s A,
-    msg: Option<A::Msg>,
-    ctx: &'s Ctx<A>,
-    inbox: &'s mut Inbox<'b, A::Msg, T>,
-) -> Box<Phase<'s, 'b, A, T>> {
-    Box::new(Phase {
-        start: state.concurrently(ctx),
-        handlers: Vec::new(),
-        spare: Vec::new(),
-        held: msg,
-        waits: false,
-        timer: None,
-        last_key: 0,
-        ctx,
-        inbox,
-    })
+impl<A: Actor> fmt::Debug for Shared<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("handlers", &(Arc::strong_count(&self.0) / 2))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be done with a shelf where nobody knows that the state is `Sync`.
+trait Share<A: Actor>: Send + Sync {
+    /// Starts a handler.
+    fn start(self: Arc<Self>, msg: A::Msg, work: Beside) -> AbortHandle;
+    /// The state, if nobody else has a share.
+    fn into_state(self: Arc<Self>) -> Option<A>;
 }
 
 /// See the file's comment.
-pub(super) struct Phase<'s, 'b, A: Actor, T: Ticks> {
-    start: Concurrently<'s, A::Msg>,
-    handlers: Vec<Handler<'s>>,
-    /// Bells of handlers that are done.
-    spare: Vec<Arc<Bell>>,
+struct Shelf<A: Actor> {
+    state: A,
+    ctx: Ctx<A>,
+}
+
+impl<A: Actor + Sync> Share<A> for Shelf<A> {
+    fn start(self: Arc<Self>, msg: A::Msg, work: Beside) -> AbortHandle {
+        let shelf = Arc::clone(&self);
+        let run = async move {
+            let mut msg = msg;
+            if simulated::is_active() {
+                msg = Box::pin(simulate::deliver(msg, &shelf.ctx)).await;
+            }
+            shelf.state.concurrently(msg, &shelf.ctx).await;
+        };
+        go_as::<A, _>(Handler {
+            run: Some(run),
+            shelf: Some(self),
+            work,
+            timer: None,
+        })
+    }
+
+    fn into_state(self: Arc<Self>) -> Option<A> {
+        Arc::into_inner(self).map(|shelf| shelf.state)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The goroutine of one handler.
+    #[project = HandlerProj]
+    struct Handler<A: Actor, F> {
+        // With a share of its own.
+        #[pin]
+        run: Option<F>,
+        // So that the state is never dropped by the unwinding of `run`. None: it has left.
+        shelf: Option<Arc<Shelf<A>>>,
+        work: Beside,
+        // Made when a handler with a time limit waits.
+        timer: Option<LimitTimer>,
+    }
+
+    impl<A: Actor, F> PinnedDrop for Handler<A, F> {
+        fn drop(this: Pin<&mut Self>) {
+            // Aborted, or its runtime ends.
+            leave(this.project(), NoReply::Stopped, None);
+        }
+    }
+}
+
+impl<A: Actor, F: Future<Output = ()>> Future for Handler<A, F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let (Some(run), Some(shelf)) = (this.run.as_mut().as_pin_mut(), &*this.shelf) else {
+            return Poll::Ready(());
+        };
+        let outer = this.work.resume(shelf.ctx.cell());
+        let polled = catch_unwind(AssertUnwindSafe(|| run.poll(cx)));
+        this.work.pause(outer);
+        let (answer, cut) = match polled {
+            Ok(Poll::Ready(())) => (NoReply::Dropped, None),
+            Ok(Poll::Pending) => {
+                this.work.note(&shelf.ctx, cx);
+                let Some(deadline) = this.work.deadline() else {
+                    return Poll::Pending;
+                };
+                let timer = this.timer.get_or_insert_with(LimitTimer::new);
+                if timer.poll(Some(deadline), cx).is_pending() {
+                    return Poll::Pending;
+                }
+                (NoReply::TimedOut, Some(this.work.timed_out()))
+            }
+            Err(payload) => {
+                let cut = this.work.panicked(Panic::new(payload));
+                (NoReply::Panicked, Some(cut))
+            }
+        };
+        leave(this, answer, cut);
+        Poll::Ready(())
+    }
+}
+
+/// The handler is over, if it was not before; see the file's comment for the order.
+fn leave<A: Actor, F>(this: HandlerProj<'_, A, F>, answer: NoReply, cut: Option<Box<Cut>>) {
+    let Some(shelf) = this.shelf.take() else {
+        return;
+    };
+    let (cell, mut run) = (shelf.ctx.shared_cell(), this.run);
+    discard_with(answer, || {
+        for dropped in [caught(|| run.set(None)), caught(|| drop(shelf))] {
+            if let Err(panic) = dropped {
+                tracing::error!(
+                    actor = cell.name(),
+                    handler = this.work.handler(),
+                    ?panic,
+                    "a Drop panicked at the end of a concurrent handler"
+                );
+            }
+        }
+    });
+    let key = this.work.key();
+    let left = cell.life.with_work(|work| work.left_beside(key, cut));
+    if let Some(cut) = left.second {
+        tracing::error!(
+            actor = cell.name(),
+            handler = this.work.handler(),
+            what = cut.what(),
+            "one more concurrent handler crashed while its actor ended"
+        );
+    }
+    if let Some(waker) = left.wake {
+        waker.wake();
+    }
+    if let Some(last) = left.last {
+        last();
+    }
+}
+
+/// How a phase stands: in the life's work, under its lock.
+#[derive(Default)]
+pub(super) struct Board {
+    under_way: usize,
+    /// Keys of handlers that have left since the phase looked last.
+    left: Vec<u64>,
+    cut: Option<Box<Cut>>,
+    was_cut: bool,
+    /// Whoever leaves is waited for, not only the last one.
+    each: bool,
+    /// Of the actor's goroutine, while it waits.
+    waker: Option<Waker>,
+    /// What is to be done when nobody is left, by the last one: the phase itself is gone.
+    last: Option<Last>,
+}
+
+/// See [`Board::last`].
+pub(super) type Last = Box<dyn FnOnce() + Send>;
+
+/// What somebody who left has to do, out of the lock.
+#[must_use]
+#[derive(Default)]
+pub(super) struct Left {
+    wake: Option<Waker>,
+    pub(super) last: Option<Last>,
+    /// It was not the first to crash.
+    second: Option<Box<Cut>>,
+    pub(super) dropped: (Option<Waker>, Option<Box<Board>>),
+}
+
+impl Board {
+    pub(super) fn leave(&mut self, key: u64, cut: Option<Box<Cut>>) -> Left {
+        let mut left = Left::default();
+        self.under_way -= 1;
+        self.left.push(key);
+        let mut wakes = self.each || self.under_way == 0;
+        if self.was_cut {
+            left.second = cut;
+        } else if cut.is_some() {
+            (self.cut, self.was_cut, wakes) = (cut, true, true);
+        }
+        if wakes {
+            left.wake = self.waker.take();
+        }
+        if self.under_way == 0 {
+            left.last = self.last.take();
+        }
+        left
+    }
+}
+
+/// Has the last handler do what the end of a killed incarnation needs; or returns it, if there is no
+/// handler any more.
+pub(super) fn leave_to_last<A: Actor>(cell: &Cell<A>, last: Last) -> Option<Last> {
+    let (mut last, mut board) = (Some(last), None);
+    cell.life.end_work(|work| match &mut work.board {
+        Some(board) if board.under_way > 0 => board.last = last.take(),
+        _ => board = work.board.take(),
+    });
+    drop(board);
+    last
+}
+
+/// The phase that begins with `msg`.
+pub(super) fn phase<A: Actor>(
+    state: A,
+    msg: Option<A::Msg>,
+    ctx: &Ctx<A>,
+    ticks: Option<Box<Ticker>>,
+) -> Phase<'_, A> {
+    ctx.cell()
+        .life
+        .with_work(|work| work.board = Some(Box::default()));
+    Phase {
+        shared: Some(state.share(ctx)),
+        handlers: Vec::new(),
+        held: msg,
+        waits: false,
+        cut: None,
+        last_key: 0,
+        ctx,
+        inbox: Inbox::new(ctx, ticks),
+    }
+}
+
+/// See the file's comment.
+pub(super) struct Phase<'a, A: Actor> {
+    /// None: it is over.
+    shared: Option<Shared<A>>,
+    handlers: Vec<UnderWay>,
     held: Option<A::Msg>,
     /// A tick, a signal or the stop is next: nothing more is taken.
     waits: bool,
-    /// Made when a handler with a time limit waits.
-    timer: Option<LimitTimer>,
+    /// What ends the incarnation: nothing more is taken either.
+    cut: Option<Box<Cut>>,
     /// Of the handler that was started last.
     last_key: u64,
-    ctx: &'s Ctx<A>,
-    inbox: &'s mut Inbox<'b, A::Msg, T>,
+    ctx: &'a Ctx<A>,
+    inbox: Inbox<'a, A::Msg, Option<Box<Ticker>>>,
 }
 
-// Nothing in it is pinned: the handlers are in boxes, a message is moved.
-impl<A: Actor, T: Ticks> Unpin for Phase<'_, '_, A, T> {}
+/// What a phase leaves.
+pub(super) struct Over<A> {
+    pub(super) state: A,
+    pub(super) result: Result<(), Box<Cut>>,
+    pub(super) ticks: Option<Box<Ticker>>,
+}
 
-struct Handler<'s> {
+struct UnderWay {
+    key: u64,
     which: usize,
-    work: Beside,
-    future: Running<'s>,
-    bell: Arc<Bell>,
-    waker: Waker,
+    abort: AbortHandle,
 }
 
-impl<A: Actor, T: Ticks> Future for Phase<'_, '_, A, T> {
-    type Output = Result<(), Box<Cut>>;
+// Nothing in it is pinned: messages are moved.
+impl<A: Actor> Unpin for Phase<'_, A> {}
+
+impl<A: Actor> Future for Phase<'_, A> {
+    type Output = Over<A>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.poll_woken(cx);
-        while this.start_held(cx) || this.take_next(cx) {}
-        if this.handlers.is_empty() {
-            this.keep_back();
-            return Poll::Ready(Ok(()));
+        loop {
+            this.look();
+            // What a user may have written by hand: the message's concurrency, its limit, its name.
+            if this.cut.is_none()
+                && let Err(panic) = caught(|| while this.start_held() || this.take_next(cx) {})
+            {
+                let handler = "(between messages)";
+                this.cut = Some(Box::new(Cut::Panicked { handler, panic }));
+                this.abort_all();
+            }
+            if this.handlers.is_empty() {
+                return Poll::Ready(this.over());
+            }
+            if this.sleeps(cx) {
+                return Poll::Pending;
+            }
         }
-        if A::LIMITED {
-            return this.poll_limits(cx).map(Err);
-        }
-        Poll::Pending
     }
 }
 
-impl<A: Actor, T: Ticks> Phase<'_, '_, A, T> {
-    fn poll_woken(&mut self, cx: &mut Context<'_>) {
-        let mut at = 0;
-        while at < self.handlers.len() {
-            let handler = &mut self.handlers[at];
-            if handler.bell.was_rung(cx.waker()) && self.poll_one(at).is_ready() {
-                self.leave(at);
-            } else {
-                at += 1;
-            }
-        }
-    }
-
-    /// A panic of the handler goes on after everybody else was told.
-    fn poll_one(&mut self, at: usize) -> Poll<()> {
-        let Handler {
-            future,
-            waker,
-            work,
-            ..
-        } = &mut self.handlers[at];
-        let mut cx = Context::from_waker(waker);
-        work.resume();
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
-            Ok(Poll::Pending) => {
-                work.pause(self.ctx);
-                Poll::Pending
-            }
-            Ok(Poll::Ready(())) => Poll::Ready(()),
-            Err(payload) => {
-                let panic = Panic::new(payload);
-                self.end();
-                panic.resume()
-            }
-        }
-    }
-
-    /// A handler is done. Its work ends with its `Drop`.
-    fn leave(&mut self, at: usize) {
-        let Handler {
-            future, bell, work, ..
-        } = self.handlers.swap_remove(at);
-        drop(future);
-        work.end(self.ctx.cell());
-        self.spare.push(bell);
-    }
-
-    /// Ends the phase and the incarnation if a handler has run into its time limit.
-    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Box<Cut>> {
-        let limited = |(at, handler): (usize, &Handler<'_>)| Some((handler.work.deadline()?, at));
-        let first = self.handlers.iter().enumerate().filter_map(limited).min();
-        let Some((deadline, at)) = first else {
-            return Poll::Pending;
-        };
-        let timer = self.timer.get_or_insert_with(LimitTimer::new);
-        if timer.poll(Some(deadline), cx).is_pending() {
-            return Poll::Pending;
-        }
-        let late = self.handlers.swap_remove(at);
-        let cut = late.work.timed_out();
-        discard_with(NoReply::TimedOut, || {
-            if let Err(panic) = caught(|| drop(late)) {
-                let actor = self.ctx.name();
-                tracing::error!(
-                    actor,
-                    ?panic,
-                    "a Drop panicked in a handler that was cancelled"
-                );
-            }
+impl<A: Actor> Phase<'_, A> {
+    /// Who has left?
+    fn look(&mut self) {
+        let (left, cut) = self.ctx.cell().life.with_work(|work| {
+            let board = work.board.as_mut().expect("there is one in a phase");
+            (std::mem::take(&mut board.left), board.cut.take())
         });
-        self.end();
-        Poll::Ready(cut)
+        self.handlers.retain(|handler| !left.contains(&handler.key));
+        if cut.is_some() {
+            self.cut = cut;
+            self.abort_all();
+        }
+    }
+
+    /// They are dropped at their next await; who computes goes on until then.
+    fn abort_all(&self) {
+        for handler in &self.handlers {
+            handler.abort.abort();
+        }
     }
 
     /// Holds the next message. False if there is none, or something else has to wait for the end.
@@ -215,7 +392,7 @@ impl<A: Actor, T: Ticks> Phase<'_, '_, A, T> {
         }
         let mut next = NextOf {
             ctx: self.ctx,
-            inbox: &mut *self.inbox,
+            inbox: &mut self.inbox,
         };
         let Poll::Ready((next, msg)) = next.poll_next(cx) else {
             return false;
@@ -233,51 +410,67 @@ impl<A: Actor, T: Ticks> Phase<'_, '_, A, T> {
     }
 
     /// Starts the held message if it is a concurrent one and may start now.
-    fn start_held(&mut self, cx: &mut Context<'_>) -> bool {
+    fn start_held(&mut self) -> bool {
         let Some(Concurrency { handler, max }) = self.held.as_ref().and_then(A::concurrency) else {
             return false;
         };
         let running = self.handlers.iter().filter(|h| h.which == handler).count();
         // Asked to leave what is queued, or to look at a signal first: this one is queued, still.
-        let called = self.ctx.cell().control.calls();
-        if called || running >= max.max(1) {
+        let cell = self.ctx.cell();
+        if cell.control.calls() || running >= max.max(1) {
             return false;
         }
-        let msg = self.held.take().expect("looked at above");
-        let bell = self.spare.pop().unwrap_or_else(Bell::new);
-        bell.ring_for(cx.waker());
+        let (Some(msg), Some(shared)) = (self.held.take(), &self.shared) else {
+            return false;
+        };
         self.last_key += 1;
         let work = Beside::begin::<A>(&msg, self.last_key);
-        if simulated::is_active() {
-            simulate::deliver_at_once(&msg, self.ctx);
-        }
-        self.handlers.push(Handler {
-            which: handler,
-            work,
-            future: (self.start)(msg),
-            waker: Waker::from(Arc::clone(&bell)),
-            bell,
+        cell.life.with_work(|work| {
+            let board = work.board.as_mut().expect("there is one in a phase");
+            board.under_way += 1;
         });
-        let at = self.handlers.len() - 1;
-        if self.handlers[at].bell.was_rung(cx.waker()) && self.poll_one(at).is_ready() {
-            self.leave(at);
-        }
+        let abort = Arc::clone(&shared.0).start(msg, work);
+        self.handlers.push(UnderWay {
+            key: self.last_key,
+            which: handler,
+            abort,
+        });
         true
     }
 
-    /// Drops the handlers, whose askers are told that the actor stopped.
-    fn end(&mut self) {
-        if !self.handlers.is_empty() {
-            work::end_all_beside(self.ctx.cell());
+    /// Registers with the board; false if there is something new on it.
+    fn sleeps(&self, cx: &Context<'_>) -> bool {
+        let mut old = None;
+        let each = self.held.is_some();
+        if each || self.waits || self.cut.is_some() {
+            // Else it is the mailbox that is waited for.
+            Wait::of(WaitKind::Handlers).note(cx.waker());
         }
-        discard_with(NoReply::Stopped, || {
-            for handler in self.handlers.drain(..) {
-                if let Err(panic) = caught(|| drop(handler)) {
-                    tracing::error!(?panic, "a Drop panicked while its actor ended");
-                }
+        self.ctx.cell().life.with_work(|work| {
+            let board = work.board.as_mut().expect("there is one in a phase");
+            board.each = each;
+            let known = board.waker.as_ref();
+            if !known.is_some_and(|known| wait::same(known, cx.waker())) {
+                old = board.waker.replace(wait::keep(cx.waker()));
             }
-        });
+            board.cut.is_none() && board.under_way > 0 && (!each || board.left.is_empty())
+        })
+    }
+
+    /// Nobody else has the state.
+    fn over(&mut self) -> Over<A> {
+        let mut board = None;
+        let cell = self.ctx.cell();
+        cell.life.end_work(|work| board = work.board.take());
+        drop(board);
         self.keep_back();
+        let shared = self.shared.take().expect("polled after it was ready");
+        let state = shared.0.into_state();
+        Over {
+            state: state.expect("those who had a share have left"),
+            result: self.cut.take().map_or(Ok(()), Err),
+            ticks: self.inbox.ticks.take(),
+        }
     }
 
     fn keep_back(&mut self) {
@@ -287,62 +480,10 @@ impl<A: Actor, T: Ticks> Phase<'_, '_, A, T> {
     }
 }
 
-impl<A: Actor, T: Ticks> Drop for Phase<'_, '_, A, T> {
+impl<A: Actor> Drop for Phase<'_, A> {
     fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// The waker of one handler: notes that it was woken, and wakes the actor's goroutine.
-struct Bell {
-    rung: AtomicBool,
-    goroutine: Mutex<Waker>,
-}
-
-impl Bell {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            rung: AtomicBool::new(false),
-            goroutine: Mutex::new(Waker::noop().clone()),
-        })
-    }
-
-    fn ring_for(&self, goroutine: &Waker) {
-        self.follow(goroutine);
-        // ORDERING: Relaxed: the actor's own note to itself.
-        self.rung.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether to poll; from now on a wake is one of this poll.
-    fn was_rung(&self, goroutine: &Waker) -> bool {
-        // A goroutine's waker stays the same; anybody else's may not.
-        let moved = self.follow(goroutine);
-        // ORDERING: SeqCst: a wake after this is seen, by the flag or by the goroutine's wake.
-        self.rung.swap(false, Ordering::SeqCst) || moved
-    }
-
-    fn follow(&self, goroutine: &Waker) -> bool {
-        let mut known = self.goroutine.lock();
-        if known.will_wake(goroutine) {
-            return false;
-        }
-        let old = std::mem::replace(&mut *known, goroutine.clone());
-        drop(known);
-        drop(old);
-        true
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // ORDERING: SeqCst: see `was_rung`.
-        if !self.rung.swap(true, Ordering::SeqCst) {
-            let goroutine = self.goroutine.lock().clone();
-            goroutine.wake();
-        }
+        // After its end there is nothing left of all this.
+        self.abort_all();
+        self.keep_back();
     }
 }

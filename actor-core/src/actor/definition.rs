@@ -6,8 +6,8 @@
 use std::{fmt, future::Future, time::Duration};
 
 use super::{
-    ActorRef, Concurrency, Concurrently, Ctx, Down, ExitReason, Exited, HighWater, Overflow,
-    Poison, Pressure, StopReason,
+    ActorRef, Concurrency, Ctx, Down, ExitReason, Exited, HighWater, Overflow, Poison, Pressure,
+    Shared, StopReason,
 };
 use crate::chan::Capacity;
 
@@ -290,8 +290,8 @@ pub trait Actor: Sized + Send + 'static {
         change.trace();
     }
 
-    /// Whether a message's handler may run beside other concurrent ones: `#[concurrent]`. Messages
-    /// start in the order in which they came, and one that is not concurrent waits for all running
+    /// Whether a message's handler may run beside other concurrent ones: `#[concurrent]`. They
+    /// start in the order in which their messages came, and one that is not concurrent waits for all running
     /// handlers and holds those behind it up, so it does not starve.
     #[inline]
     fn concurrency(msg: &Self::Msg) -> Option<Concurrency> {
@@ -299,12 +299,21 @@ pub trait Actor: Sized + Send + 'static {
         None
     }
 
-    /// How to start concurrent handlers; asked when the first one of several is to start. Only a
-    /// state that is `Sync` can implement it: by hand,
-    /// `Box::new(move |msg| Box::pin(async move { .. }))`.
-    fn concurrently<'a>(&'a self, ctx: &'a Ctx<Self>) -> Concurrently<'a, Self::Msg> {
+    /// Puts the state where concurrent handlers share it, until all of them are done. By hand:
+    /// `Shared::new(self, ctx)`, which only a state that is `Sync` can have.
+    fn share(self, ctx: &Ctx<Self>) -> Shared<Self> {
         let _ = ctx;
-        unreachable!("an actor with a concurrent message says how to start it")
+        unreachable!("an actor with a concurrent message says how its state is shared")
+    }
+
+    /// Handles a message that is [concurrent](Actor::concurrency), in a goroutine of its own: on
+    /// several cores it runs in parallel with others of its kind.
+    ///
+    /// When the incarnation ends before it, by a kill or because another one panicked, its future is
+    /// dropped at the await it waits in. The end waits for one that computes.
+    fn concurrently(&self, msg: Self::Msg, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (msg, ctx);
+        async { unreachable!("an actor with a concurrent message says how to handle it") }
     }
 
     /// Runs last when the actor was asked to stop (not after a panic or a kill).

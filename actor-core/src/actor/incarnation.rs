@@ -51,7 +51,10 @@ use crate::{
 };
 
 /// Who else is told about an incarnation: nobody (`()`), or a supervisor.
-pub(crate) trait Link: Send + Sync + 'static {
+pub(crate) trait Link: Send + Sync + Sized + 'static {
+    /// All of it, for somebody else to tell the end; what is left tells nothing any more.
+    fn take(&mut self) -> Self;
+
     /// Init returned Ok.
     fn started(&self);
     /// It is over, and its state is dropped. Called once.
@@ -63,6 +66,7 @@ pub(crate) trait Link: Send + Sync + 'static {
 }
 
 impl Link for () {
+    fn take(&mut self) -> Self {}
     fn started(&self) {}
     fn ended(&mut self, _: ExitReason) {}
 }
@@ -108,8 +112,10 @@ pub(super) enum Step<A: Actor> {
     Made(Result<A, Failure>),
     /// A message, or the signals, were handled.
     Handled,
+    /// By the clock, a concurrent message is next.
+    Share(Box<Concurrently<A>>),
     /// A phase of concurrent handlers is over.
-    Phase(Result<(), Box<Cut>>),
+    Phase(concurrent::Over<A>),
     /// So is serving by the clock.
     Served(Result<(), Box<Cut>>),
     Stopped(StopReason, Result<(), Panic>),
@@ -192,6 +198,7 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
 
     /// Whatever is not serving, or begins or ends it.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (mut ticks, mut share) = (None, None);
         loop {
             let at = self.desk.tag();
             let desk = self.desk.as_mut();
@@ -205,7 +212,10 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
                 }
                 OVER => return Poll::Ready(()),
                 _ if desk.is_lent() => desk.poll(cx),
-                BY_THE_CLOCK => desk.lend(ByTheClock, cx),
+                BY_THE_CLOCK => match share.take() {
+                    Some(share) => desk.invite(share, cx),
+                    None => desk.lend(ByTheClock(ticks.take()), cx),
+                },
                 _ => {
                     let state = self.desk.as_mut().take();
                     let state = state.expect("it has served, so it has a state");
@@ -219,6 +229,18 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
                     let reason = self.panicked("#[init]", panic);
                     return self.tell(reason);
                 }
+                Step::Share(mut next) => {
+                    next.state = self.desk.as_mut().take();
+                    share = Some(*next);
+                }
+                Step::Phase(over) => {
+                    self.desk.as_mut().put(over.state);
+                    ticks = over.ticks;
+                    if let Err(cut) = over.result {
+                        let reason = self.crash(*cut);
+                        return self.tell(reason);
+                    }
+                }
                 Step::Served(Ok(())) => self.desk.as_mut().set_tag(STOPPING),
                 Step::Served(Err(cut)) => {
                     let reason = self.crash(*cut);
@@ -228,7 +250,7 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
                     let reason = self.stopped(why, hook);
                     return self.tell(reason);
                 }
-                Step::Handled | Step::Phase(_) => unreachable!("known to `serve_at` only"),
+                Step::Handled => unreachable!("known to `serve_at` only"),
             }
         }
     }
@@ -309,27 +331,52 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
                 }
             }
             let reason = self.ctx().cell().life.doom();
+            if A::CONCURRENT && self.ctx().cell().life.is_shared() {
+                return self.leave_to_handlers(reason);
+            }
             if let Err(panic) = caught(|| self.tell(reason)) {
                 tracing::error!(?panic, "a Drop panicked when its actor had been killed");
             }
         });
     }
 
+    /// Concurrent handlers still have the state: the last of them tells the end.
+    fn leave_to_handlers(&mut self, reason: ExitReason) {
+        let (cell, mut link) = (self.ctx().shared_cell(), self.link.take());
+        self.desk.as_mut().set_tag(OVER);
+        let last = {
+            let cell = Arc::clone(&cell);
+            Box::new(move || {
+                discard_with(NoReply::Stopped, || {
+                    if let Err(panic) = caught(|| tell(&cell, &mut link, reason)) {
+                        tracing::error!(?panic, "a Drop panicked when its actor had been killed");
+                    }
+                });
+            })
+        };
+        if let Some(last) = concurrent::leave_to_last(&cell, last) {
+            last();
+        }
+    }
+
     /// The state is dropped: tells those who wait for that.
     fn tell(&mut self, reason: ExitReason) -> Poll<()> {
         self.desk.as_mut().set_tag(OVER);
-        let ctx = self.desk.fixed();
-        if reason.is_orderly() {
-            tracing::debug!(actor = ctx.name(), id = %ctx.id(), %reason, "actor ended");
-        } else {
-            tracing::warn!(actor = ctx.name(), id = %ctx.id(), %reason, "actor ended");
-        }
-        // The next incarnation may begin before this returns: nothing of the cell is used after it.
-        ctx.cell().mailbox.leave();
-        ctx.cell().ended(reason.clone());
-        self.link.ended(reason);
+        tell(self.desk.fixed().cell(), self.link, reason);
         Poll::Ready(())
     }
+}
+
+fn tell<A: Actor>(cell: &Cell<A>, link: &mut impl Link, reason: ExitReason) {
+    if reason.is_orderly() {
+        tracing::debug!(actor = cell.name(), id = %cell.id(), %reason, "actor ended");
+    } else {
+        tracing::warn!(actor = cell.name(), id = %cell.id(), %reason, "actor ended");
+    }
+    // The next incarnation may begin before this returns: nothing of the cell is used after it.
+    cell.mailbox.leave();
+    cell.ended(reason.clone());
+    link.ended(reason);
 }
 
 /// The start: `init`, with the arguments.
@@ -450,26 +497,27 @@ impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Signals {
 }
 
 /// The phase of concurrent handlers that begins with this message.
-struct Concurrently<A: Actor>(Option<A::Msg>);
+pub(super) struct Concurrently<A: Actor> {
+    state: Option<A>,
+    msg: Option<A::Msg>,
+    ticks: Option<Box<Ticker>>,
+}
 
-impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for Concurrently<A> {
-    fn enter<'s>(
-        self,
-        ctx: &'s Ctx<A>,
-        state: &'s mut A,
-    ) -> impl Future<Output = Step<A>> + Send + 's
+impl<A: Actor> Guest<Ctx<A>, Step<A>> for Concurrently<A> {
+    fn enter<'s>(self, ctx: &'s Ctx<A>) -> impl Future<Output = Step<A>> + Send + 's
     where
         Self: 's,
     {
         async move {
-            let mut inbox = Inbox::new(ctx, ());
-            Step::Phase(concurrent::phase(state, self.0, ctx, &mut inbox).await)
+            let state = self.state.expect("it serves, so it has a state");
+            Step::Phase(concurrent::phase(state, self.msg, ctx, self.ticks).await)
         }
     }
 }
 
 /// Serving an actor that has ticks or time limits: apart, so that those without don't pay for them.
-struct ByTheClock;
+/// With its ticks, if it has served before.
+struct ByTheClock(Option<Box<Ticker>>);
 
 impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for ByTheClock {
     fn enter<'s>(
@@ -481,12 +529,14 @@ impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for ByTheClock {
         Self: 's,
     {
         async move {
-            let serve = serve_by_the_clock(state, ctx);
-            Step::Served(if A::LIMITED {
+            let mut share = None;
+            let serve = serve_by_the_clock(state, ctx, self.0, &mut share);
+            let served = if A::LIMITED {
                 Limited::new(ctx, serve).await
             } else {
                 Served::new(ctx, serve).await
-            })
+            };
+            share.map_or(Step::Served(served), Step::Share)
         }
     }
 }
@@ -521,7 +571,10 @@ fn serve_at<A: Actor>(
     let cell = ctx.cell();
     if desk.is_lent() {
         match ready!(desk.poll(cx)) {
-            Step::Phase(result) => result?,
+            Step::Phase(over) => {
+                desk.put(over.state);
+                over.result?;
+            }
             _ => work::end(cell),
         }
     }
@@ -548,10 +601,16 @@ fn serve_at<A: Actor>(
         // What is lent next may want the turn.
         drop(inbox);
         match next {
-            Next::Concurrent => match ready!(desk.lend(Concurrently(msg.take()), cx)) {
-                Step::Phase(result) => result?,
-                _ => unreachable!("a phase ends as one"),
-            },
+            Next::Concurrent => {
+                let (state, msg) = (desk.take(), msg.take());
+                let ticks = None;
+                let Step::Phase(over) = ready!(desk.invite(Concurrently { state, msg, ticks }, cx))
+                else {
+                    unreachable!("a phase ends as one")
+                };
+                desk.put(over.state);
+                over.result?;
+            }
             Next::Signals => drop(ready!(desk.lend(Signals, cx))),
             Next::Stop => return Poll::Ready(Ok(())),
             Next::Message | Next::Tick(_) => unreachable!("handled above; there is no clock"),
@@ -569,9 +628,15 @@ fn handle_at_once<A: Actor>(state: &mut A, msg: A::Msg, ctx: &Ctx<A>, cx: &mut C
     );
 }
 
-/// As `serve_at`, with ticks.
-async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(), Box<Cut>> {
-    let mut inbox = Inbox::new(ctx, Ticker::new(A::ticks()));
+/// As `serve_at`, with ticks. It ends when the actor has to stop, or when somebody has to `share` its
+/// state with concurrent handlers.
+async fn serve_by_the_clock<A: Actor>(
+    state: &mut A,
+    ctx: &Ctx<A>,
+    ticks: Option<Box<Ticker>>,
+    share: &mut Option<Box<Concurrently<A>>>,
+) -> Result<(), Box<Cut>> {
+    let mut inbox = Inbox::new(ctx, ticks.or_else(|| Ticker::new(A::ticks())));
     loop {
         let (next, msg) = NextOf {
             ctx,
@@ -587,7 +652,12 @@ async fn serve_by_the_clock<A: Actor>(state: &mut A, ctx: &Ctx<A>) -> Result<(),
                 state.handle(msg, ctx).await;
                 work::end(ctx.cell());
             }
-            Next::Concurrent => concurrent::phase(state, msg, ctx, &mut inbox).await?,
+            Next::Concurrent => {
+                let ticks = inbox.ticks.take();
+                let state = None;
+                *share = Some(Box::new(Concurrently { state, msg, ticks }));
+                return Ok(());
+            }
             Next::Tick(index) => {
                 drop(msg);
                 work::begin_hook::<A>("#[every]");
@@ -646,7 +716,7 @@ pub(super) struct Inbox<'a, M, T> {
 
 impl<'a, M, T> Inbox<'a, M, T> {
     #[inline]
-    fn new<A: Actor<Msg = M>>(ctx: &'a Ctx<A>, ticks: T) -> Self {
+    pub(super) fn new<A: Actor<Msg = M>>(ctx: &'a Ctx<A>, ticks: T) -> Self {
         Self {
             mailbox: ctx.cell().mailbox.turn(),
             ticks,

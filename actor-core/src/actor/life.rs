@@ -338,6 +338,12 @@ impl Life {
         drop(idle);
     }
 
+    /// Whether there is a phase of concurrent handlers.
+    pub(super) fn is_shared(&self) -> bool {
+        let mut s = self.state.lock();
+        s.work_if_any().is_some_and(|work| work.board.is_some())
+    }
+
     /// Whether the watcher of handlers that wait knows this incarnation; from now on it does.
     pub(super) fn watch(&self) -> bool {
         let mut s = self.state.lock();

@@ -24,7 +24,7 @@
 //!   when the actor is gone for good, or an overflow policy drops it (`overflow`, `dead_letters`).
 //! - What works beside an actor belongs to one incarnation: it is cancelled with it, and nothing of
 //!   it reaches the next one (`beside`, `rare`).
-//! - Concurrent handlers borrow the state shared and are gone before anybody has it exclusively
+//! - Concurrent handlers own the state together, and are gone before anybody has it exclusively
 //!   (`concurrent`).
 //! - No panic of user code leaves the incarnation (`caught`).
 #![deny(unsafe_code)]
@@ -79,7 +79,7 @@ pub use batch::Followers;
 pub use batch::{Batch, BatchItem};
 pub use beside::Attachment;
 pub use call::{Ask, AskTimeout, Call, Tell};
-pub use concurrent::{Concurrency, Concurrently, Running};
+pub use concurrent::{Concurrency, Shared};
 pub use crash::{CrashReport, capture_panics, crash_reports};
 pub use ctx::Ctx;
 pub use dead_letters::{

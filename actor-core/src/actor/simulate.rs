@@ -18,14 +18,6 @@ pub(super) async fn deliver<A: Actor>(msg: A::Msg, ctx: &Ctx<A>) -> A::Msg {
     msg
 }
 
-/// A concurrent handler's message: it can't be late by itself.
-#[cold]
-pub(super) fn deliver_at_once<A: Actor>(msg: &A::Msg, ctx: &Ctx<A>) {
-    if fate(msg, ctx) == Fate::Panics {
-        panic!("a fault of the simulation, in `{}`", msg.name());
-    }
-}
-
 fn fate<A: Actor>(msg: &A::Msg, ctx: &Ctx<A>) -> Fate {
     let delivered = Delivered {
         actor: ctx.id().number(),

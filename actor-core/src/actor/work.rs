@@ -14,8 +14,8 @@
 //! - A limit ([`Limited`]) has one timer per incarnation, reused, which is set while a limited handler
 //!   waits. When it fires, the handler's future is dropped where it is. A handler that can finish in
 //!   that very poll finishes.
-//! - Concurrent handlers are written down one by one ([`Beside`]), and `WAITING` is not for them; the
-//!   timer of their limits is in their phase (`concurrent`).
+//! - Concurrent handlers are written down one by one ([`Beside`]), and `WAITING` is not for them; each
+//!   has a timer of its own for its limit (`concurrent`).
 
 use std::{
     cell::Cell as LocalCell,
@@ -26,7 +26,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Actor, Cell, Ctx, Message, caught, caught::Panic, poison, wedged};
+use super::{
+    Actor, Cell, Ctx, Message, caught,
+    caught::Panic,
+    concurrent::{Board, Left},
+    poison, wedged,
+};
 use crate::{
     chan::{NoReply, discard_with},
     sched::{
@@ -49,8 +54,10 @@ thread_local! {
 pub(super) struct Work {
     /// The one that has the state for itself.
     pub(super) now: Option<Waiting>,
-    /// Those that share it, by their keys.
-    beside: Vec<(u64, Waiting)>,
+    /// Those that share it.
+    beside: Vec<NotedBeside>,
+    /// Of those that share it, waiting or not.
+    pub(super) board: Option<Box<Board>>,
     /// The goroutine's, to look up what it waits for.
     waker: Option<Waker>,
 }
@@ -65,6 +72,14 @@ pub(super) struct Waiting {
     pub(super) reported: bool,
 }
 
+/// A concurrent handler that waits.
+struct NotedBeside {
+    key: u64,
+    waiting: Waiting,
+    /// Its goroutine's, to look up what it waits for.
+    waker: Waker,
+}
+
 /// A handler that has waited for too long.
 pub(super) struct Wedged {
     pub(super) handler: &'static str,
@@ -76,7 +91,7 @@ pub(super) struct Wedged {
 impl Work {
     /// No handler waits.
     pub(super) fn is_idle(&self) -> bool {
-        self.now.is_none() && self.beside.is_empty()
+        self.now.is_none() && self.beside.is_empty() && self.board.is_none()
     }
 
     /// The handlers that have waited for `after` and were not reported before, and how many may
@@ -84,8 +99,10 @@ impl Work {
     pub(super) fn wedged(&mut self, after: Duration, now: Instant) -> (Vec<Wedged>, usize) {
         let noted = self.waker.as_ref().and_then(wait::noted);
         let alone = self.now.iter_mut().map(|waiting| (waiting, noted));
-        // The goroutine's note is not about them.
-        let beside = self.beside.iter_mut().map(|(_, waiting)| (waiting, None));
+        let beside = self.beside.iter_mut().map(|beside| {
+            let noted = wait::noted(&beside.waker);
+            (&mut beside.waiting, noted)
+        });
         let (mut found, mut later) = (Vec::new(), 0);
         for (waiting, noted) in alone.chain(beside).filter(|(w, _)| !w.reported) {
             if now - waiting.since < after {
@@ -102,6 +119,19 @@ impl Work {
             });
         }
         (found, later)
+    }
+
+    /// A concurrent handler is over.
+    pub(super) fn left_beside(&mut self, key: u64, cut: Option<Box<Cut>>) -> Left {
+        let at = self.beside.iter().position(|beside| beside.key == key);
+        let waker = at.map(|at| self.beside.swap_remove(at).waker);
+        let Some(board) = &mut self.board else {
+            unreachable!("the board stays until the last handler has left")
+        };
+        let mut left = board.leave(key, cut);
+        let board = left.last.as_ref().and_then(|_| self.board.take());
+        left.dropped = (waker, board);
+        left
     }
 }
 
@@ -217,60 +247,76 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// Its message goes to its handler. `key` tells it from others of the same actor.
+    /// Its message goes to its handler. `key` tells it from others of the same phase.
     pub(super) fn begin<A: Actor>(msg: &A::Msg, key: u64) -> Self {
-        let handler = msg.name();
-        working::here().set(handler);
         let limit = if A::LIMITED {
             times(A::limit(msg))
         } else {
             None
         };
         Self {
-            handler,
+            handler: msg.name(),
             key,
             limit,
             is_noted: false,
         }
     }
 
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(super) fn handler(&self) -> &'static str {
+        self.handler
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.limit.map(|(_, deadline)| deadline)
     }
 
-    /// Before each poll. If that panics, the handler's name stays for who catches it.
-    pub(super) fn resume(&self) {
-        working::here().set(self.handler);
+    /// Before each poll. What it returns is for `pause`.
+    pub(super) fn resume<A: Actor>(&self, cell: &Cell<A>) -> &'static str {
+        working::here().begin(cell.id().number(), sign::<A>(), self.handler)
+    }
+
+    /// After each poll.
+    pub(super) fn pause(&self, outer: &'static str) {
+        working::here().end(outer);
     }
 
     /// It returned `Pending`.
-    pub(super) fn pause<A: Actor>(&mut self, ctx: &Ctx<A>) {
-        working::here().clear();
-        if std::mem::replace(&mut self.is_noted, true) {
+    pub(super) fn note<A: Actor>(&mut self, ctx: &Ctx<A>, cx: &Context<'_>) {
+        // A limit's timer, which is polled after this, notes itself in the goroutine.
+        let wait = self.limit.and_then(|_| wait::noted(cx.waker()));
+        if self.is_noted && self.limit.is_none() {
             return;
         }
-        let waiting = Waiting {
-            handler: self.handler,
-            since: self.limit.map_or_else(Instant::now, |(since, _)| since),
-            deadline: None,
-            wait: None,
-            reported: false,
-        };
         let life = &ctx.cell().life;
-        life.with_work(|work| work.beside.push((self.key, waiting)));
+        if std::mem::replace(&mut self.is_noted, true) {
+            life.with_work(|work| {
+                let known = work.beside.iter_mut().find(|beside| beside.key == self.key);
+                if let Some(beside) = known {
+                    beside.waiting.wait = wait;
+                }
+            });
+            return;
+        }
+        let noted = NotedBeside {
+            key: self.key,
+            waiting: Waiting {
+                handler: self.handler,
+                since: self.limit.map_or_else(Instant::now, |(since, _)| since),
+                deadline: None,
+                wait,
+                reported: false,
+            },
+            waker: wait::store(cx.waker()),
+        };
+        life.with_work(|work| work.beside.push(noted));
         if !life.watch() {
             wedged::watch(ctx);
         }
         wedged::somebody_waits();
-    }
-
-    /// It is done.
-    pub(super) fn end<A: Actor>(&self, cell: &Cell<A>) {
-        working::here().clear();
-        if self.is_noted {
-            let noted = |work: &mut Work| work.beside.retain(|(key, _)| *key != self.key);
-            cell.life.end_work(noted);
-        }
     }
 
     /// Its deadline has passed.
@@ -281,11 +327,13 @@ impl Beside {
             limit: deadline - since,
         })
     }
-}
 
-/// No concurrent handler is left: the incarnation ends.
-pub(super) fn end_all_beside<A: Actor>(cell: &Cell<A>) {
-    cell.life.end_work(|work| work.beside.clear());
+    pub(super) fn panicked(&self, panic: Panic) -> Box<Cut> {
+        Box::new(Cut::Panicked {
+            handler: self.handler,
+            panic,
+        })
+    }
 }
 
 /// Why serving ended early.
@@ -298,6 +346,16 @@ pub(super) enum Cut {
         handler: &'static str,
         limit: Duration,
     },
+}
+
+impl Cut {
+    /// What happened, in words.
+    pub(super) fn what(&self) -> String {
+        match self {
+            Self::Panicked { panic, .. } => format!("panicked: {panic:?}"),
+            Self::TimedOut { limit, .. } => format!("ran into its limit of {limit:?}"),
+        }
+    }
 }
 
 pin_project_lite::pin_project! {

@@ -314,6 +314,24 @@ impl<C, S, R> Open<'_, C, S, R> {
         self.0.as_mut().lend(tenant, cx)
     }
 
+    /// As [`Lent::take`].
+    pub(crate) fn take(&mut self) -> Option<S> {
+        self.0.as_mut().take()
+    }
+
+    /// As [`Lent::put`].
+    pub(crate) fn put(&mut self, state: S) {
+        self.0.as_mut().put(state);
+    }
+
+    /// As [`Lent::invite`].
+    pub(crate) fn invite<T>(&mut self, guest: T, cx: &mut Context<'_>) -> Poll<R>
+    where
+        T: Guest<C, R> + 'static,
+    {
+        self.0.as_mut().invite(guest, cx)
+    }
+
     /// As [`Lent::poll`].
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<R> {
         self.0.as_mut().poll(cx)

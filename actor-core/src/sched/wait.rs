@@ -45,10 +45,12 @@ pub(crate) enum WaitKind {
     /// What a simulated test runs until.
     Until,
     ChanClosed,
+    /// An actor, for its concurrent handlers.
+    Handlers,
 }
 
 impl WaitKind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -73,6 +75,7 @@ impl WaitKind {
         Self::Quiet,
         Self::Until,
         Self::ChanClosed,
+        Self::Handlers,
     ];
 
     /// What the goroutine does, in Go's words where Go has some.
@@ -102,6 +105,7 @@ impl WaitKind {
             Self::Quiet => "the simulation to settle",
             Self::Until => "what `run_until` asks for",
             Self::ChanClosed => "chan close",
+            Self::Handlers => "its concurrent handlers",
         }
     }
 

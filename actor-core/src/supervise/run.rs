@@ -226,32 +226,34 @@ impl Tie {
     }
 }
 
-pub(crate) struct ChildLink(Arc<Tie>);
+/// `None`: it was taken.
+pub(crate) struct ChildLink(Option<Arc<Tie>>);
 
 impl ChildLink {
     pub(super) fn new(run: &Arc<Run>, slot: u32, serial: u32) -> Self {
         run.joined.add(1);
-        Self(Arc::new(Tie {
+        Self(Some(Arc::new(Tie {
             run: Mutex::new(Some(Arc::clone(run))),
             slot,
             serial,
-        }))
+        })))
     }
 
     pub(super) fn tie(&self) -> Arc<Tie> {
-        Arc::clone(&self.0)
+        Arc::clone(self.0.as_ref().expect("a link that was just made"))
     }
 
     fn run(&self) -> Option<Arc<Run>> {
-        self.0.run.lock().clone()
+        self.0.as_ref()?.run.lock().clone()
     }
 
     fn tell_end(&self, reason: ExitReason) {
-        let run = self.0.run.lock().take();
+        let Some(tie) = &self.0 else { return };
+        let run = tie.run.lock().take();
         if let Some(run) = run {
             run.shared.tell(Command::Exited {
-                slot: self.0.slot,
-                serial: self.0.serial,
+                slot: tie.slot,
+                serial: tie.serial,
                 reason,
             });
             run.joined.done();
@@ -260,11 +262,15 @@ impl ChildLink {
 }
 
 impl Link for ChildLink {
+    fn take(&mut self) -> Self {
+        Self(self.0.take())
+    }
+
     fn started(&self) {
-        if let Some(run) = self.run() {
+        if let (Some(run), Some(tie)) = (self.run(), &self.0) {
             run.shared.tell(Command::Started {
-                slot: self.0.slot,
-                serial: self.0.serial,
+                slot: tie.slot,
+                serial: tie.serial,
             });
         }
     }
