@@ -63,9 +63,12 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
     });
     let stopped = stopped(model);
     let hooks = hooks(model);
+    let shareable = shareable(model);
     let limits = limits(model, msg);
     let ticks = ticks(model);
     vec![quote! {
+        #shareable
+
         #[automatically_derived]
         #[allow(unreachable_patterns, clippy::let_unit_value, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
         impl ::actor_core::actor::Actor for #self_ty {
@@ -157,6 +160,38 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
                 _ => ::core::unreachable!("an exclusive message goes to `handle`"),
             }
         }
+    })
+}
+
+/// Says in plain words what is wrong with a state that can't be shared; which part of it that is,
+/// is told by the compiler.
+fn shareable(model: &Model) -> Option<TokenStream> {
+    let mut concurrent = model.messages.iter().filter_map(|m| m.concurrent.as_ref());
+    let span = concurrent.next()?.span;
+    let self_ty = &model.self_ty;
+    let message = format!(
+        "the concurrent handlers of `{}` run in parallel and share its state, which is not `Sync`; \
+         keep what they change in an atomic, behind a lock or in another actor, or remove \
+         `#[concurrent]`",
+        model.name.unraw(),
+    );
+    let check = quote_spanned! {span=>
+        ::core::assert!(__ActorState::<#self_ty>::IS_SYNC, #message)
+    };
+    Some(quote! {
+        const _: () = {
+            struct __ActorState<T>(::core::marker::PhantomData<T>);
+            #[allow(dead_code)]
+            trait __ActorNotSync {
+                const IS_SYNC: bool = false;
+            }
+            impl<T> __ActorNotSync for __ActorState<T> {}
+            #[allow(dead_code)]
+            impl<T: ::core::marker::Sync> __ActorState<T> {
+                const IS_SYNC: bool = true;
+            }
+            #check
+        };
     })
 }
 

@@ -14,8 +14,6 @@ impl Bank {
     #[concurrent]
     pub async fn exclusive_typed(self: &mut Self) {}
     #[concurrent]
-    pub fn sync(&self) {}
-    #[concurrent]
     async fn private(&self) {}
     #[concurrent(max = 0)]
     pub async fn never(&self) {}
