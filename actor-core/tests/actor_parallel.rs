@@ -560,8 +560,8 @@ fn under_every_seed_readers_and_writers_keep_out_of_each_others_way() {
     sim::check(|sim| async move {
         shop_at_random(40, |below| u64::from(sim.below(below as u32))).await;
     })
-        .seeds(200)
-        .run();
+    .seeds(200)
+    .run();
 }
 
 #[actor_core::test(procs = 4)]

@@ -145,14 +145,20 @@ impl<'a, M> MailboxReceiver<'a, M> {
         ahead: Ahead,
     ) -> Poll<()> {
         let word = &self.mailbox.word;
-        // Asked once: a waker need not be equal to its own clone.
+        // Asked once: a waker need not be equal to its own clone. And made before the lock is taken, the
+        // clone being foreign code.
         let mut is_stored = self.is_stored(cx.waker());
+        let mut waker = (!is_stored).then(|| ThinWaker::new(wait::store(cx.waker())));
         loop {
             if word.peek() & !ROOMY == PARKED && is_stored {
                 return self.parked(cx); // still, and nothing came
             }
             let mut wakers = WakeList::new();
             let flags = word.lock();
+            if !is_stored {
+                // SAFETY: locked, with these flags.
+                is_stored = unsafe { self.exchange_waker(flags, &mut waker) };
+            }
             if flags & (QUEUED | CLOSED | KICKED) == 0 && is_stored {
                 // SAFETY: locked, and the batch is used up; nothing is queued and nobody waits.
                 let now = unsafe { self.settle_locked(flags) };
@@ -181,9 +187,25 @@ impl<'a, M> MailboxReceiver<'a, M> {
             word.unlock(now);
             if !is_stored {
                 is_stored = true;
-                self.replace_waker(Some(ThinWaker::new(wait::store(cx.waker()))));
+                self.replace_waker(waker.take());
             }
         }
+    }
+
+    /// Stores the waker for the next park, if nobody may be using the one that is there; false
+    /// otherwise. `waker` is the old one then, to be dropped after unlocking.
+    ///
+    /// # Safety
+    /// The lock is held, and had these flags.
+    unsafe fn exchange_waker(&self, flags: u8, waker: &mut Option<ThinWaker>) -> bool {
+        // ORDERING: Acquire pairs with the Release in `unlock_and_wake`: the last use is over.
+        if flags & PARKED != 0 || self.mailbox.waking.load(Ordering::Acquire) {
+            return false;
+        }
+        // SAFETY: it is used by who cleared `PARKED`, with `waking` set under the lock, which is ours.
+        let exchange = |stored: *mut Option<ThinWaker>| unsafe { ptr::swap(stored, waker) };
+        self.mailbox.waker.with_mut(exchange);
+        true
     }
 
     /// Gives the room of the used-up batch back, and the store. Returns the flags to unlock with.
