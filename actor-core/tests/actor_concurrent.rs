@@ -144,7 +144,8 @@ async fn an_exclusive_message_waits_for_all_that_run_and_holds_up_those_behind_i
     expect(&log, &["done 2"]).await;
 }
 
-#[actor_core::test]
+/// On one P, that is: on several, what was started goes its own way.
+#[actor_core::test(procs = 1)]
 async fn messages_of_one_sender_start_in_their_order() {
     let (library, log) = library().await;
     let mut opens = Vec::new();
@@ -164,7 +165,7 @@ async fn messages_of_one_sender_start_in_their_order() {
     assert_eq!(library.most_inside().await, Ok(40));
 }
 
-#[actor_core::test]
+#[actor_core::test(procs = 1)]
 async fn a_method_has_a_limit_of_its_own_and_a_full_one_holds_up_those_behind_it() {
     let (library, log) = library().await;
     let doors: Vec<_> = (0..3).map(|_| door()).collect();
@@ -405,7 +406,7 @@ impl Ledger {
     }
 }
 
-/// One goroutine both holds the lock and waits for it: that is no deadlock, and is not told as one.
+/// That is no deadlock, and is not told as one.
 #[actor_core::test]
 async fn concurrent_handlers_of_one_actor_may_wait_for_a_lock_that_another_one_holds() {
     let (said, says) = buffered(16);

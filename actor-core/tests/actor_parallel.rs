@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use actor_core::actor::{CallError, ExitReason};
+use actor_core::actor::DeadLetterReason::Stopped;
+use actor_core::actor::{CallError, ExitReason, subscribe_dead_letters};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
 use actor_core::{Runtime, sim};
@@ -317,6 +318,27 @@ async fn of_many_that_panic_at_once_each_asker_is_told_and_one_is_the_reason() {
         assert!(matches!(crew.wait().await, ExitReason::Panicked { .. }));
         expect(&log, &["dropped"]).await;
     }
+}
+
+#[actor_core::test(procs = 1)]
+async fn a_handler_that_was_started_and_never_ran_is_a_dead_letter() {
+    let (crew, log) = crew().await;
+    let letters = subscribe_dead_letters(1024);
+    let (_never, door) = buffered(1);
+    // Both are taken in one go; the panic of the first is seen before the second one's turn.
+    crew.tear().tell().await.unwrap();
+    crew.linger(door).tell().await.unwrap();
+    assert!(matches!(crew.wait().await, ExitReason::Panicked { .. }));
+    let id = crew.id();
+    let letter = loop {
+        // Other tests have some as well.
+        let letter = letters.recv().await.unwrap();
+        if letter.id == id {
+            break letter;
+        }
+    };
+    assert_eq!((letter.message, letter.reason), ("linger", Stopped));
+    expect(&log, &["dropped"]).await;
 }
 
 #[actor_core::test(procs = 4)]

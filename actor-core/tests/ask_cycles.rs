@@ -373,3 +373,106 @@ async fn an_ask_that_moves_takes_its_edge_along() {
     busy.await.unwrap();
     assert_eq!(moved.await.unwrap(), Ok(()));
 }
+
+/// Its lookups run beside each other; a change has to wait for all of them.
+struct Index {
+    other: Option<IndexRef>,
+    opened: chan::Receiver<()>,
+}
+
+#[actor]
+impl Index {
+    #[init]
+    fn new(opened: chan::Receiver<()>) -> Self {
+        Self {
+            other: None,
+            opened,
+        }
+    }
+
+    pub fn set_other(&mut self, other: IndexRef) {
+        self.other = Some(other);
+    }
+
+    pub fn change(&mut self) {}
+
+    pub async fn change_both(&mut self) -> Result<(), String> {
+        let other = self.other.clone().expect("set");
+        other.change().await.map_err(|e| told(&e))
+    }
+
+    #[concurrent]
+    pub async fn look(&self) -> u32 {
+        self.opened.recv().await;
+        1
+    }
+
+    #[concurrent]
+    pub async fn look_and_change(&self, ctx: &Ctx<Self>) -> Result<(), String> {
+        ctx.handle().change().await.map_err(|e| told(&e))
+    }
+
+    #[concurrent]
+    pub async fn look_twice(&self, ctx: &Ctx<Self>) -> Result<u32, String> {
+        ctx.handle().look().await.map_err(|e| told(&e))
+    }
+
+    #[concurrent]
+    pub async fn look_and_change_both(&self) -> Result<(), String> {
+        let other = self.other.clone().expect("set");
+        other.change_both().await.map_err(|e| told(&e))
+    }
+}
+
+#[actor_core::test]
+async fn a_concurrent_handler_that_asks_its_own_actor_for_an_exclusive_one_is_told() {
+    let (_open, opened) = chan::buffered::<()>(1);
+    let index = Index::start(opened).await.unwrap();
+    let error = index.look_and_change().await.unwrap_err();
+    assert!(error.to_string().contains("waits for itself"), "{error}");
+    assert_eq!(
+        index.change().await,
+        Ok(()),
+        "the message stays, and is handled"
+    );
+}
+
+#[actor_core::test]
+async fn that_another_handler_runs_beside_it_is_no_way_out() {
+    let (open, opened) = chan::buffered::<()>(1);
+    let index = Index::start(opened).await.unwrap();
+    let other = index.clone();
+    let looking = go(async move { other.look().await });
+    while index.mailbox_len() > 0 {
+        yield_now().await;
+    }
+    assert!(index.look_and_change().await.is_err());
+    open.send(()).await.unwrap();
+    assert_eq!(looking.await.unwrap(), Ok(1));
+}
+
+#[actor_core::test]
+async fn a_concurrent_handler_that_asks_for_another_concurrent_one_is_in_no_cycle() {
+    let (open, opened) = chan::buffered::<()>(1);
+    let index = Index::start(opened).await.unwrap();
+    let other = index.clone();
+    let looking = go(async move { other.look_twice().await });
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    open.send(()).await.unwrap();
+    assert_eq!(looking.await.unwrap(), Ok(1));
+}
+
+#[actor_core::test]
+async fn a_cycle_goes_through_the_concurrent_handlers_of_one_and_the_exclusive_of_another() {
+    let (_open, opened) = chan::buffered::<()>(1);
+    let one = Index::start(opened.clone()).await.unwrap();
+    let two = Index::start(opened).await.unwrap();
+    one.set_other(two.clone()).await.unwrap();
+    two.set_other(one.clone()).await.unwrap();
+    let error = one.look_and_change_both().await.unwrap_err().to_string();
+    assert!(error.contains("Index"), "{error}");
+    assert_eq!(one.change().await, Ok(()));
+    assert_eq!(two.change().await, Ok(()));
+}

@@ -292,7 +292,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, answer) = reply_to(cx.waker());
                 attach(message, slot);
-                *edge = Edge::new(to.arc(), message.name());
+                *edge = Edge::new(to.arc(), message);
                 match to.cell().post(msg, *on_full) {
                     Ok(()) => {
                         *reply = Some(answer);
@@ -478,7 +478,7 @@ impl<A: Actor> Future for Tell<'_, A> {
                     }
                     Err(Refused::Full(msg)) => return Poll::Ready(Err(TrySendError::Full(msg))),
                     Err(Refused::Wait(msg)) => {
-                        let edge = Edge::new(to.arc(), msg.name());
+                        let edge = Edge::new(to.arc(), &msg);
                         let send = to.cell().send(msg);
                         state.as_mut().set(TellState::Sending { send, edge });
                     }

@@ -24,7 +24,8 @@
 //! onto the board. So when the last one is on the board, the state has one owner: whoever looks.
 //!
 //! Invariants:
-//! - A held message was not begun. If the incarnation ends first, the next one begins with it.
+//! - A held message was not begun. If the incarnation ends first, the next one begins with it. One
+//!   whose goroutine was started and never ran is a dead letter then.
 //! - A handler that panics ends the incarnation. Its asker is told so, the others are aborted, each at
 //!   its next await, and their askers are told `Stopped`. So does one that runs into its time limit,
 //!   which counts from its start.
@@ -50,7 +51,7 @@ use std::{
 };
 
 use super::{
-    Actor, Cell, Ctx, caught,
+    Actor, Cell, Ctx, DeadLetterReason, caught,
     caught::Panic,
     incarnation::{Inbox, Next, NextOf},
     simulate,
@@ -109,16 +110,16 @@ struct Shelf<A: Actor> {
 
 impl<A: Actor + Sync> Share<A> for Shelf<A> {
     fn start(self: Arc<Self>, msg: A::Msg, work: Beside) -> AbortHandle {
-        let shelf = Arc::clone(&self);
-        let run = async move {
-            let mut msg = msg;
+        let begin = |shelf: Arc<Self>, mut msg| async move {
             if simulated::is_active() {
                 msg = Box::pin(simulate::deliver(msg, &shelf.ctx)).await;
             }
             shelf.state.concurrently(msg, &shelf.ctx).await;
         };
         go_as::<A, _>(Handler {
-            run: Some(run),
+            msg: Some(msg),
+            begin,
+            run: None,
             shelf: Some(self),
             work,
             timer: None,
@@ -133,7 +134,10 @@ impl<A: Actor + Sync> Share<A> for Shelf<A> {
 pin_project_lite::pin_project! {
     /// The goroutine of one handler.
     #[project = HandlerProj]
-    struct Handler<A: Actor, F> {
+    struct Handler<A: Actor, B, F> {
+        // None: it has begun.
+        msg: Option<A::Msg>,
+        begin: B,
         // With a share of its own.
         #[pin]
         run: Option<F>,
@@ -144,7 +148,7 @@ pin_project_lite::pin_project! {
         timer: Option<LimitTimer>,
     }
 
-    impl<A: Actor, F> PinnedDrop for Handler<A, F> {
+    impl<A: Actor, B, F> PinnedDrop for Handler<A, B, F> {
         fn drop(this: Pin<&mut Self>) {
             // Aborted, or its runtime ends.
             leave(this.project(), NoReply::Stopped, None);
@@ -152,12 +156,23 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<A: Actor, F: Future<Output = ()>> Future for Handler<A, F> {
+impl<A: Actor, B, F> Future for Handler<A, B, F>
+where
+    B: Fn(Arc<Shelf<A>>, A::Msg) -> F,
+    F: Future<Output = ()>,
+{
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let (Some(run), Some(shelf)) = (this.run.as_mut().as_pin_mut(), &*this.shelf) else {
+        let Some(shelf) = &*this.shelf else {
+            return Poll::Ready(());
+        };
+        if let Some(msg) = this.msg.take() {
+            let run = (this.begin)(Arc::clone(shelf), msg);
+            this.run.set(Some(run));
+        }
+        let Some(run) = this.run.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
         let outer = this.work.resume(shelf.ctx.cell());
@@ -187,7 +202,7 @@ impl<A: Actor, F: Future<Output = ()>> Future for Handler<A, F> {
 }
 
 /// The handler is over, if it was not before; see the file's comment for the order.
-fn leave<A: Actor, F>(this: HandlerProj<'_, A, F>, answer: NoReply, cut: Option<Box<Cut>>) {
+fn leave<A: Actor, B, F>(this: HandlerProj<'_, A, B, F>, answer: NoReply, cut: Option<Box<Cut>>) {
     let Some(shelf) = this.shelf.take() else {
         return;
     };
@@ -204,6 +219,10 @@ fn leave<A: Actor, F>(this: HandlerProj<'_, A, F>, answer: NoReply, cut: Option<
             }
         }
     });
+    if let Some(msg) = this.msg.take() {
+        // It was not begun, and has no place in the queue any more.
+        cell.dead_letter(msg, DeadLetterReason::Stopped);
+    }
     let key = this.work.key();
     let left = cell.life.with_work(|work| work.left_beside(key, cut));
     if let Some(cut) = left.second {
@@ -225,17 +244,24 @@ fn leave<A: Actor, F>(this: HandlerProj<'_, A, F>, answer: NoReply, cut: Option<
 /// How a phase stands: in the life's work, under its lock.
 #[derive(Default)]
 pub(super) struct Board {
-    under_way: usize,
-    /// Keys of handlers that have left since the phase looked last.
-    left: Vec<u64>,
+    handlers: Vec<UnderWay>,
     cut: Option<Box<Cut>>,
     was_cut: bool,
-    /// Whoever leaves is waited for, not only the last one.
+    /// Each one who leaves is waited for, not only the last: by a message whose method is full.
     each: bool,
+    /// Somebody has left since the phase looked last.
+    has_left: bool,
     /// Of the actor's goroutine, while it waits.
     waker: Option<Waker>,
     /// What is to be done when nobody is left, by the last one: the phase itself is gone.
     last: Option<Last>,
+}
+
+struct UnderWay {
+    key: u64,
+    which: usize,
+    /// None until its goroutine is started, or when it is aborted.
+    abort: Option<AbortHandle>,
 }
 
 /// See [`Board::last`].
@@ -249,15 +275,17 @@ pub(super) struct Left {
     pub(super) last: Option<Last>,
     /// It was not the first to crash.
     second: Option<Box<Cut>>,
+    abort: Option<AbortHandle>,
     pub(super) dropped: (Option<Waker>, Option<Box<Board>>),
 }
 
 impl Board {
     pub(super) fn leave(&mut self, key: u64, cut: Option<Box<Cut>>) -> Left {
         let mut left = Left::default();
-        self.under_way -= 1;
-        self.left.push(key);
-        let mut wakes = self.each || self.under_way == 0;
+        let at = self.handlers.iter().position(|handler| handler.key == key);
+        left.abort = at.and_then(|at| self.handlers.swap_remove(at).abort);
+        self.has_left = true;
+        let mut wakes = self.each || self.handlers.is_empty();
         if self.was_cut {
             left.second = cut;
         } else if cut.is_some() {
@@ -266,7 +294,7 @@ impl Board {
         if wakes {
             left.wake = self.waker.take();
         }
-        if self.under_way == 0 {
+        if self.handlers.is_empty() {
             left.last = self.last.take();
         }
         left
@@ -278,11 +306,23 @@ impl Board {
 pub(super) fn leave_to_last<A: Actor>(cell: &Cell<A>, last: Last) -> Option<Last> {
     let (mut last, mut board) = (Some(last), None);
     cell.life.end_work(|work| match &mut work.board {
-        Some(board) if board.under_way > 0 => board.last = last.take(),
+        Some(board) if !board.handlers.is_empty() => board.last = last.take(),
         _ => board = work.board.take(),
     });
     drop(board);
     last
+}
+
+/// Aborts all handlers: they are dropped at their next await, and who computes goes on until then.
+fn abort_all<A: Actor>(cell: &Cell<A>) {
+    let mut aborts = Vec::new();
+    cell.life.end_work(|work| {
+        let handlers = work.board.iter_mut().flat_map(|board| &mut board.handlers);
+        aborts.extend(handlers.filter_map(|handler| handler.abort.take()));
+    });
+    for abort in aborts {
+        abort.abort();
+    }
 }
 
 /// The phase that begins with `msg`.
@@ -297,7 +337,6 @@ pub(super) fn phase<A: Actor>(
         .with_work(|work| work.board = Some(Box::default()));
     Phase {
         shared: Some(state.share(ctx)),
-        handlers: Vec::new(),
         held: msg,
         waits: false,
         cut: None,
@@ -311,7 +350,6 @@ pub(super) fn phase<A: Actor>(
 pub(super) struct Phase<'a, A: Actor> {
     /// None: it is over.
     shared: Option<Shared<A>>,
-    handlers: Vec<UnderWay>,
     held: Option<A::Msg>,
     /// A tick, a signal or the stop is next: nothing more is taken.
     waits: bool,
@@ -330,12 +368,6 @@ pub(super) struct Over<A> {
     pub(super) ticks: Option<Box<Ticker>>,
 }
 
-struct UnderWay {
-    key: u64,
-    which: usize,
-    abort: AbortHandle,
-}
-
 // Nothing in it is pinned: messages are moved.
 impl<A: Actor> Unpin for Phase<'_, A> {}
 
@@ -345,44 +377,53 @@ impl<A: Actor> Future for Phase<'_, A> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            this.look();
-            // What a user may have written by hand: the message's concurrency, its limit, its name.
+            if let Some(cut) = this.look() {
+                this.end_with(cut);
+            }
+            // What a user may have written by hand: a message's concurrency, its limit, its name.
             if this.cut.is_none()
                 && let Err(panic) = caught(|| while this.start_held() || this.take_next(cx) {})
             {
                 let handler = "(between messages)";
-                this.cut = Some(Box::new(Cut::Panicked { handler, panic }));
-                this.abort_all();
+                this.end_with(Box::new(Cut::Panicked { handler, panic }));
             }
-            if this.handlers.is_empty() {
-                return Poll::Ready(this.over());
-            }
-            if this.sleeps(cx) {
-                return Poll::Pending;
+            match this.stands(cx) {
+                Stands::Over => return Poll::Ready(this.over()),
+                Stands::Asleep => return Poll::Pending,
+                Stands::Changed => {}
             }
         }
     }
 }
 
+/// Whether a phase can sleep.
+enum Stands {
+    Asleep,
+    /// There is something new on the board.
+    Changed,
+    /// Nobody is on it.
+    Over,
+}
+
 impl<A: Actor> Phase<'_, A> {
-    /// Who has left?
-    fn look(&mut self) {
-        let (left, cut) = self.ctx.cell().life.with_work(|work| {
-            let board = work.board.as_mut().expect("there is one in a phase");
-            (std::mem::take(&mut board.left), board.cut.take())
-        });
-        self.handlers.retain(|handler| !left.contains(&handler.key));
-        if cut.is_some() {
-            self.cut = cut;
-            self.abort_all();
-        }
+    fn with_board<R>(&self, f: impl FnOnce(&mut Board) -> R) -> R {
+        let f =
+            |board: &mut Option<Box<Board>>| f(board.as_mut().expect("there is one in a phase"));
+        self.ctx.cell().life.with_work(|work| f(&mut work.board))
     }
 
-    /// They are dropped at their next await; who computes goes on until then.
-    fn abort_all(&self) {
-        for handler in &self.handlers {
-            handler.abort.abort();
-        }
+    /// Has somebody crashed?
+    fn look(&mut self) -> Option<Box<Cut>> {
+        self.with_board(|board| {
+            board.has_left = false;
+            board.cut.take()
+        })
+    }
+
+    fn end_with(&mut self, cut: Box<Cut>) {
+        self.cut = Some(cut);
+        self.with_board(|board| board.was_cut = true);
+        abort_all(self.ctx.cell());
     }
 
     /// Holds the next message. False if there is none, or something else has to wait for the end.
@@ -414,47 +455,60 @@ impl<A: Actor> Phase<'_, A> {
         let Some(Concurrency { handler, max }) = self.held.as_ref().and_then(A::concurrency) else {
             return false;
         };
-        let running = self.handlers.iter().filter(|h| h.which == handler).count();
+        let is_full = self.with_board(|board| {
+            let same = board.handlers.iter().filter(|h| h.which == handler);
+            same.count() >= max.max(1)
+        });
         // Asked to leave what is queued, or to look at a signal first: this one is queued, still.
-        let cell = self.ctx.cell();
-        if cell.control.calls() || running >= max.max(1) {
+        if is_full || self.ctx.cell().control.calls() {
             return false;
         }
         let (Some(msg), Some(shared)) = (self.held.take(), &self.shared) else {
             return false;
         };
         self.last_key += 1;
-        let work = Beside::begin::<A>(&msg, self.last_key);
-        cell.life.with_work(|work| {
-            let board = work.board.as_mut().expect("there is one in a phase");
-            board.under_way += 1;
+        let key = self.last_key;
+        let work = Beside::begin::<A>(&msg, key);
+        self.with_board(|board| {
+            board.handlers.push(UnderWay {
+                key,
+                which: handler,
+                abort: None,
+            });
         });
-        let abort = Arc::clone(&shared.0).start(msg, work);
-        self.handlers.push(UnderWay {
-            key: self.last_key,
-            which: handler,
-            abort,
+        let mut abort = Some(Arc::clone(&shared.0).start(msg, work));
+        self.with_board(|board| {
+            if let Some(started) = board.handlers.iter_mut().find(|h| h.key == key) {
+                started.abort = abort.take();
+            }
         });
         true
     }
 
-    /// Registers with the board; false if there is something new on it.
-    fn sleeps(&self, cx: &Context<'_>) -> bool {
-        let mut old = None;
+    /// Registers with the board, unless it has something new.
+    fn stands(&self, cx: &Context<'_>) -> Stands {
         let each = self.held.is_some();
-        if each || self.waits || self.cut.is_some() {
-            // Else it is the mailbox that is waited for.
-            Wait::of(WaitKind::Handlers).note(cx.waker());
-        }
-        self.ctx.cell().life.with_work(|work| {
-            let board = work.board.as_mut().expect("there is one in a phase");
+        let mut old = None;
+        let stands = self.with_board(|board| {
+            if board.cut.is_some() || each && board.has_left {
+                return Stands::Changed;
+            }
+            if board.handlers.is_empty() {
+                return Stands::Over;
+            }
             board.each = each;
             let known = board.waker.as_ref();
             if !known.is_some_and(|known| wait::same(known, cx.waker())) {
                 old = board.waker.replace(wait::keep(cx.waker()));
             }
-            board.cut.is_none() && board.under_way > 0 && (!each || board.left.is_empty())
-        })
+            Stands::Asleep
+        });
+        drop(old);
+        if each || self.waits || self.cut.is_some() {
+            // Else it is the mailbox that is waited for.
+            Wait::of(WaitKind::Handlers).note(cx.waker());
+        }
+        stands
     }
 
     /// Nobody else has the state.
@@ -483,7 +537,7 @@ impl<A: Actor> Phase<'_, A> {
 impl<A: Actor> Drop for Phase<'_, A> {
     fn drop(&mut self) {
         // After its end there is nothing left of all this.
-        self.abort_all();
+        abort_all(self.ctx.cell());
         self.keep_back();
     }
 }

@@ -4,15 +4,16 @@
 //!   part of a cycle. For all others this costs a look at the running goroutine.
 //! - An edge shares the other actor's cell with the goroutine's record, so that the walk may look at it
 //!   whatever becomes of the waiting future; when it is dropped, it withdraws itself.
-//! - An actor that may answer after its handler has returned, or that handles several messages at a
-//!   time, is no way for a walk: what it is busy with need not be what it is waited for.
+//! - An actor that may answer after its handler has returned is no way for a walk: what it is busy with
+//!   need not be what it is waited for. Nor is the wait for a concurrent handler, which may begin beside
+//!   those that run; an exclusive one has to wait for all of them, so each of them is a way.
 //!
 //! The search itself is in `sched/lock_cycle.rs`.
 
 use std::sync::Arc;
 use std::task::Context;
 
-use super::{Actor, Cell};
+use super::{Actor, Cell, Message as _};
 use crate::sched::Deadlock;
 use crate::sched::lock_cycle::{self, Target, WaitsFor};
 use crate::sched::record::RecordRef;
@@ -27,15 +28,18 @@ pub(super) struct Edge<A: Actor> {
 impl<A: Actor> Edge<A> {
     /// The calling goroutine's wait for `to`, if it could be part of a cycle.
     #[inline]
-    pub(super) fn new(to: &Arc<Cell<A>>, message: &'static str) -> Option<Self> {
-        if A::DEFERS_REPLIES || A::CONCURRENT {
+    pub(super) fn new(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
+        if A::DEFERS_REPLIES {
             return None;
         }
         let who = lock_cycle::current_if_entangled();
-        (!who.is_nobody()).then(|| Self {
+        if who.is_nobody() || A::CONCURRENT && A::concurrency(msg).is_some() {
+            return None;
+        }
+        Some(Self {
             who,
             to: Arc::clone(to),
-            message,
+            message: msg.name(),
         })
     }
 
@@ -71,8 +75,8 @@ impl<A: Actor> Drop for Edge<A> {
 }
 
 impl<A: Actor> Target for Cell<A> {
-    fn handler(&self) -> RecordRef {
-        self.life.record()
+    fn handlers(&self) -> Vec<RecordRef> {
+        self.life.records()
     }
 
     fn describe(&self) -> String {

@@ -560,12 +560,12 @@ impl Life {
         killed.carry_out();
     }
 
-    /// The record of the goroutine that runs it, if it has one.
-    pub(crate) fn record(&self) -> RecordRef {
-        let s = self.state.lock();
-        s.abort
-            .as_ref()
-            .map_or(RecordRef::NOBODY, AbortHandle::record)
+    /// The records of the goroutines that run its handlers: one, or those that share the state (of
+    /// these, who waits: another one is in no cycle).
+    pub(crate) fn records(&self) -> Vec<RecordRef> {
+        let mut s = self.state.lock();
+        let beside = s.work_if_any().and_then(|work| work.beside_records());
+        beside.unwrap_or_else(|| s.abort.iter().map(AbortHandle::record).collect())
     }
 
     /// Is it alive without an owner: the case in which losing the last handle stops it?

@@ -35,7 +35,9 @@ use super::{
 use crate::{
     chan::{NoReply, discard_with},
     sched::{
-        Instant, Sleep, sleep_until,
+        Instant, Sleep,
+        record::RecordRef,
+        sleep_until,
         wait::{self, Wait},
         working::{self, Sign},
     },
@@ -119,6 +121,13 @@ impl Work {
             });
         }
         (found, later)
+    }
+
+    /// The goroutines of the concurrent handlers that wait, if the state is shared by such.
+    pub(super) fn beside_records(&self) -> Option<Vec<RecordRef>> {
+        self.board.as_ref()?;
+        let wakers = self.beside.iter().map(|beside| &beside.waker);
+        Some(wakers.map(wait::record).collect())
     }
 
     /// A concurrent handler is over.

@@ -24,7 +24,7 @@
 //! Of the cycles made of marked goroutines none is missed: every party fences between its mark (and its
 //! ownership, written earlier) and its walk, so the last one sees all others. Not marked, and so left to
 //! the report when all sleep, are those that more than their lock could wake, or seems to: a kept abort
-//! handle of a goroutine that was joined, concurrent handlers, locked threads.
+//! handle of a goroutine that was joined, locked threads.
 //!
 //! No false one is reported: see 4. A borrowed guard that another goroutine drops would deceive it; owned
 //! guards, which are made for that, name no holder. Whoever could still abort a party from outside (a
@@ -32,7 +32,7 @@
 //!
 //! Actors take part as locks do: a handler that waits for another actor (for its answer, or for room in
 //! its mailbox) waits for the goroutine of that actor, whose handler holds it like a lock until it
-//! returns. Who asks without being an actor, or having taken a lock, is in no cycle and is not published.
+//! returns. Concurrent handlers, each with a goroutine of its own, hold it as readers do. Who asks without being an actor, or having taken a lock, is in no cycle and is not published.
 //!
 //! A wait with a way out (`timeout`, `select!`) has more than one waker and is
 //! never marked. A lock held by a thread outside of any runtime has no holder to follow.
@@ -82,8 +82,9 @@ impl fmt::Debug for Mark {
 
 /// An actor that is waited for.
 pub(crate) trait Target: Send + Sync {
-    /// The record of the goroutine that runs its handlers.
-    fn handler(&self) -> RecordRef;
+    /// The records of the goroutines whose handlers all have to return before it handles anything
+    /// exclusively.
+    fn handlers(&self) -> Vec<RecordRef>;
     /// Its name and number.
     fn describe(&self) -> String;
 }
@@ -155,10 +156,11 @@ impl Holders {
     fn get(self) -> Vec<RecordRef> {
         match self {
             Self::Known(holders) => holders,
-            Self::Actor(actor) => Some(actor.handler())
-                .filter(|handler| !handler.is_nobody())
-                .into_iter()
-                .collect(),
+            Self::Actor(actor) => {
+                let mut handlers = actor.handlers();
+                handlers.retain(|handler| !handler.is_nobody());
+                handlers
+            }
         }
     }
 }

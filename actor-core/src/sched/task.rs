@@ -32,6 +32,7 @@ use super::join::JoinError;
 use super::lock_cycle;
 use super::mem;
 use super::origin::Origin;
+use super::record::RecordRef;
 use super::registry::Links;
 use super::runtimes::Home;
 use super::shared::Shared;
@@ -610,6 +611,11 @@ pub(super) unsafe fn wake_header_and_release(header: *const u8, hold: Hold) {
 #[inline]
 pub(crate) fn wait_word(waker: &Waker) -> Option<&WaitWord> {
     header_of(waker).map(|head| &head.wait)
+}
+
+/// The record of the waker's goroutine, if it has one.
+pub(crate) fn record(waker: &Waker) -> Option<RecordRef> {
+    header_of(waker)?.origin.record()
 }
 
 #[inline]

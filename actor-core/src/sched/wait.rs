@@ -10,6 +10,7 @@
 use std::fmt;
 use std::task::Waker;
 
+use super::record::RecordRef;
 use super::{task, thread_park};
 use crate::shim::atomic::{AtomicU64, Ordering};
 
@@ -253,6 +254,11 @@ impl WaitWord {
 pub(crate) fn noted(waker: &Waker) -> Option<Wait> {
     let word = task::wait_word(waker).or_else(|| thread_park::wait_word(waker))?;
     Some(word.get()).filter(|wait| wait.0 != 0)
+}
+
+/// The record of the goroutine that `waker` wakes, if it is one that has a record.
+pub(crate) fn record(waker: &Waker) -> RecordRef {
+    task::record(waker).unwrap_or(RecordRef::NOBODY)
 }
 
 /// The waiting of `waker`'s goroutine is taken back: unless it is noted anew, nothing is known.
