@@ -324,6 +324,53 @@ fn coalesce_puts_the_newest_of_a_key_in_the_place_of_the_queued_one() {
     });
 }
 
+struct Gauge {
+    log: Log,
+}
+
+#[actor(mailbox = buffered(4), overflow = wait, name = "gauge")]
+impl Gauge {
+    #[init]
+    fn new(log: Log) -> Self {
+        Self { log }
+    }
+
+    pub async fn hold(&mut self, gate: Gate) {
+        gate.pass().await;
+    }
+
+    #[coalesce(key = place)]
+    pub fn level(&mut self, place: u8, height: u64) {
+        self.log.add(format!("{place} {height}"));
+    }
+}
+
+#[test]
+fn a_call_may_coalesce_with_those_that_say_so_too_in_a_mailbox_that_waits_otherwise() {
+    run(async {
+        let (desk, gate, log) = held!(Gauge);
+        let letters = subscribe_dead_letters(1_000);
+        // These are promised their places.
+        desk.level(1, 10).tell().await.unwrap();
+        desk.level(1, 11).tell().await.unwrap();
+        let newest = |height| desk.level(1, height).overflow(Overflow::Coalesce);
+        newest(12).tell().await.unwrap();
+        desk.level(2, 20).tell().await.unwrap();
+        // Full: one that coalesces still finds its place, at once and without an error.
+        newest(13).tell().await.unwrap();
+        newest(14).try_tell().unwrap();
+        assert!(matches!(
+            desk.level(1, 15).try_tell(),
+            Err(TrySendError::Full(GaugeMsg::Level { height: 15, .. }))
+        ));
+        let coalesced = ("level", DeadLetterReason::Coalesced);
+        assert_eq!(letters_of(&letters, desk.id()), [coalesced; 2]);
+        gate.open();
+        desk.level(3, 30).await.unwrap();
+        assert_eq!(log.lines(), ["1 10", "1 11", "1 14", "2 20", "3 30"]);
+    });
+}
+
 #[test]
 fn a_full_mailbox_delays_neither_stop_now_nor_kill() {
     run(async {

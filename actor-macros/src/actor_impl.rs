@@ -42,7 +42,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
     };
     let queueing = queueing::actor_items(model);
     let waits = model.messages.iter().any(|m| m.is_async);
-    let defers = model.messages.iter().any(|m| m.params.reply.is_some());
+    let defers = model.messages.iter().any(Message::defers_reply);
     let unreferenced = model.options.when_unreferenced.map(|when| {
         let variant = Ident::new(when, proc_macro2::Span::call_site());
         quote! {

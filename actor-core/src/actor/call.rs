@@ -59,7 +59,8 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     }
 
     /// Says what happens to this message if the mailbox is full, instead of what the actor's own
-    /// policy says. For an ask as well as for a tell.
+    /// policy says. For an ask as well as for a tell; `try_tell` and `tell_or_drop` say it
+    /// themselves.
     ///
     /// ```
     /// use actor_core::prelude::*;
@@ -130,13 +131,18 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         sched::block_on_thread(self.tell())
     }
 
-    /// Sends if there is room at once, whatever the actor's policy.
+    /// Sends if there is room at once, whatever the policy; with [`Overflow::Coalesce`] also in the
+    /// place of a queued message with the same key.
     ///
     /// # Errors
     /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
     #[inline]
     pub fn try_tell(self) -> Result<(), TrySendError<A::Msg>> {
-        match self.to.cell().post(self.msg, Overflow::Fail) {
+        let on_full = match self.on_full {
+            Overflow::Coalesce if A::KEYED => Overflow::Coalesce,
+            _ => Overflow::Fail,
+        };
+        match self.to.cell().post(self.msg, on_full) {
             Ok(()) | Err(Refused::Dropped) => Ok(()),
             Err(Refused::Closed(msg)) => Err(TrySendError::Closed(msg)),
             Err(Refused::Full(msg) | Refused::Wait(msg)) => Err(TrySendError::Full(msg)),
@@ -260,7 +266,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, reply) = reply_to(cx.waker());
                 attach(&mut msg, slot);
-                let mut edge = Edge::new(to.arc(), msg.name());
+                let mut edge = Edge::for_answer(to.arc(), &msg);
                 match to.cell().post(msg, on_full) {
                     Ok(()) => {
                         if let Some(edge) = &mut edge {
@@ -272,7 +278,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                     Err(Refused::Wait(msg)) => {
                         let mut reply = reply;
                         reply.stand_down();
-                        let send = to.cell().send(msg);
+                        let send = to.cell().send(msg, on_full);
                         state.as_mut().set(AskState::Sending {
                             send,
                             reply: Some(reply),
@@ -434,8 +440,8 @@ impl<A: Actor> Future for Tell<'_, A> {
                     }
                     Err(Refused::Full(msg)) => return Poll::Ready(Err(TrySendError::Full(msg))),
                     Err(Refused::Wait(msg)) => {
-                        let edge = Edge::new(to.arc(), msg.name());
-                        let send = to.cell().send(msg);
+                        let edge = Edge::for_room(to.arc(), &msg);
+                        let send = to.cell().send(msg, on_full);
                         state.as_mut().set(TellState::Sending { send, edge });
                     }
                 }

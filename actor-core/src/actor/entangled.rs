@@ -4,15 +4,15 @@
 //!   part of a cycle. For all others this costs a look at the running goroutine.
 //! - An edge shares the other actor's cell with the goroutine's record, so that the walk may look at it
 //!   whatever becomes of the waiting future; when it is dropped, it withdraws itself.
-//! - An actor that may answer after its handler has returned, or that handles several messages at a
-//!   time, is no way for a walk: what it is busy with need not be what it is waited for.
+//! - A message that may be answered after its handler has returned is no way for a walk, and neither
+//!   is an actor that handles several at a time: what it is busy with need not be what is waited for.
 //!
 //! The search itself is in `sched/lock_cycle.rs`.
 
 use std::sync::Arc;
 use std::task::Context;
 
-use super::{Actor, Cell};
+use super::{Actor, Cell, Message};
 use crate::sched::Deadlock;
 use crate::sched::lock_cycle::{self, Target, WaitsFor};
 use crate::sched::record::RecordRef;
@@ -25,17 +25,27 @@ pub(super) struct Edge<A: Actor> {
 }
 
 impl<A: Actor> Edge<A> {
-    /// The calling goroutine's wait for `to`, if it could be part of a cycle.
+    /// The calling goroutine's wait for the answer to this message, if it could be part of a cycle.
     #[inline]
-    pub(super) fn new(to: &Arc<Cell<A>>, message: &'static str) -> Option<Self> {
-        if A::DEFERS_REPLIES || A::CONCURRENT {
+    pub(super) fn for_answer(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
+        if A::DEFERS_REPLIES && msg.defers_reply() {
+            return None;
+        }
+        Self::for_room(to, msg)
+    }
+
+    /// Its wait for room in the mailbox, which the actor makes between two handlers, whenever it
+    /// answers.
+    #[inline]
+    pub(super) fn for_room(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
+        if A::CONCURRENT {
             return None;
         }
         let who = lock_cycle::current_if_entangled();
         (!who.is_nobody()).then(|| Self {
             who,
             to: Arc::clone(to),
-            message,
+            message: msg.name(),
         })
     }
 
