@@ -227,6 +227,48 @@ fn a_call_may_drop_the_oldest_in_a_mailbox_that_waits_otherwise() {
 }
 
 #[test]
+fn each_policy_may_be_a_calls_own_whatever_the_actors_is() {
+    run(async {
+        let (desk, gate, log) = held!(DropsNew);
+        for n in 0..4 {
+            desk.note(n).tell().await.unwrap();
+        }
+        let letters = subscribe_dead_letters(1_000);
+        let with = |n, policy| desk.note(n).overflow(policy);
+        assert!(matches!(
+            with(10, Overflow::Fail).tell().await,
+            Err(TrySendError::Full(DropsNewMsg::Note { n: 10, .. }))
+        ));
+        assert_eq!(with(11, Overflow::Fail).await, Err(CallError::Overloaded));
+        assert_eq!(letters_of(&letters, desk.id()), [], "both were handed back");
+        with(12, Overflow::DropOldest).tell().await.unwrap(); // for 0
+        with(13, Overflow::DropNewest).tell().await.unwrap();
+        let lost = ("note", DeadLetterReason::Overflow);
+        assert_eq!(letters_of(&letters, desk.id()), [lost; 2]);
+        let waits = {
+            let desk = desk.clone();
+            go(async move { desk.note(14).overflow(Overflow::Wait).await })
+        };
+        yield_now().await;
+        gate.open();
+        assert_eq!(waits.await.unwrap(), Ok(14));
+        assert_eq!(log.lines(), lines([1, 2, 3, 12, 14]));
+
+        let (desk, gate, _log) = held!(Waiting);
+        for n in 0..4 {
+            desk.note(n).tell().await.unwrap();
+        }
+        desk.note(4)
+            .overflow(Overflow::DropNewest)
+            .tell()
+            .await
+            .unwrap();
+        assert_eq!(letters_of(&letters, desk.id()), [lost]);
+        gate.open();
+    });
+}
+
+#[test]
 fn a_rendezvous_that_drops_takes_a_message_only_while_its_actor_is_idle() {
     run(async {
         let (desk, gate, log) = held!(IfIdle);
