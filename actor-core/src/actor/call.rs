@@ -99,6 +99,13 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self.msg.name()
     }
 
+    /// Sends it now, by the overflow policy; gives it back, with that policy, if it has to wait for
+    /// room, or was not taken.
+    pub(super) fn post(self) -> Result<(), (Refused<A::Msg>, Overflow)> {
+        let posted = self.to.cell().post(self.msg, self.on_full);
+        posted.map_err(|refused| (refused, self.on_full))
+    }
+
     /// The message alone, which nobody waits for.
     pub(super) fn into_msg(self) -> A::Msg {
         self.msg
