@@ -61,7 +61,8 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     }
 
     /// Says what happens to this message if the mailbox is full, instead of what the actor's own
-    /// policy says. For an ask as well as for a tell.
+    /// policy says. For an ask as well as for a tell; `try_tell` and `tell_or_drop` say it
+    /// themselves.
     ///
     /// ```
     /// use actor_core::prelude::*;
@@ -100,6 +101,13 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self.msg.name()
     }
 
+    /// Sends it now, by the overflow policy; gives it back, with that policy, if it has to wait for
+    /// room, or was not taken.
+    pub(super) fn post(self) -> Result<(), (Refused<A::Msg>, Overflow)> {
+        let posted = self.to.cell().post_tell(&mut Some(self.msg), self.on_full);
+        posted.map_err(|refused| (refused, self.on_full))
+    }
+
     /// The message alone, which nobody waits for.
     pub(super) fn into_msg(self) -> A::Msg {
         self.msg
@@ -134,17 +142,18 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         sched::block_on_thread(self.tell())
     }
 
-    /// Sends if there is room at once, whatever the actor's policy.
+    /// Sends if there is room at once, whatever the policy; with [`Overflow::Coalesce`] also in the
+    /// place of a queued message with the same key.
     ///
     /// # Errors
     /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
     #[inline]
     pub fn try_tell(self) -> Result<(), TrySendError<A::Msg>> {
-        match self
-            .to
-            .cell()
-            .post_tell(&mut Some(self.msg), Overflow::Fail)
-        {
+        let on_full = match self.on_full {
+            Overflow::Coalesce if A::KEYED => Overflow::Coalesce,
+            _ => Overflow::Fail,
+        };
+        match self.to.cell().post_tell(&mut Some(self.msg), on_full) {
             Ok(()) | Err(Refused::Dropped) => Ok(()),
             Err(Refused::Closed(msg)) => Err(TrySendError::Closed(msg)),
             Err(Refused::Full(msg) | Refused::Wait(msg)) => Err(TrySendError::Full(msg)),
@@ -292,7 +301,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, answer) = reply_to(cx.waker());
                 attach(message, slot);
-                *edge = Edge::new(to.arc(), message);
+                *edge = Edge::for_answer(to.arc(), message);
                 match to.cell().post(msg, *on_full) {
                     Ok(()) => {
                         *reply = Some(answer);
@@ -305,7 +314,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                         let mut answer = answer;
                         answer.stand_down();
                         let next = AskState::Sending {
-                            send: to.cell().send(msg),
+                            send: to.cell().send(msg, *on_full),
                             to,
                             attach: *attach,
                             on_full: *on_full,
@@ -478,8 +487,8 @@ impl<A: Actor> Future for Tell<'_, A> {
                     }
                     Err(Refused::Full(msg)) => return Poll::Ready(Err(TrySendError::Full(msg))),
                     Err(Refused::Wait(msg)) => {
-                        let edge = Edge::new(to.arc(), &msg);
-                        let send = to.cell().send(msg);
+                        let edge = Edge::for_room(to.arc(), &msg);
+                        let send = to.cell().send(msg, *on_full);
                         state.as_mut().set(TellState::Sending { send, edge });
                     }
                 }

@@ -52,9 +52,10 @@ pub enum Overflow {
     /// key, or with a new one, is queued as usual and waits for room; one that had to wait neither
     /// replaces nor is replaced before it is in.
     ///
-    /// The keys are in an index that only an actor with this policy has, so replacing costs O(1), and
-    /// such an actor replaces whatever a call says; the call then decides about a full mailbox only.
-    /// As the policy of a call to another actor it means `Wait`.
+    /// An actor with this policy replaces whatever a call says; the call then decides about a full
+    /// mailbox only. As the policy of a call to an actor with another one, it replaces a message that
+    /// was sent so too, and never one that was promised its place. Replacing costs O(1): the keys are
+    /// in an index, which only an actor has whose messages [have keys](Actor::KEYED).
     Coalesce,
 }
 
@@ -88,7 +89,7 @@ pub(super) enum Refused<M> {
 
 /// Whether the actor's mailbox has lanes, keys or a mark.
 const fn is_special<A: Actor>() -> bool {
-    A::OVERFLOW.displaces() || A::PRIORITY || A::HIGH_WATER.is_some()
+    A::OVERFLOW.displaces() || A::KEYED || A::PRIORITY || A::HIGH_WATER.is_some()
 }
 
 /// Options that contradict each other are a mistake in the actor, found when it is compiled.
@@ -99,7 +100,7 @@ const fn check<A: Actor>() {
     );
     let is_unbounded = matches!(A::MAILBOX, MailboxKind::Unbounded);
     assert!(
-        !(is_rendezvous && A::OVERFLOW.displaces()),
+        !(is_rendezvous && (A::OVERFLOW.displaces() || A::KEYED)),
         "a rendezvous mailbox has no queue, so there is nothing to drop or to replace in it: use \
          `Buffered(n)`, or the overflow policy `Wait`, `Fail` or `DropNewest`"
     );
@@ -142,14 +143,12 @@ pub(super) fn mailbox<A: Actor>(cell_name: &str, id: super::ActorId) -> Mailbox<
 const SENT_ONCE: &str = "a message is sent once";
 
 #[inline]
-fn post_of<A: Actor>(msg: &A::Msg) -> Post {
+fn post_of<A: Actor>(msg: &A::Msg, on_full: Overflow) -> Post {
+    let replaces =
+        A::KEYED && (matches!(A::OVERFLOW, Overflow::Coalesce) || on_full == Overflow::Coalesce);
     Post {
         urgent: A::PRIORITY && msg.is_priority(),
-        key: if matches!(A::OVERFLOW, Overflow::Coalesce) {
-            msg.coalesce_key()
-        } else {
-            None
-        },
+        key: if replaces { msg.coalesce_key() } else { None },
         batch: if A::BATCHES.is_empty() {
             0
         } else {
@@ -192,9 +191,9 @@ impl<A: Actor> Cell<A> {
 
     /// Waits for room with a message that [`post`](Self::post) refused.
     #[inline]
-    pub(super) fn send(&self, msg: A::Msg) -> MailboxSend<'_, A::Msg> {
+    pub(super) fn send(&self, msg: A::Msg, on_full: Overflow) -> MailboxSend<'_, A::Msg> {
         if is_special::<A>() {
-            let post = post_of::<A>(&msg);
+            let post = post_of::<A>(&msg, on_full);
             self.mailbox.send_as(msg, post)
         } else {
             self.mailbox.send(msg)
@@ -207,7 +206,7 @@ impl<A: Actor> Cell<A> {
         if simulate::looks_full(self) {
             return self.refuse(msg, on_full);
         }
-        let post = post_of::<A>(&msg);
+        let post = post_of::<A>(&msg, on_full);
         self.offer(msg, post, on_full)
     }
 

@@ -14,7 +14,28 @@ use crate::{
 };
 
 /// What a supervised goroutine or thread may return: `()`, or a `Result<(), E>`, whose error is an end that
-/// is not orderly.
+/// is not orderly. One that loops for ever returns nothing, or, where `?` leaves the loop, a
+/// `Result<Infallible, E>`.
+///
+/// ```
+/// use actor_core::{prelude::*, supervise::ChildSpec};
+/// use std::{convert::Infallible, io, time::Duration};
+///
+/// async fn serve() -> io::Result<Infallible> {
+///     loop {
+///         let text = blocking(|| std::fs::read_to_string("/no/such/file"))?;
+///         println!("{text}");
+///     }
+/// }
+///
+/// let sweeper = ChildSpec::go("sweeper", || async {
+///     loop {
+///         sleep(Duration::from_secs(60)).await;
+///     }
+/// });
+/// let app = Supervisor::one_for_one("app").child(sweeper).child(ChildSpec::go("server", serve));
+/// # let _ = app;
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a supervised goroutine or thread cannot return `{Self}`",
     note = "return `()` or `Result<(), E>` where `E: Display`"
@@ -30,21 +51,40 @@ impl Outcome for () {
     }
 }
 
-impl Outcome for Infallible {
+/// The type `!` of what loops for ever, which has no name of its own.
+trait Returns {
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+// Not for `Infallible` as well, which is to become another name of it.
+#[allow(private_interfaces)] // the projection is `!` for everybody else
+impl Outcome for <fn() -> ! as Returns>::Output {
     fn exit_reason(self) -> ExitReason {
-        match self {}
+        self
     }
 }
 
-impl<T: Outcome, E: fmt::Display + Send + 'static> Outcome for Result<T, E> {
+impl<E: fmt::Display + Send + 'static> Outcome for Result<(), E> {
     fn exit_reason(self) -> ExitReason {
-        match self {
-            Ok(outcome) => outcome.exit_reason(),
-            Err(error) => match caught(|| error.to_string()) {
-                Ok(message) => ExitReason::Failed { message },
-                Err(panic) => panic.into(),
-            },
-        }
+        self.map_or_else(failed, Outcome::exit_reason)
+    }
+}
+
+impl<E: fmt::Display + Send + 'static> Outcome for Result<Infallible, E> {
+    fn exit_reason(self) -> ExitReason {
+        let Err(error) = self;
+        failed(error)
+    }
+}
+
+fn failed(error: impl fmt::Display) -> ExitReason {
+    match caught(|| error.to_string()) {
+        Ok(message) => ExitReason::Failed { message },
+        Err(panic) => panic.into(),
     }
 }
 
@@ -110,8 +150,8 @@ where
                 Begun::Running
             }
             Ok(None) => {
-                let message = "this child was made to run once and has run".to_owned();
-                link.ended(ExitReason::InitFailed { message });
+                // Made to run once, and it has. That is no failure, which would be tried again.
+                link.ended(ExitReason::Ignored);
                 Begun::Starting
             }
             Err(panic) => {

@@ -177,7 +177,9 @@ impl ChildSpec {
     }
 
     /// A temporary goroutine made of one future, such as a connection that was just accepted.
-    /// It is never restarted, whatever [`restart`](ChildSpec::restart) says later.
+    ///
+    /// It is never restarted, whatever [`restart`](ChildSpec::restart) says later: a start but the first
+    /// is one that says "not now". So a supervisor that is itself restarted begins without it.
     pub fn once<Fut>(id: impl Into<Arc<str>>, future: Fut) -> Self
     where
         Fut: Future<Output: Outcome> + Send + 'static,
