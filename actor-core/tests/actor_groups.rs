@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use actor_core::actor::UndeliveredReason;
 use actor_core::actor::groups::{self, Change, Group, GroupError};
+use actor_core::actor::{Overflow, Undelivered, UndeliveredReason};
 use actor_core::prelude::*;
 use actor_core::sync::WaitGroup;
 
@@ -196,6 +196,82 @@ async fn a_full_member_is_reported_and_the_others_have_it() {
         Ok(vec![100, 101]),
         "what was reported is not sent later"
     );
+}
+
+/// An ear with a policy of its own.
+macro_rules! ear {
+    ($name:ident, $policy:ident) => {
+        struct $name(Vec<u64>);
+
+        #[actor(mailbox = buffered(1), overflow = $policy)]
+        impl $name {
+            #[init]
+            fn new() -> Self {
+                Self(Vec::new())
+            }
+
+            pub fn hear(&mut self, n: u64) {
+                self.0.push(n);
+            }
+
+            pub fn heard(&self) -> Vec<u64> {
+                self.0.clone()
+            }
+
+            pub async fn hold(&self, entered: WaitGroup, gate: WaitGroup) {
+                entered.done();
+                gate.wait().await;
+            }
+        }
+    };
+}
+
+ear!(Refuses, fail);
+ear!(KeepsOld, drop_newest);
+ear!(KeepsNew, drop_oldest);
+
+/// A member whose one place is taken by event 1.
+macro_rules! full_member {
+    ($name:ident, $group:expr) => {{
+        let ear = $name::start().await.unwrap();
+        $group.join(&ear, |ear, event| ear.hear(event.0)).unwrap();
+        let (entered, gate) = (WaitGroup::new(), WaitGroup::new());
+        entered.add(1);
+        gate.add(1);
+        let hold = ear.hold(entered.clone(), gate.clone());
+        hold.tell().await.unwrap();
+        entered.wait().await;
+        ear.hear(1).tell().await.unwrap();
+        (ear, gate)
+    }};
+}
+
+#[actor_core::test]
+async fn what_a_full_members_own_policy_does_with_its_copy_is_in_the_report() {
+    for waits in [true, false] {
+        let group = Group::<Event>::open(if waits { "waits" } else { "tries" }).unwrap();
+        let (refuses, gate_1) = full_member!(Refuses, group);
+        let (keeps_old, gate_2) = full_member!(KeepsOld, group);
+        let (keeps_new, gate_3) = full_member!(KeepsNew, group);
+        let report = match waits {
+            true => group.publish(Event(2)).await,
+            false => group.try_publish(Event(2)),
+        };
+        assert_eq!(report.delivered, 1, "{report:?}");
+        let missed: Vec<_> = report.undelivered.iter().map(|u| u.actor.id()).collect();
+        assert_eq!(missed, [refuses.id(), keeps_old.id()]);
+        let full = |missed: &Undelivered| missed.reason == UndeliveredReason::Full;
+        assert!(report.undelivered.iter().all(full), "{report:?}");
+        for gate in [gate_1, gate_2, gate_3] {
+            gate.done();
+        }
+        let heard = [
+            refuses.heard().overflow(Overflow::Wait).await,
+            keeps_old.heard().overflow(Overflow::Wait).await,
+            keeps_new.heard().overflow(Overflow::Wait).await,
+        ];
+        assert_eq!(heard, [Ok(vec![1]), Ok(vec![1]), Ok(vec![2])]);
+    }
 }
 
 #[actor_core::test]

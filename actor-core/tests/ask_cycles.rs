@@ -1,8 +1,10 @@
 //! Promise 4 for actors: an ask that would close a cycle is told so at once, with names.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actor_core::actor::Batch;
 use actor_core::prelude::*;
 use actor_core::sync::Mutex;
 use actor_core::{Deadlock, chan, sleep, timeout, yield_now};
@@ -266,6 +268,99 @@ async fn a_ticker_is_no_way_out() {
     b.know(a.clone()).await.unwrap();
     let text = a.bounce(2).await.unwrap().expect("a cycle");
     assert!(text.contains("deadlock: a cycle of waits"), "{text}");
+}
+
+/// Answers some of its asks later, and others at once.
+struct Keeper {
+    kept: Vec<Reply<u32>>,
+    entered: chan::Sender<Reply<Result<u32, Infallible>>>,
+}
+
+#[actor(mailbox = buffered(2))]
+impl Keeper {
+    #[init]
+    fn new(entered: chan::Sender<Reply<Result<u32, Infallible>>>) -> Self {
+        let kept = Vec::new();
+        Self { kept, entered }
+    }
+
+    pub fn later(&mut self, reply: Reply<u32>) {
+        self.kept.push(reply);
+    }
+
+    pub fn now(&mut self) -> u32 {
+        self.kept.drain(..).for_each(|reply| reply.send(7));
+        1
+    }
+
+    /// Somebody else answers.
+    #[batch(max = 4)]
+    pub fn enter(&mut self, items: &mut Batch<u32, u32>) {
+        for item in items.drain() {
+            self.entered.try_send(item.into_parts().1).unwrap();
+        }
+    }
+
+    pub async fn ask_now(&mut self, of: KeeperRef) -> Result<u32, String> {
+        of.now().await.map_err(|e| told(&e))
+    }
+
+    /// Asks somebody who asks this one back.
+    pub async fn ask_round(&mut self, over: KeeperRef, me: KeeperRef) -> Result<u32, String> {
+        over.ask_now(me).await.map_err(|e| told(&e))
+    }
+
+    pub async fn ask_enter(&mut self, of: KeeperRef) -> Result<u32, String> {
+        of.enter(1).await.map_err(|e| told(&e))
+    }
+}
+
+async fn two_keepers() -> (
+    KeeperRef,
+    KeeperRef,
+    chan::Receiver<Reply<Result<u32, Infallible>>>,
+) {
+    let (entered, replies) = chan::buffered(4);
+    let a = Keeper::start(entered.clone()).await.unwrap();
+    let b = Keeper::start(entered).await.unwrap();
+    (a, b, replies)
+}
+
+#[actor_core::test]
+async fn an_actor_that_keeps_some_replies_is_part_of_cycles_through_its_other_methods() {
+    let (a, b, _replies) = two_keepers().await;
+    let text = a.ask_now(a.clone()).await.unwrap_err().to_string();
+    assert!(text.contains("waits for itself (message `now`)"), "{text}");
+    let text = a.ask_round(b.clone(), a.clone()).await.unwrap_err();
+    let text = text.to_string();
+    assert!(text.contains("a cycle of waits"), "{text}");
+    // And it keeps replies as ever.
+    let asker = a.clone();
+    let kept = go(async move { asker.later().await });
+    while !kept.is_finished() {
+        let _ = a.now().await;
+    }
+    assert_eq!(kept.await.unwrap(), Ok(7));
+}
+
+#[actor_core::test]
+async fn a_reply_that_was_taken_out_of_a_batch_is_in_no_cycle() {
+    let (a, b, replies) = two_keepers().await;
+    let (asker, of) = (a.clone(), b.clone());
+    let enters = go(async move { asker.ask_enter(of).await.unwrap() });
+    let reply = replies.recv().await.unwrap();
+    // `a` waits for `b`'s answer, which somebody else has; now `b` waits for `a`.
+    let (asker, of) = (b.clone(), a.clone());
+    let asks = go(async move { asker.ask_now(of).await.unwrap() });
+    while a.mailbox_len() < 1 {
+        yield_now().await;
+    }
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    reply.send(Ok(5));
+    assert_eq!(enters.await.unwrap(), 5);
+    assert_eq!(asks.await.unwrap(), 1);
 }
 
 /// Thousands of asks between actors in one direction, at random, with cancelled ones in between.

@@ -6,7 +6,7 @@ mod probe;
 use std::sync::Mutex;
 
 use actor_core::JoinHandle;
-use actor_core::actor::{Batch, CallError, ExitReason, Overflow, Pressure, TrySendError};
+use actor_core::actor::{Batch, CallError, Down, ExitReason, Overflow, Pressure, TrySendError};
 use actor_core::prelude::*;
 use probe::{Gate, Log, run};
 
@@ -450,6 +450,66 @@ fn a_small_and_a_displacing_mailbox_batch_as_well() {
             "note 9",
         ];
         assert_eq!(log.lines(), expected);
+    });
+}
+
+/// Handles its messages in twos, and watches another actor.
+struct Watcher {
+    log: Log,
+}
+
+#[actor(mailbox = buffered(4))]
+impl Watcher {
+    #[init]
+    fn new(watched: SlowRef, log: Log, ctx: &Ctx<Self>) -> Self {
+        ctx.monitor(&watched);
+        Self { log }
+    }
+
+    #[batch(max = 2)]
+    pub async fn pass(&mut self, gates: &mut Batch<Gate>) {
+        for gate in gates.iter() {
+            self.log.add("pass");
+            gate.pass().await;
+        }
+    }
+
+    #[down]
+    fn gone(&mut self, _: Down) {
+        self.log.add("down");
+    }
+
+    #[stopped]
+    fn close(self, _: StopReason) {
+        self.log.add("stopped");
+    }
+}
+
+#[test]
+fn a_down_and_a_stop_now_wait_for_the_batch_in_work_and_for_no_other_in_a_full_mailbox() {
+    run(async {
+        let (watched, log) = (Slow::start().await.unwrap(), Log::default());
+        let watcher = Watcher::start(watched.clone(), log.clone()).await.unwrap();
+        let gates = [(); 3].map(|()| Gate::new());
+        watcher.pass(gates[0].clone()).tell().await.unwrap();
+        gates[0].entered().await;
+        for gate in &gates[1..] {
+            watcher.pass(gate.clone()).tell().await.unwrap();
+        }
+        while watcher.pass(Gate::new()).try_tell().is_ok() {}
+        let sender = watcher.clone();
+        let waits = go(async move { sender.pass(Gate::new()).tell().await.is_ok() });
+        yield_now().await;
+        watched.kill().await;
+        gates[0].open();
+        gates[1].entered().await;
+        assert_eq!(log.lines(), ["pass", "down", "pass"]);
+        let stop = watcher.stop_now();
+        gates[1].open();
+        gates[2].open();
+        stop.await;
+        assert_eq!(log.lines(), ["pass", "down", "pass", "pass", "stopped"]);
+        let _ = waits.await.unwrap();
     });
 }
 

@@ -227,6 +227,48 @@ fn a_call_may_drop_the_oldest_in_a_mailbox_that_waits_otherwise() {
 }
 
 #[test]
+fn each_policy_may_be_a_calls_own_whatever_the_actors_is() {
+    run(async {
+        let (desk, gate, log) = held!(DropsNew);
+        for n in 0..4 {
+            desk.note(n).tell().await.unwrap();
+        }
+        let letters = subscribe_dead_letters(1_000);
+        let with = |n, policy| desk.note(n).overflow(policy);
+        assert!(matches!(
+            with(10, Overflow::Fail).tell().await,
+            Err(TrySendError::Full(DropsNewMsg::Note { n: 10, .. }))
+        ));
+        assert_eq!(with(11, Overflow::Fail).await, Err(CallError::Overloaded));
+        assert_eq!(letters_of(&letters, desk.id()), [], "both were handed back");
+        with(12, Overflow::DropOldest).tell().await.unwrap(); // for 0
+        with(13, Overflow::DropNewest).tell().await.unwrap();
+        let lost = ("note", DeadLetterReason::Overflow);
+        assert_eq!(letters_of(&letters, desk.id()), [lost; 2]);
+        let waits = {
+            let desk = desk.clone();
+            go(async move { desk.note(14).overflow(Overflow::Wait).await })
+        };
+        yield_now().await;
+        gate.open();
+        assert_eq!(waits.await.unwrap(), Ok(14));
+        assert_eq!(log.lines(), lines([1, 2, 3, 12, 14]));
+
+        let (desk, gate, _log) = held!(Waiting);
+        for n in 0..4 {
+            desk.note(n).tell().await.unwrap();
+        }
+        desk.note(4)
+            .overflow(Overflow::DropNewest)
+            .tell()
+            .await
+            .unwrap();
+        assert_eq!(letters_of(&letters, desk.id()), [lost]);
+        gate.open();
+    });
+}
+
+#[test]
 fn a_rendezvous_that_drops_takes_a_message_only_while_its_actor_is_idle() {
     run(async {
         let (desk, gate, log) = held!(IfIdle);
@@ -321,6 +363,53 @@ fn coalesce_puts_the_newest_of_a_key_in_the_place_of_the_queued_one() {
         // What was handled is no longer there to be replaced.
         desk.price("abc", 8).await.unwrap();
         assert!(log.has("abc 8"));
+    });
+}
+
+struct Gauge {
+    log: Log,
+}
+
+#[actor(mailbox = buffered(4), overflow = wait, name = "gauge")]
+impl Gauge {
+    #[init]
+    fn new(log: Log) -> Self {
+        Self { log }
+    }
+
+    pub async fn hold(&mut self, gate: Gate) {
+        gate.pass().await;
+    }
+
+    #[coalesce(key = place)]
+    pub fn level(&mut self, place: u8, height: u64) {
+        self.log.add(format!("{place} {height}"));
+    }
+}
+
+#[test]
+fn a_call_may_coalesce_with_those_that_say_so_too_in_a_mailbox_that_waits_otherwise() {
+    run(async {
+        let (desk, gate, log) = held!(Gauge);
+        let letters = subscribe_dead_letters(1_000);
+        // These are promised their places.
+        desk.level(1, 10).tell().await.unwrap();
+        desk.level(1, 11).tell().await.unwrap();
+        let newest = |height| desk.level(1, height).overflow(Overflow::Coalesce);
+        newest(12).tell().await.unwrap();
+        desk.level(2, 20).tell().await.unwrap();
+        // Full: one that coalesces still finds its place, at once and without an error.
+        newest(13).tell().await.unwrap();
+        newest(14).try_tell().unwrap();
+        assert!(matches!(
+            desk.level(1, 15).try_tell(),
+            Err(TrySendError::Full(GaugeMsg::Level { height: 15, .. }))
+        ));
+        let coalesced = ("level", DeadLetterReason::Coalesced);
+        assert_eq!(letters_of(&letters, desk.id()), [coalesced; 2]);
+        gate.open();
+        desk.level(3, 30).await.unwrap();
+        assert_eq!(log.lines(), ["1 10", "1 11", "1 14", "2 20", "3 30"]);
     });
 }
 

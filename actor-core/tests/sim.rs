@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use actor_core::actor::{AnyRef, CallError};
+use actor_core::actor::CallError;
 use actor_core::prelude::*;
 use actor_core::sim::{
     self, Exhaustive, Failure, FailureKind, Pct, RandomWalk, RoundRobin, Sim, TimeUnits,
@@ -12,7 +12,7 @@ use actor_core::sim::{
 use actor_core::sync::Mutex;
 use actor_core::{Instant, always, chan, sometimes};
 
-fn failure<T>(test: impl Fn(Sim) -> T + 'static) -> Failure
+fn failure<T>(test: impl Fn(&'static Sim) -> T + 'static) -> Failure
 where
     T: Future + Send + 'static,
     T::Output: sim::Outcome,
@@ -139,6 +139,17 @@ async fn a_test_may_take_its_simulation(sim: &Sim) -> Result<(), CallError> {
     assert_eq!(counter.add(1).await?, 1);
     assert_eq!(sim.elapsed(), 1.hours());
     Ok(())
+}
+
+#[actor_core::test(sim, seeds = 3)]
+async fn its_goroutines_may_have_it_too(sim: &'static Sim) {
+    let begin = go(async { sim.now() }).await.unwrap();
+    assert_eq!(begin, sim.now());
+}
+
+#[actor_core::test(sim, seeds = 3)]
+async fn or_it_has_a_simulation_of_its_own(sim: Sim) {
+    go(async move { sim.settle().await }).await.unwrap();
 }
 
 #[actor_core::test(sim, policy = Pct { depth: 3 })]
@@ -272,6 +283,75 @@ fn a_program_that_depends_on_something_else_is_found_out() {
 }
 
 #[test]
+fn the_first_difference_of_two_runs_is_named() {
+    let (runs, nth) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let test = {
+        let (runs, nth) = (runs.clone(), nth.clone());
+        move |_: &Sim| {
+            runs.fetch_add(1, SeqCst);
+            let nth = nth.clone();
+            async move {
+                let counter = Counter::start().await.unwrap();
+                counter.add(1).await.unwrap();
+                // Something of the outside.
+                if nth.fetch_add(1, SeqCst) % 2 == 0 {
+                    counter.get().await.unwrap();
+                } else {
+                    counter.set(1).await.unwrap();
+                }
+            }
+        }
+    };
+    let failure = failure(test);
+    assert_eq!(failure.kind, FailureKind::NotDeterministic);
+    assert_eq!(runs.load(SeqCst), 2);
+    let first =
+        "the first time \"Counter\" handles `get`; the second time \"Counter\" handles `set`";
+    assert!(failure.message.contains(first), "{failure}");
+    assert!(failure.message.contains("wall clock"), "{failure}");
+    assert!(
+        failure.message.contains("`Instant` from actor_core"),
+        "{failure}"
+    );
+}
+
+/// Who asks std for the time gets another answer each time.
+#[test]
+fn a_test_that_goes_by_the_wall_clock_is_found_out() {
+    let began = std::time::Instant::now();
+    let failure = failure(move |_| async move {
+        let nanos = began.elapsed().as_nanos() as u64;
+        sleep(Duration::from_nanos(1 + nanos)).await;
+    });
+    assert_eq!(failure.kind, FailureKind::NotDeterministic);
+    assert!(
+        failure
+            .message
+            .contains("the first time the clock moves to"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_thread_that_is_joined_changes_nothing_and_one_that_is_not_is_found_out() {
+    let read = || std::thread::spawn(|| 7).join().unwrap();
+    sim::check(move |_| async move { assert_eq!(read(), 7) }).run();
+
+    let shared = Arc::new(AtomicU64::new(0));
+    let failure = failure(move |_| {
+        let shared = shared.clone();
+        async move {
+            // What a thread has come to meanwhile: here more in the second run than in the first.
+            let so_far = std::thread::spawn(move || shared.fetch_add(1, SeqCst)).join();
+            for _ in 0..so_far.unwrap() {
+                yield_now().await;
+            }
+        }
+    });
+    assert_eq!(failure.kind, FailureKind::NotDeterministic);
+}
+
+#[test]
 fn actors_under_faults_are_deterministic() {
     for seed in 0..20 {
         let log = || {
@@ -394,6 +474,17 @@ fn a_retry_without_a_pause_is_endless() {
 }
 
 #[test]
+fn a_panic_before_the_future_is_there_is_reported_too() {
+    let failure = failure(|_| {
+        assert_eq!(1 + 1, 3, "on purpose");
+        async {}
+    });
+    assert_eq!(failure.kind, FailureKind::Panicked);
+    assert!(failure.message.contains("on purpose"), "{failure}");
+    assert!(failure.message.contains("tests/sim.rs"), "{failure}");
+}
+
+#[test]
 fn an_error_that_is_returned_fails_the_test() {
     let failure = failure(|_| async { Err::<(), _>("no money") });
     assert_eq!(failure.kind, FailureKind::Returned);
@@ -450,7 +541,7 @@ fn dead_letters_are_failures_if_asked() {
 #[test]
 fn what_leaves_the_simulation_is_refused() {
     type Run = fn() -> Failure;
-    let tests: [(&str, Run); 5] = [
+    let tests: [(&str, Run); 10] = [
         ("`blocking`", || failure(|_| async { blocking(|| ()) })),
         ("`spawn_blocking`", || {
             failure(|_| async { drop(actor_core::spawn_blocking(|| ())) })
@@ -467,6 +558,35 @@ fn what_leaves_the_simulation_is_refused() {
                 let _ = counter.get().blocking();
             })
         }),
+        ("blocking a thread", || {
+            failure(|_| async {
+                let counter = Counter::start().await.unwrap();
+                let _ = counter.get().blocking_timeout(1.secs());
+            })
+        }),
+        ("blocking a thread", || {
+            failure(|_| async {
+                let (tx, rx) = chan::buffered(1);
+                tx.send_blocking(1).unwrap(); // there is room: it needs not wait
+                let _ = (rx.recv_blocking(), rx.recv_blocking());
+            })
+        }),
+        ("blocking a thread", || {
+            failure(|_| async {
+                let mutex = Mutex::new(());
+                let _held = mutex.lock().await;
+                drop(mutex.lock_blocking());
+            })
+        }),
+        ("blocking a thread", || {
+            failure(|_| async { actor_core::Handle::current().block_on(async {}) })
+        }),
+        ("a supervised thread", || {
+            failure(|_| async {
+                let poller = ChildSpec::thread("poller", |_: actor_core::supervise::StopSignal| ());
+                let _ = Supervisor::one_for_one("top").child(poller).start().await;
+            })
+        }),
     ];
     for (what, run) in tests {
         let failure = run();
@@ -474,6 +594,31 @@ fn what_leaves_the_simulation_is_refused() {
         assert!(failure.message.contains(what), "{failure}");
         assert!(failure.message.contains("can't be simulated"), "{failure}");
     }
+}
+
+/// A handler that catches the refusal, or a supervisor that restarts after it, doesn't hide it.
+#[test]
+fn what_is_refused_inside_of_an_actor_fails_the_test_as_well() {
+    struct Reader;
+
+    #[actor]
+    impl Reader {
+        #[init]
+        fn new() -> Self {
+            Reader
+        }
+
+        pub fn read(&self) -> bool {
+            blocking(|| true)
+        }
+    }
+
+    let failure = failure(|sim| async {
+        let reader = sim.supervise(Reader::child("reader")).await.unwrap();
+        assert_eq!(reader.read().await, Err(CallError::Panicked));
+    });
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+    assert!(failure.message.contains("behind a trait"), "{failure}");
 }
 
 #[test]
@@ -493,105 +638,4 @@ fn a_thread_that_wakes_a_goroutine_is_refused() {
 async fn a_simulation_inside_a_goroutine_is_refused() {
     let started = go(async { sim::check(|_| async {}).run() }).await;
     assert!(started.unwrap_err().is_panic());
-}
-
-// ---- faults -------------------------------------------------------------------------------------
-
-#[test]
-fn a_panic_that_is_injected_costs_one_message() {
-    sim::check(|sim| async move {
-        let counter = sim.supervise(Counter::child("counter")).await.unwrap();
-        sim.faults().panic_at(&counter, 2);
-        assert_eq!(counter.add(1).await, Ok(1));
-        assert_eq!(counter.add(1).await, Err(CallError::Panicked));
-        assert_eq!(counter.add(1).await, Ok(1));
-    })
-    .run();
-}
-
-#[test]
-fn each_fault_happens_in_some_seed_and_not_in_all() {
-    sim::check(|sim| async move {
-        let counter = sim.supervise(Counter::child("counter")).await.unwrap();
-        sim.faults()
-            .panic_once_in(&counter, "add")
-            .drop_reply(0.2)
-            .stall(&counter, 200.ms());
-        let answer = counter.add(1).timeout(100.ms()).await;
-        sometimes!(answer == Ok(1), "all is well");
-        sometimes!(answer == Err(CallError::Panicked), "a panic");
-        sometimes!(answer == Err(CallError::NoReply), "a lost answer");
-        sometimes!(answer == Err(CallError::Timeout), "a stall");
-        let answer = counter.get().await;
-        always!(
-            answer != Err(CallError::Panicked),
-            "it panics in `add` only"
-        );
-    })
-    .seeds(200)
-    .run();
-}
-
-#[test]
-fn killed_actors_come_back_and_killed_trees_do_not() {
-    sim::check(|sim| async move {
-        let one = sim.supervise(Counter::child("one")).await.unwrap();
-        let child = Counter::child("two");
-        let two = child.handle();
-        let tree = Supervisor::one_for_one("tree")
-            .child(child)
-            .start()
-            .await
-            .unwrap();
-        sim.faults()
-            .kill(&one, 1.secs())
-            .kill_subtree(&tree, 1.secs());
-        sim.advance(2.secs()).await;
-        assert_eq!(one.get().await, Ok(0));
-        assert!(two.is_stopped());
-    })
-    .run();
-}
-
-struct Asker(CounterRef);
-
-#[actor]
-impl Asker {
-    #[init]
-    fn new(counter: CounterRef) -> Self {
-        Asker(counter)
-    }
-
-    pub async fn ask(&mut self) -> Option<u64> {
-        self.0.add(1).timeout(1.secs()).await.ok()
-    }
-}
-
-#[test]
-fn a_partition_holds_back_what_is_sent_across_until_it_is_healed() {
-    sim::check(|sim| async move {
-        let counter = Counter::start().await.unwrap();
-        let asker = Asker::start(counter.clone()).await.unwrap();
-        assert_eq!(asker.ask().await, Ok(Some(1)));
-        let cut = sim
-            .faults()
-            .partition([AnyRef::of(&asker)], [AnyRef::of(&counter)]);
-        assert_eq!(asker.ask().await, Ok(None));
-        assert_eq!(counter.add(1).await, Ok(2), "the test is on neither side");
-        cut.heal();
-        assert_eq!(asker.ask().await, Ok(Some(3)));
-    })
-    .run();
-}
-
-#[test]
-fn a_clock_that_jumps_makes_timers_late() {
-    sim::check(|sim| async move {
-        sim.faults().clock_jump(0.5, 1.hours());
-        let begin = sim.now();
-        sleep(1.secs()).await;
-        sometimes!(begin.elapsed() == 1.secs(), "in time");
-        sometimes!(begin.elapsed() == 1.secs() + 1.hours(), "late");
-    })
-    .run();
 }

@@ -311,3 +311,48 @@ fn a_router_goes_on_without_a_worker_that_says_not_now() {
         router.stop().await;
     });
 }
+
+#[test]
+fn a_goroutine_that_was_made_to_run_once_is_not_started_again_and_that_is_no_failure() {
+    run(async {
+        let log = Log::default();
+        let (crash, crashes) = actor_core::chan::buffered::<()>(1);
+        let said = log.clone();
+        let once = ChildSpec::once("once", async move {
+            said.add("ran");
+            Err::<(), _>("broken")
+        });
+        let other = ChildSpec::go("other", move || {
+            let crashes = crashes.clone();
+            async move {
+                crashes.recv().await;
+                panic!("told to");
+            }
+        });
+        // One restart is allowed, in each supervisor.
+        let inner = Supervisor::one_for_one("inner")
+            .intensity(1, Duration::from_secs(600))
+            .child(once.restart(Restart::Permanent))
+            .child(other);
+        let inner_ref = inner.handle();
+        let app = Supervisor::one_for_one("app").intensity(1, Duration::from_secs(600));
+        let app = app.child(inner).start().await.unwrap();
+        while inner_ref.which_child("once").await.unwrap().state != ChildState::Stopped {
+            yield_now().await;
+        }
+        assert_eq!(
+            inner_ref.restart_child("once").await,
+            Err(ChildError::Ignored)
+        );
+        // The second end is one too many: the supervisor begins anew, without it.
+        crash.send(()).await.unwrap();
+        while app.which_child("inner").await.unwrap().restarts == 0 {
+            yield_now().await;
+        }
+        let states = inner_ref.which_children().await.unwrap();
+        let states: Vec<_> = states.into_iter().map(|child| child.state).collect();
+        assert_eq!(states, [ChildState::Stopped, ChildState::Running]);
+        assert_eq!(log.lines(), ["ran"]);
+        app.stop().await;
+    });
+}

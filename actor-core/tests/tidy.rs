@@ -226,3 +226,28 @@ fn the_book_has_every_chapter_it_lists_and_lists_every_chapter() {
         );
     }
 }
+
+#[test]
+fn the_simulated_tests_of_readme_and_book_are_run_by_sim_samples() {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let run = plain(&fs::read_to_string(core.join("tests/sim_samples.rs")).unwrap());
+    let mut documents = vec![core.join("../README.md")];
+    for entry in fs::read_dir(core.join("../book/src")).unwrap() {
+        documents.push(entry.unwrap().path());
+    }
+    let (mut samples, mut faults) = (0, Vec::new());
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        // From the attribute to the brace that closes the function; not where prose names it.
+        for (at, _) in text.match_indices("\n#[actor_core::test(sim") {
+            let end = at + text[at..].find("\n}").expect("a function has an end") + 2;
+            samples += 1;
+            if !run.contains(&plain(&text[at..end])) {
+                faults.push(format!("{}:{}", document.display(), &text[at..end]));
+            }
+        }
+    }
+    assert!(samples >= 2, "the samples were not found");
+    check(faults);
+}

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use actor_core::sim::{self, FailureKind};
 use actor_core::{Runtime, go};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -129,4 +130,22 @@ fn a_runtime_with_open_sockets_ends_cleanly() {
             drop(go(async move { socket.read_u8().await }));
         }
     });
+}
+
+#[test]
+fn a_simulation_refuses_tokio_and_says_what_to_do_instead() {
+    type Run = fn() -> sim::Check;
+    let tests: [Run; 4] = [
+        || sim::check(|_| async { drop(TcpListener::bind("127.0.0.1:0").await) }),
+        || sim::check(|_| tokio::time::sleep(Duration::from_millis(1))),
+        || sim::check(|_| async { drop(tokio::spawn(async {})) }),
+        // Somebody hides the panic.
+        || sim::check(|_| async { drop(go(async { tokio::task::spawn_blocking(|| ()) }).await) }),
+    ];
+    for test in tests {
+        let failure = test().try_run().unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+        let instead = "use `sleep`, `timeout` and `go` of actor_core";
+        assert!(failure.message.contains(instead), "{failure}");
+    }
 }

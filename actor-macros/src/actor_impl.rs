@@ -44,7 +44,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
     let is_exclusive = |message: &&Message| message.concurrent.is_none();
     let exclusive = || model.messages.iter().filter(is_exclusive);
     let waits = exclusive().any(|m| m.is_async);
-    let defers = model.messages.iter().any(|m| m.params.reply.is_some());
+    let defers = model.messages.iter().any(Message::defers_reply);
     let unreferenced = model.options.when_unreferenced.map(|when| {
         let variant = Ident::new(when, proc_macro2::Span::call_site());
         quote! {

@@ -7,7 +7,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{ItemFn, ReturnType, Safety};
+use syn::{FnArg, ItemFn, ReturnType, Safety};
 
 use crate::mistakes::Mistakes;
 use crate::parse::{self, EntryOptions};
@@ -76,10 +76,12 @@ fn simulated_test(function: &ItemFn, options: &EntryOptions) -> TokenStream {
     let (ident, inputs, output) = (&sig.ident, &sig.inputs, &sig.output);
     let seeds = options.seeds.iter();
     let policy = options.policy.iter();
-    let call = if inputs.is_empty() {
-        quote!(__actor_test())
-    } else {
-        quote!(__actor_test(&sim))
+    let call = match inputs.first() {
+        None => quote!(__actor_test()),
+        Some(FnArg::Typed(arg)) if !matches!(*arg.ty, syn::Type::Reference(_)) => {
+            quote!(__actor_test(::core::clone::Clone::clone(sim)))
+        }
+        Some(_) => quote!(__actor_test(sim)),
     };
     quote! {
         #[::core::prelude::v1::test]
@@ -89,9 +91,9 @@ fn simulated_test(function: &ItemFn, options: &EntryOptions) -> TokenStream {
             ::actor_core::sim::check_test(
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
                 ::core::env!("CARGO_PKG_NAME"),
-                |sim| async move {
-                    let _ = &sim;
-                    #call.await
+                |sim| {
+                    let _ = sim;
+                    #call
                 },
             )
             #(.seeds(#seeds))*

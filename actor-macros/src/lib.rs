@@ -313,8 +313,9 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// `#[actor_core::test(sim)]` runs the same function in a simulation, once for each seed: with virtual
 /// time, on one thread, every choice by the seed. `seeds = 1000` says how many (100), `policy = ..` who
-/// decides; the function may take the simulation, which has the clock and the faults. A failure prints
-/// its seed, its steps and the command that runs it again. See the module `sim`.
+/// decides; the function may take the simulation, `sim: &Sim` or `&'static Sim` to give it to goroutines,
+/// which has the clock and the faults. A failure prints its seed, its steps and the command that runs it
+/// again. See the module `sim`.
 ///
 /// ```
 /// use std::time::Duration;

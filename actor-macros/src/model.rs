@@ -71,6 +71,14 @@ pub(crate) struct Message {
     pub(crate) poison: Option<Poison>,
 }
 
+impl Message {
+    /// Whether its answer may come after its handler has returned: it is given the `Reply`, or the
+    /// replies of a batch, which may be taken out.
+    pub(crate) fn defers_reply(&self) -> bool {
+        self.params.reply.is_some() || self.queueing.batch.is_some()
+    }
+}
+
 /// `#[concurrent]` on a message.
 pub(crate) struct Concurrent {
     pub(crate) span: Span,

@@ -244,6 +244,7 @@ pub(crate) fn check(model: &Model, mistakes: &mut Mistakes) {
     let is_rendezvous = matches!(options.mailbox, Some(Mailbox::Rendezvous));
     let is_unbounded = matches!(options.mailbox, Some(Mailbox::Unbounded));
     let coalesces = options.overflow.as_ref().is_some_and(|o| o == "coalesce");
+    let by_call = options.overflow.is_some() && !coalesces;
     if let Some(overflow) = &options.overflow {
         let name = overflow.to_string();
         if is_rendezvous && ["drop_oldest", "coalesce"].contains(&name.as_str()) {
@@ -268,14 +269,21 @@ pub(crate) fn check(model: &Model, mistakes: &mut Mistakes) {
     }
     high_water(model, is_rendezvous, mistakes);
     for message in &model.messages {
-        if let Some(Coalesce { at, .. }) = &message.queueing.coalesce
-            && !coalesces
-        {
-            mistakes.at(
-                at,
-                "messages are replaced only in a mailbox that keeps an index of their keys; write \
-                 `#[actor(overflow = coalesce)]`",
-            );
+        if let Some(Coalesce { at, .. }) = &message.queueing.coalesce {
+            if by_call && is_rendezvous {
+                mistakes.at(
+                    at,
+                    "a rendezvous mailbox has no queue, so there is nothing in it to replace; write \
+                     `mailbox = buffered(n)`",
+                );
+            } else if !coalesces && !by_call {
+                mistakes.at(
+                    at,
+                    "say when messages are replaced: always, with `#[actor(overflow = coalesce)]`, or \
+                     where a call says `.overflow(Overflow::Coalesce)`, with the actor's own policy \
+                     written out, such as `#[actor(overflow = wait)]`",
+                );
+            }
         }
         if let Some(Batch { at, .. }) = &message.queueing.batch
             && is_rendezvous
@@ -378,6 +386,12 @@ pub(crate) fn actor_items(model: &Model) -> TokenStream {
         .messages
         .iter()
         .any(|message| message.queueing.priority);
+    let has_keys = |message: &Message| message.queueing.coalesce.is_some();
+    let keyed = model.messages.iter().any(has_keys).then(|| {
+        quote! {
+            const KEYED: bool = true;
+        }
+    });
     let priority = prioritised.then(|| {
         quote!(
             const PRIORITY: bool = true;
@@ -401,7 +415,7 @@ pub(crate) fn actor_items(model: &Model) -> TokenStream {
             }
         }
     });
-    quote!(#overflow #priority #marks #sizes #hook)
+    quote!(#overflow #keyed #priority #marks #sizes #hook)
 }
 
 fn batches(model: &Model) -> impl Iterator<Item = (&Message, &Batch)> {
@@ -429,6 +443,7 @@ pub(crate) fn message_items(model: &Model) -> TokenStream {
             }
         }
     });
+    let defers_reply = defers_reply(model);
     let keys: Vec<_> = model.messages.iter().filter_map(key_arm).collect();
     let coalesce_key = (!keys.is_empty()).then(|| {
         quote! {
@@ -465,7 +480,27 @@ pub(crate) fn message_items(model: &Model) -> TokenStream {
             }
         }
     });
-    quote!(#is_priority #coalesce_key #batch)
+    quote!(#is_priority #defers_reply #coalesce_key #batch)
+}
+
+/// Only for an actor some of whose messages defer: if none does, it is not asked.
+fn defers_reply(model: &Model) -> Option<TokenStream> {
+    let at_once: Vec<_> = model
+        .messages
+        .iter()
+        .filter(|message| !message.defers_reply())
+        .map(|message| {
+            let (cfgs, variant) = (attrs::cfgs(&message.attrs), &message.variant);
+            quote!(#(#cfgs)* Self::#variant { .. } => false,)
+        })
+        .collect();
+    (at_once.len() < model.messages.len()).then(|| {
+        quote! {
+            fn defers_reply(&self) -> bool {
+                match self { #(#at_once)* _ => true }
+            }
+        }
+    })
 }
 
 fn key_arm(message: &Message) -> Option<TokenStream> {

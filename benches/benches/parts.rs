@@ -287,6 +287,14 @@ fn supervision(parts: &mut Parts<'_>) {
         app.stop().await;
         took
     });
+    // What any library pays that lets a handler panic: most of the part above.
+    parts.part("a panic, caught", async |ops| {
+        timed!(ops, _i => {
+            let told = || std::panic::resume_unwind(Box::new("told to"));
+            let caught: Result<(), _> = std::panic::catch_unwind(told);
+            assert!(caught.is_err());
+        })
+    });
     parts.part("start and stop a tree of 8", async |ops| {
         timed!(ops, _i => {
             let mut app = Supervisor::one_for_one("app");

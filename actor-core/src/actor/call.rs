@@ -4,11 +4,13 @@
 //! moved into the mailbox, and the future is written by hand:
 //!
 //! ```text
-//!   First ──posted───────────────────► Waiting (for the reply)
-//!     └─────full──► Sending ──room───► Waiting      what else "full" can mean: `overflow.rs`
+//!   first ──posted───────────────────► waiting (for the reply)
+//!     └─────full──► sending ──room───► waiting      what else "full" can mean: `overflow.rs`
 //! ```
-//! The first poll is short and inlined. Dropping an ask while `First` or `Sending` takes the
-//! message back (it is dropped); while `Waiting` the message stays sent and its reply is dropped.
+//! The first poll is short and inlined, and no large value is moved in it: a value that is read again
+//! right after it was written costs as much as the rest. Dropping an ask while it is at the first or
+//! sending takes the message back (it is dropped); while it is waiting the message stays sent and its
+//! reply is dropped.
 
 use std::{
     convert::Infallible,
@@ -59,7 +61,8 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     }
 
     /// Says what happens to this message if the mailbox is full, instead of what the actor's own
-    /// policy says. For an ask as well as for a tell.
+    /// policy says. For an ask as well as for a tell; `try_tell` and `tell_or_drop` say it
+    /// themselves.
     ///
     /// ```
     /// use actor_core::prelude::*;
@@ -98,6 +101,13 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self.msg.name()
     }
 
+    /// Sends it now, by the overflow policy; gives it back, with that policy, if it has to wait for
+    /// room, or was not taken.
+    pub(super) fn post(self) -> Result<(), (Refused<A::Msg>, Overflow)> {
+        let posted = self.to.cell().post_tell(&mut Some(self.msg), self.on_full);
+        posted.map_err(|refused| (refused, self.on_full))
+    }
+
     /// The message alone, which nobody waits for.
     pub(super) fn into_msg(self) -> A::Msg {
         self.msg
@@ -116,7 +126,9 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     pub fn tell(self) -> Tell<'a, A> {
         Tell {
             state: TellState::First {
-                first: Some((self.to, self.msg, self.on_full)),
+                to: self.to,
+                msg: Some(self.msg),
+                on_full: self.on_full,
             },
         }
     }
@@ -130,13 +142,18 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         sched::block_on_thread(self.tell())
     }
 
-    /// Sends if there is room at once, whatever the actor's policy.
+    /// Sends if there is room at once, whatever the policy; with [`Overflow::Coalesce`] also in the
+    /// place of a queued message with the same key.
     ///
     /// # Errors
     /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
     #[inline]
     pub fn try_tell(self) -> Result<(), TrySendError<A::Msg>> {
-        match self.to.cell().post(self.msg, Overflow::Fail) {
+        let on_full = match self.on_full {
+            Overflow::Coalesce if A::KEYED => Overflow::Coalesce,
+            _ => Overflow::Fail,
+        };
+        match self.to.cell().post_tell(&mut Some(self.msg), on_full) {
             Ok(()) | Err(Refused::Dropped) => Ok(()),
             Err(Refused::Closed(msg)) => Err(TrySendError::Closed(msg)),
             Err(Refused::Full(msg) | Refused::Wait(msg)) => Err(TrySendError::Full(msg)),
@@ -150,7 +167,8 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
     /// [`SendError`] with the message when the actor is stopped.
     #[inline]
     pub fn tell_or_drop(self) -> Result<bool, SendError<A::Msg>> {
-        match self.to.cell().post(self.msg, Overflow::DropNewest) {
+        let msg = &mut Some(self.msg);
+        match self.to.cell().post_tell(msg, Overflow::DropNewest) {
             Ok(()) => Ok(true),
             Err(Refused::Closed(msg)) => Err(SendError(msg)),
             Err(Refused::Dropped | Refused::Full(_) | Refused::Wait(_)) => Ok(false),
@@ -202,7 +220,14 @@ impl<'a, A: Actor, T, E> IntoFuture for Call<'a, A, T, E> {
     #[inline]
     fn into_future(self) -> Ask<'a, A, T, E> {
         Ask {
-            state: AskState::First { call: Some(self) },
+            state: AskState::Direct {
+                to: self.to,
+                msg: Some(self.msg),
+                attach: self.attach,
+                on_full: self.on_full,
+                reply: None,
+                edge: None,
+            },
         }
     }
 }
@@ -222,17 +247,22 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = AskStateProj]
     enum AskState<'a, A: Actor, T, E> {
-        First {
-            call: Option<Call<'a, A, T, E>>,
+        // At the first with a message and without a reply, waiting with a reply.
+        Direct {
+            to: &'a ActorRef<A>,
+            msg: Option<A::Msg>,
+            attach: fn(&mut A::Msg, Reply<Result<T, E>>),
+            on_full: Overflow,
+            reply: Option<ReplyFuture<Result<T, E>>>,
+            edge: Option<Edge<A>>,
         },
         Sending {
             #[pin]
             send: MailboxSend<'a, A::Msg>,
+            to: &'a ActorRef<A>,
+            attach: fn(&mut A::Msg, Reply<Result<T, E>>),
+            on_full: Overflow,
             reply: Option<ReplyFuture<Result<T, E>>>,
-            edge: Option<Edge<A>>,
-        },
-        Waiting {
-            reply: ReplyFuture<Result<T, E>>,
             edge: Option<Edge<A>>,
         },
     }
@@ -245,49 +275,56 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         match state.as_mut().project() {
-            AskStateProj::First { call } => {
-                if let Some(call) = &*call
-                    && simulate::is_held(call.to.cell(), cx)
-                {
-                    return Poll::Pending;
-                }
-                let Call {
-                    to,
-                    mut msg,
-                    attach,
-                    on_full,
-                } = call.take().expect("polled after it was ready");
-                // The waker is registered with the slot from the start: no poll of it is due now.
-                let (slot, reply) = reply_to(cx.waker());
-                attach(&mut msg, slot);
-                let mut edge = Edge::new(to.arc(), &msg);
-                match to.cell().post(msg, on_full) {
-                    Ok(()) => {
-                        if let Some(edge) = &mut edge {
-                            edge.waits(cx);
-                        }
-                        state.set(AskState::Waiting { reply, edge });
-                        Poll::Pending
-                    }
-                    Err(Refused::Wait(msg)) => {
-                        let mut reply = reply;
-                        reply.stand_down();
-                        let send = to.cell().send(msg);
-                        state.as_mut().set(AskState::Sending {
-                            send,
-                            reply: Some(reply),
-                            edge,
-                        });
-                        poll_sending(state, cx)
-                    }
-                    Err(refused) => Poll::Ready(Err(refused.answer())),
-                }
-            }
-            AskStateProj::Waiting { reply, edge } => {
+            AskStateProj::Direct {
+                reply: Some(reply),
+                edge,
+                ..
+            } => {
                 let polled = poll_reply(reply, cx);
                 match edge {
                     Some(edge) if polled.is_pending() => wait_on(edge, cx),
                     _ => polled,
+                }
+            }
+            AskStateProj::Direct {
+                to,
+                msg,
+                attach,
+                on_full,
+                reply,
+                edge,
+            } => {
+                if simulate::is_held(to.cell(), cx) {
+                    return Poll::Pending;
+                }
+                let message = msg.as_mut().expect("polled after it was ready");
+                // The waker is registered with the slot from the start: no poll of it is due now.
+                let (slot, answer) = reply_to(cx.waker());
+                attach(message, slot);
+                *edge = Edge::for_answer(to.arc(), message);
+                match to.cell().post(msg, *on_full) {
+                    Ok(()) => {
+                        *reply = Some(answer);
+                        if let Some(edge) = edge {
+                            edge.waits(cx);
+                        }
+                        Poll::Pending
+                    }
+                    Err(Refused::Wait(msg)) => {
+                        let mut answer = answer;
+                        answer.stand_down();
+                        let next = AskState::Sending {
+                            send: to.cell().send(msg, *on_full),
+                            to,
+                            attach: *attach,
+                            on_full: *on_full,
+                            reply: Some(answer),
+                            edge: edge.take(),
+                        };
+                        state.as_mut().set(next);
+                        poll_sending(state, cx)
+                    }
+                    Err(refused) => Poll::Ready(Err(refused.answer())),
                 }
             }
             AskStateProj::Sending { .. } => poll_sending(state, cx),
@@ -295,7 +332,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
     }
 }
 
-#[inline]
+#[inline(always)] // as `reply_to`
 fn poll_reply<T, E>(
     reply: &mut ReplyFuture<Result<T, E>>,
     cx: &mut Context<'_>,
@@ -329,7 +366,15 @@ fn poll_sending<A: Actor, T, E>(
     mut state: Pin<&mut AskState<'_, A, T, E>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, CallError<E>>> {
-    let AskStateProj::Sending { send, reply, edge } = state.as_mut().project() else {
+    let AskStateProj::Sending {
+        send,
+        to,
+        attach,
+        on_full,
+        reply,
+        edge,
+    } = state.as_mut().project()
+    else {
         unreachable!("called in the sending state only");
     };
     match send.poll(cx) {
@@ -342,14 +387,22 @@ fn poll_sending<A: Actor, T, E>(
         Poll::Ready(Err(_)) => return Poll::Ready(Err(CallError::Stopped)),
         Poll::Ready(Ok(())) => {}
     }
-    let mut reply = reply.take().expect("polled after it was ready");
-    let polled = poll_reply(&mut reply, cx);
+    let mut answer = reply.take().expect("polled after it was ready");
+    let polled = poll_reply(&mut answer, cx);
     if polled.is_pending() {
         let mut edge = edge.take();
         if let Some(edge) = &mut edge {
             edge.waits(cx);
         }
-        state.set(AskState::Waiting { reply, edge });
+        let next = AskState::Direct {
+            to,
+            msg: None,
+            attach: *attach,
+            on_full: *on_full,
+            reply: Some(answer),
+            edge,
+        };
+        state.set(next);
     }
     polled
 }
@@ -399,7 +452,9 @@ pin_project_lite::pin_project! {
     #[project = TellStateProj]
     enum TellState<'a, A: Actor> {
         First {
-            first: Option<(&'a ActorRef<A>, A::Msg, Overflow)>,
+            to: &'a ActorRef<A>,
+            msg: Option<A::Msg>,
+            on_full: Overflow,
         },
         Sending {
             #[pin]
@@ -416,26 +471,24 @@ impl<A: Actor> Future for Tell<'_, A> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         match state.as_mut().project() {
-            TellStateProj::First { first } => {
+            TellStateProj::First { to, msg, on_full } => {
                 // One that only tells, to somebody who keeps up, would never wait otherwise.
                 if coop::poll_proceed(cx).is_pending() {
                     return Poll::Pending;
                 }
-                if let Some((to, ..)) = &*first
-                    && simulate::is_held(to.cell(), cx)
-                {
+                if simulate::is_held(to.cell(), cx) {
                     return Poll::Pending;
                 }
-                let (to, msg, on_full) = first.take().expect("polled after it was ready");
-                match to.cell().post(msg, on_full) {
+                let to = *to;
+                match to.cell().post_tell(msg, *on_full) {
                     Ok(()) | Err(Refused::Dropped) => return Poll::Ready(Ok(())),
                     Err(Refused::Closed(msg)) => {
                         return Poll::Ready(Err(TrySendError::Closed(msg)));
                     }
                     Err(Refused::Full(msg)) => return Poll::Ready(Err(TrySendError::Full(msg))),
                     Err(Refused::Wait(msg)) => {
-                        let edge = Edge::new(to.arc(), &msg);
-                        let send = to.cell().send(msg);
+                        let edge = Edge::for_room(to.arc(), &msg);
+                        let send = to.cell().send(msg, *on_full);
                         state.as_mut().set(TellState::Sending { send, edge });
                     }
                 }

@@ -43,13 +43,16 @@ pub(crate) fn next_id() -> ActorId {
     ActorId::new(LAST_ID.fetch_add(1, StaticOrdering::Relaxed) + 1)
 }
 
+/// In this order, because the actor reads the control word before each message, and senders write the
+/// mailbox's for each: at its two ends, the two never share a cache line (`sizes.rs`).
+#[repr(C)]
 pub(crate) struct Cell<A: Actor> {
-    pub(super) mailbox: Mailbox<A::Msg>,
     pub(super) control: Control,
     handles: AtomicU32,
     pub(crate) life: Life,
     /// Its id; with a name, if that is another than `A::NAME`.
     identity: NumberOr<Named>,
+    pub(super) mailbox: Mailbox<A::Msg>,
 }
 
 struct Named {

@@ -34,10 +34,20 @@ pub enum DeadLetterReason {
     /// Its actor crashed on it, and the policy is not to pass over that: see
     /// [`Poison`](super::Poison). Part of its work may have happened.
     Poison,
+    /// A fault of a simulation has lost it on its way
+    /// ([`Faults::drop_tell`](crate::sim::Faults::drop_tell)). Outside of simulations there is no such
+    /// thing.
+    Lost,
 }
 
 impl DeadLetterReason {
-    const ALL: [Self; 4] = [Self::Stopped, Self::Overflow, Self::Coalesced, Self::Poison];
+    const ALL: [Self; 5] = [
+        Self::Stopped,
+        Self::Overflow,
+        Self::Coalesced,
+        Self::Poison,
+        Self::Lost,
+    ];
 
     fn text(self) -> &'static str {
         match self {
@@ -45,6 +55,7 @@ impl DeadLetterReason {
             Self::Overflow => "overflow",
             Self::Coalesced => "coalesced",
             Self::Poison => "poison",
+            Self::Lost => "lost",
         }
     }
 }

@@ -24,8 +24,16 @@ pub trait Message: Send + 'static {
         false
     }
 
+    /// Whether its answer may come after its handler has returned: see [`Actor::DEFERS_REPLIES`].
+    /// `#[actor]` writes it: such a message's method takes a [`Reply`](super::Reply), or is `#[batch]`.
+    #[inline]
+    fn defers_reply(&self) -> bool {
+        true
+    }
+
     /// Its key, for [`Overflow::Coalesce`]: it takes the place of a queued message with the same
-    /// one. `#[coalesce(key = ..)]` writes it. Called by the sender, not under a lock.
+    /// one. `#[coalesce(key = ..)]` writes it. Called by the sender, not under a lock, and only if
+    /// the actor is [`KEYED`](Actor::KEYED).
     ///
     /// Messages of different kinds with the same key replace each other: let the kind be a part of
     /// the key.
@@ -184,6 +192,9 @@ pub trait Actor: Sized + Send + 'static {
     /// What happens to a message when the mailbox is full, unless the call says otherwise. A policy
     /// that makes no sense with the mailbox does not compile.
     const OVERFLOW: Overflow = Overflow::Wait;
+    /// Whether messages have [keys](Message::coalesce_key), by which [`Overflow::Coalesce`] replaces
+    /// them, be it the actor's policy or a call's.
+    const KEYED: bool = matches!(Self::OVERFLOW, Overflow::Coalesce);
     /// Whether messages that say [`is_priority`](Message::is_priority) overtake the others.
     ///
     /// They have a lane of their own, with the mailbox's capacity and overflow policy. Order is kept
@@ -197,12 +208,13 @@ pub trait Actor: Sized + Send + 'static {
     /// For each kind of message that is handled in batches ([`Message::batch`]), how many at most.
     const BATCHES: &'static [usize] = &[];
 
-    /// Whether a message may be answered after its handler has returned, because a
+    /// Whether any message may be answered after its handler has returned, because a
     /// [`Reply`](super::Reply) was kept.
     ///
-    /// An actor that never does that takes part in the search for ask cycles
-    /// ([`CallError::Deadlock`](super::CallError::Deadlock)): while its handler waits, nothing it
-    /// was asked can be answered. `#[actor]` sets it; by hand, set it to `false` if that is so.
+    /// Asks that are answered by the end of the handler take part in the search for ask cycles
+    /// ([`CallError::Deadlock`](super::CallError::Deadlock)): while another handler waits, they can't
+    /// be answered. `#[actor]` sets it; by hand, set it to `false` if there is no such message, or
+    /// say which they are by [`Message::defers_reply`].
     const DEFERS_REPLIES: bool = true;
     /// What it does when its last handle is dropped; supervised, it does not care.
     const WHEN_UNREFERENCED: WhenUnreferenced = WhenUnreferenced::Stop;

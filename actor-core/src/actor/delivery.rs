@@ -1,7 +1,9 @@
 //! One message to many actors, and what became of each copy.
 //!
-//! 1. Each gets its copy at once if its mailbox has room: a full one holds up nobody else.
-//! 2. The copies for full mailboxes wait together, as long as the sender allows.
+//! 1. Each gets its copy at once if its mailbox has room, or its overflow policy makes some: a full
+//!    one holds up nobody else.
+//! 2. The copies for full mailboxes whose policy is to wait do so together, as long as the sender
+//!    allows.
 //! 3. The report counts the delivered ones and names every other with the reason.
 //!
 //! Dropped while it waits, it takes back the copies that wait; the others are delivered.
@@ -15,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Actor, ActorRef, AnyRef, Call, TrySendError, caught};
+use super::{Actor, ActorRef, AnyRef, Call, caught, overflow::Refused};
 use crate::sched;
 
 /// What became of a message that was sent to many: how many have it, and who has not, and why.
@@ -51,7 +53,8 @@ pub struct Undelivered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UndeliveredReason {
-    /// Its mailbox was full, for as long as the sender was ready to wait.
+    /// Its mailbox was full: for as long as the sender was ready to wait, or its
+    /// [overflow policy](super::Overflow) is not to wait, but to fail or to drop what is new.
     Full,
     /// It is stopped, or about to.
     Stopped,
@@ -85,20 +88,25 @@ pub(crate) fn try_tell<'a, A: Actor, T, E>(
     call: impl FnOnce() -> Call<'a, A, T, E>,
 ) -> Tried {
     // The function that makes it is user code.
-    match caught(|| call().try_tell()) {
+    match caught(|| call().post()) {
         Ok(Ok(())) => Tried::Delivered,
-        Ok(Err(TrySendError::Closed(msg))) => {
-            // So is the message's Drop.
-            let _ = caught(|| drop(msg));
-            Tried::Refused(UndeliveredReason::Stopped)
-        }
-        Ok(Err(TrySendError::Full(msg))) => {
+        Ok(Err((Refused::Wait(msg), on_full))) => {
             let handle = handle.clone();
             Tried::Full(Box::pin(async move {
                 // Its reply slot is the empty one it was made with.
                 let again = Call::<A, (), Infallible>::new(&handle, msg, |_, _| {});
-                again.tell().await.map_err(|_| UndeliveredReason::Stopped)
+                let sent = again.overflow(on_full).tell().await;
+                sent.map_err(|_| UndeliveredReason::Stopped)
             }))
+        }
+        Ok(Err((refused, _))) => {
+            let reason = match refused {
+                Refused::Closed(_) => UndeliveredReason::Stopped,
+                _ => UndeliveredReason::Full,
+            };
+            // The message's Drop is user code too.
+            let _ = caught(|| drop(refused));
+            Tried::Refused(reason)
         }
         Err(panic) => {
             tracing::error!(actor = handle.name(), ?panic, "making its message panicked");

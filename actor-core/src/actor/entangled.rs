@@ -4,16 +4,16 @@
 //!   part of a cycle. For all others this costs a look at the running goroutine.
 //! - An edge shares the other actor's cell with the goroutine's record, so that the walk may look at it
 //!   whatever becomes of the waiting future; when it is dropped, it withdraws itself.
-//! - An actor that may answer after its handler has returned is no way for a walk: what it is busy with
-//!   need not be what it is waited for. Nor is the wait for a concurrent handler, which may begin beside
-//!   those that run; an exclusive one has to wait for all of them, so each of them is a way.
+//! - A message that may be answered after its handler has returned is no way for a walk: what the actor is
+//!   busy with need not be what is waited for. Nor is the wait for a concurrent handler, which may begin
+//!   beside those that run; an exclusive one has to wait for all of them, so each of them is a way.
 //!
 //! The search itself is in `sched/lock_cycle.rs`.
 
 use std::sync::Arc;
 use std::task::Context;
 
-use super::{Actor, Cell, Message as _};
+use super::{Actor, Cell, Message};
 use crate::sched::Deadlock;
 use crate::sched::lock_cycle::{self, Target, WaitsFor};
 use crate::sched::record::RecordRef;
@@ -26,14 +26,31 @@ pub(super) struct Edge<A: Actor> {
 }
 
 impl<A: Actor> Edge<A> {
-    /// The calling goroutine's wait for `to`, if it could be part of a cycle.
+    /// The calling goroutine's wait for the answer to this message, if it could be part of a cycle.
     #[inline]
-    pub(super) fn new(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
-        if A::DEFERS_REPLIES {
+    pub(super) fn for_answer(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
+        let is_no_way = A::DEFERS_REPLIES && msg.defers_reply()
+            || A::CONCURRENT && A::concurrency(msg).is_some();
+        if is_no_way {
             return None;
         }
+        Self::for_what_it_does(to, msg)
+    }
+
+    /// Its wait for room in the mailbox, which the actor makes between two handlers, whenever it
+    /// answers; one with concurrent handlers may make it beside those that run.
+    #[inline]
+    pub(super) fn for_room(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
+        if A::CONCURRENT {
+            return None;
+        }
+        Self::for_what_it_does(to, msg)
+    }
+
+    #[inline]
+    fn for_what_it_does(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
         let who = lock_cycle::current_if_entangled();
-        if who.is_nobody() || A::CONCURRENT && A::concurrency(msg).is_some() {
+        if who.is_nobody() {
             return None;
         }
         Some(Self {

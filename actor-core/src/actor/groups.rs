@@ -369,7 +369,8 @@ impl<M: Send + 'static> Group<M> {
 }
 
 impl<M: Clone + Send + 'static> Group<M> {
-    /// Sends a copy to every member, and waits for room where a mailbox is full.
+    /// Sends a copy to every member, and waits for room where a mailbox is full and its overflow
+    /// policy is to wait.
     ///
     /// The others have theirs before it waits, and full ones are waited for together. Everybody who
     /// did not get it is in the report, with the reason. A member whose mailbox stays full keeps this

@@ -44,7 +44,7 @@ use super::{
     work::{self, Cut, Limited, Served},
 };
 use crate::{
-    chan::{MailboxTurn, NoReply, discard_with},
+    chan::{Ahead, MailboxTurn, NoReply, discard_with},
     sched::{
         go_as,
         lent::{Guest, Lent, Open, Tenant},
@@ -583,15 +583,17 @@ fn serve_at<A: Actor>(
             _ => work::end(cell),
         }
     }
+    let mut msg = None;
     loop {
         let mut inbox = Inbox::new(ctx, ());
-        let (next, msg) = loop {
+        let next = loop {
             let inbox = &mut inbox;
-            let (next, msg) = ready!(NextOf { ctx, inbox }.poll_next(cx));
+            let next = ready!(NextOf { ctx, inbox }.poll_into(cx, &mut msg));
             if !matches!(next, Next::Message) {
-                break (next, msg);
+                break next;
             }
-            let msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
+            let msg = present(msg.take());
+            let msg = work::begin::<A>(inbox.joined::<A>(msg), ctx.cell());
             if simulated::is_active() {
                 ready!(desk.lend(Delivering::<A>(msg), cx));
             } else if A::HANDLERS_WAIT {
@@ -605,7 +607,7 @@ fn serve_at<A: Actor>(
         drop(inbox);
         match next {
             Next::Concurrent => {
-                let state = desk.take();
+                let (state, msg) = (desk.take(), msg.take());
                 let ticks = None;
                 let Step::Phase(over) = ready!(desk.invite(Concurrently { state, msg, ticks }, cx))
                 else {
@@ -777,35 +779,64 @@ impl<A: Actor, T: Ticks> Future for NextOf<'_, '_, A, T> {
 impl<A: Actor, T: Ticks> NextOf<'_, '_, A, T> {
     #[inline]
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Next, Option<A::Msg>)> {
+        let mut msg = None;
+        let polled = self.poll_into(cx, &mut msg);
+        polled.map(|next| (next, msg))
+    }
+
+    /// As `poll_next`, with the message put where it shall lie.
+    #[inline]
+    fn poll_into(&mut self, cx: &mut Context<'_>, msg: &mut Option<A::Msg>) -> Poll<Next> {
         if self.ctx.cell().control.is_marked()
-            && let Some(next) = marked(self.ctx)
+            && let Some((next, beside)) = marked(self.ctx)
         {
+            *msg = beside;
             return Poll::Ready(next);
         }
         let inbox = &mut *self.inbox;
         if let Poll::Ready(index) = inbox.ticks.poll_tick(cx) {
-            return Poll::Ready((Next::Tick(index), None));
+            return Poll::Ready(Next::Tick(index));
         }
-        match inbox.mailbox.poll_recv(cx) {
-            Poll::Ready(Some(msg)) => Poll::Ready(taken::<A>(msg)),
-            Poll::Ready(None) => Poll::Ready(closed(self.ctx)),
-            // The waker is registered now; who set a mark before that had nobody to wake.
-            Poll::Pending if self.ctx.cell().control.is_marked() => {
-                marked(self.ctx).map_or(Poll::Pending, Poll::Ready)
+        let ahead = const {
+            if A::HANDLERS_WAIT || A::CONCURRENT {
+                Ahead::No
+            } else {
+                Ahead::Yes
             }
+        };
+        match inbox.mailbox.poll_recv_into(cx, msg, ahead) {
+            Poll::Ready(()) => Poll::Ready(match msg {
+                Some(msg) => kind_of::<A>(msg),
+                None => {
+                    let (next, last) = closed(self.ctx);
+                    *msg = last;
+                    next
+                }
+            }),
+            // The waker is registered now; who set a mark before that had nobody to wake.
+            Poll::Pending if self.ctx.cell().control.is_marked() => match marked(self.ctx) {
+                Some((next, beside)) => {
+                    *msg = beside;
+                    Poll::Ready(next)
+                }
+                None => Poll::Pending,
+            },
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
 #[inline]
-fn taken<A: Actor>(msg: A::Msg) -> (Next, Option<A::Msg>) {
-    let next = if A::CONCURRENT && A::concurrency(&msg).is_some() {
+fn kind_of<A: Actor>(msg: &A::Msg) -> Next {
+    if A::CONCURRENT && A::concurrency(msg).is_some() {
         Next::Concurrent
     } else {
         Next::Message
-    };
-    (next, Some(msg))
+    }
+}
+
+fn taken<A: Actor>(msg: A::Msg) -> (Next, Option<A::Msg>) {
+    (kind_of::<A>(&msg), Some(msg))
 }
 
 /// What comes before the mailbox: a stop, signals, or a message from beside whose turn it is.

@@ -20,7 +20,7 @@ use super::{
     Actor, CallError, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError,
     caught, dead_letters, simulate,
 };
-use crate::chan::{Displaced, Mailbox, MailboxSend, NoReply, Post, discard_with};
+use crate::chan::{Displaced, Mailbox, MailboxSend, NoReply, Post, Unsent, discard_with};
 
 /// What happens to a message for which the mailbox has no room.
 ///
@@ -52,9 +52,10 @@ pub enum Overflow {
     /// key, or with a new one, is queued as usual and waits for room; one that had to wait neither
     /// replaces nor is replaced before it is in.
     ///
-    /// The keys are in an index that only an actor with this policy has, so replacing costs O(1), and
-    /// such an actor replaces whatever a call says; the call then decides about a full mailbox only.
-    /// As the policy of a call to another actor it means `Wait`.
+    /// An actor with this policy replaces whatever a call says; the call then decides about a full
+    /// mailbox only. As the policy of a call to an actor with another one, it replaces a message that
+    /// was sent so too, and never one that was promised its place. Replacing costs O(1): the keys are
+    /// in an index, which only an actor has whose messages [have keys](Actor::KEYED).
     Coalesce,
 }
 
@@ -88,7 +89,7 @@ pub(super) enum Refused<M> {
 
 /// Whether the actor's mailbox has lanes, keys or a mark.
 const fn is_special<A: Actor>() -> bool {
-    A::OVERFLOW.displaces() || A::PRIORITY || A::HIGH_WATER.is_some()
+    A::OVERFLOW.displaces() || A::KEYED || A::PRIORITY || A::HIGH_WATER.is_some()
 }
 
 /// Options that contradict each other are a mistake in the actor, found when it is compiled.
@@ -99,7 +100,7 @@ const fn check<A: Actor>() {
     );
     let is_unbounded = matches!(A::MAILBOX, MailboxKind::Unbounded);
     assert!(
-        !(is_rendezvous && A::OVERFLOW.displaces()),
+        !(is_rendezvous && (A::OVERFLOW.displaces() || A::KEYED)),
         "a rendezvous mailbox has no queue, so there is nothing to drop or to replace in it: use \
          `Buffered(n)`, or the overflow policy `Wait`, `Fail` or `DropNewest`"
     );
@@ -138,15 +139,16 @@ pub(super) fn mailbox<A: Actor>(cell_name: &str, id: super::ActorId) -> Mailbox<
     }
 }
 
+/// A message that isn't there any more was sent before: futures say so by themselves.
+const SENT_ONCE: &str = "a message is sent once";
+
 #[inline]
-fn post_of<A: Actor>(msg: &A::Msg) -> Post {
+fn post_of<A: Actor>(msg: &A::Msg, on_full: Overflow) -> Post {
+    let replaces =
+        A::KEYED && (matches!(A::OVERFLOW, Overflow::Coalesce) || on_full == Overflow::Coalesce);
     Post {
         urgent: A::PRIORITY && msg.is_priority(),
-        key: if matches!(A::OVERFLOW, Overflow::Coalesce) {
-            msg.coalesce_key()
-        } else {
-            None
-        },
+        key: if replaces { msg.coalesce_key() } else { None },
         batch: if A::BATCHES.is_empty() {
             0
         } else {
@@ -156,27 +158,42 @@ fn post_of<A: Actor>(msg: &A::Msg) -> Post {
 }
 
 impl<A: Actor> Cell<A> {
-    /// Puts a message into the mailbox, if it has room or the policy makes some.
-    #[inline(always)] // one more copy of the message is a third of what a tell costs
-    pub(super) fn post(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
-        if simulate::looks_full(self) {
-            return self.refuse(msg, on_full);
+    /// Puts a message into the mailbox, if it has room or the policy makes some. It is taken from
+    /// where it lies, since one more copy of it is a third of what a tell costs.
+    #[inline(always)]
+    pub(super) fn post(
+        &self,
+        from: &mut Option<A::Msg>,
+        on_full: Overflow,
+    ) -> Result<(), Refused<A::Msg>> {
+        if !is_special::<A>() && !simulate::looks_full(self) {
+            match self.mailbox.try_send_from(from) {
+                Ok(()) => return Ok(()),
+                Err(why) => return self.not_posted(from.take(), why, on_full),
+            }
         }
-        if is_special::<A>() {
-            return self.post_special(msg, on_full);
+        self.post_special(from.take(), on_full)
+    }
+
+    /// As [`post`](Self::post), for a tell: the one kind of message that a simulation may lose.
+    #[inline(always)] // as `post`
+    pub(super) fn post_tell(
+        &self,
+        from: &mut Option<A::Msg>,
+        on_full: Overflow,
+    ) -> Result<(), Refused<A::Msg>> {
+        if let Some(msg) = from.take_if(|msg| simulate::loses_tell(self, msg)) {
+            self.dead_letter(msg, DeadLetterReason::Lost);
+            return Ok(()); // that is what its sender believes
         }
-        match self.mailbox.try_send(msg) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(msg)) => Err(Refused::Closed(msg)),
-            Err(TrySendError::Full(msg)) => self.overflowed(msg, on_full),
-        }
+        self.post(from, on_full)
     }
 
     /// Waits for room with a message that [`post`](Self::post) refused.
     #[inline]
-    pub(super) fn send(&self, msg: A::Msg) -> MailboxSend<'_, A::Msg> {
+    pub(super) fn send(&self, msg: A::Msg, on_full: Overflow) -> MailboxSend<'_, A::Msg> {
         if is_special::<A>() {
-            let post = post_of::<A>(&msg);
+            let post = post_of::<A>(&msg, on_full);
             self.mailbox.send_as(msg, post)
         } else {
             self.mailbox.send(msg)
@@ -184,28 +201,36 @@ impl<A: Actor> Cell<A> {
     }
 
     #[inline(never)]
-    fn post_special(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
-        let post = post_of::<A>(&msg);
-        match self
-            .mailbox
-            .offer(msg, post, on_full == Overflow::DropOldest)
-        {
-            Ok(displaced) => {
-                self.bury_displaced(displaced);
-                Ok(())
+    fn post_special(&self, msg: Option<A::Msg>, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+        let msg = msg.expect(SENT_ONCE);
+        if simulate::looks_full(self) {
+            return self.refuse(msg, on_full);
+        }
+        let post = post_of::<A>(&msg, on_full);
+        self.offer(msg, post, on_full)
+    }
+
+    /// What is left to do with a message that a plain mailbox refused.
+    #[cold]
+    fn not_posted(
+        &self,
+        msg: Option<A::Msg>,
+        why: Unsent,
+        on_full: Overflow,
+    ) -> Result<(), Refused<A::Msg>> {
+        let msg = msg.expect(SENT_ONCE);
+        match why {
+            Unsent::Closed => Err(Refused::Closed(msg)),
+            Unsent::Full if on_full == Overflow::DropOldest => {
+                self.offer(msg, Post::default(), on_full)
             }
-            Err(TrySendError::Closed(msg)) => Err(Refused::Closed(msg)),
-            Err(TrySendError::Full(msg)) => self.refuse(msg, on_full),
+            Unsent::Full => self.refuse(msg, on_full),
         }
     }
 
-    /// A plain mailbox is full.
-    #[cold]
-    fn overflowed(&self, msg: A::Msg, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
-        if on_full != Overflow::DropOldest {
-            return self.refuse(msg, on_full);
-        }
-        match self.mailbox.offer(msg, Post::default(), true) {
+    fn offer(&self, msg: A::Msg, post: Post, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+        let drop_oldest = on_full == Overflow::DropOldest;
+        match self.mailbox.offer(msg, post, drop_oldest) {
             Ok(displaced) => {
                 self.bury_displaced(displaced);
                 Ok(())
@@ -243,6 +268,7 @@ impl<A: Actor> Cell<A> {
             DeadLetterReason::Overflow => NoReply::Overloaded,
             DeadLetterReason::Coalesced => NoReply::Replaced,
             DeadLetterReason::Poison => NoReply::Panicked,
+            DeadLetterReason::Lost => NoReply::Dropped,
         };
         self.dead_letter_as(msg, reason, answer);
     }

@@ -48,3 +48,20 @@ pub(super) fn looks_full<A: Actor>(cell: &Cell<A>) -> bool {
 fn looks_full_now(actor: u64) -> bool {
     simulated::with(|director| director.is_full(actor)).unwrap_or(false)
 }
+
+/// Whether a tell to this actor is lost. One that is stopped refuses it instead.
+#[inline]
+pub(super) fn loses_tell<A: Actor>(cell: &Cell<A>, msg: &A::Msg) -> bool {
+    simulated::is_active() && loses_tell_now(cell, msg)
+}
+
+#[cold]
+fn loses_tell_now<A: Actor>(cell: &Cell<A>, msg: &A::Msg) -> bool {
+    let told = Delivered {
+        actor: cell.id().number(),
+        name: cell.name(),
+        message: msg.name(),
+    };
+    !cell.mailbox.is_closed()
+        && simulated::with(|director| director.loses_tell(told)).unwrap_or(false)
+}

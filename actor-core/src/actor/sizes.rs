@@ -1,8 +1,14 @@
 //! What an idle actor costs, checked: the cell (mailbox, control, life) and the goroutine's future.
 
-use std::{convert::Infallible, mem::size_of, sync::Arc};
+use std::{
+    convert::Infallible,
+    mem::{offset_of, size_of},
+    sync::Arc,
+};
 
-use super::{Actor, ActorRef, Call, Cell, Ctx, Life, Message, Reply, incarnation};
+use super::{
+    Actor, ActorRef, Call, Cell, Ctx, Life, Message, Reply, control::Control, incarnation,
+};
 use crate::chan::Mailbox;
 
 struct Unit;
@@ -48,4 +54,11 @@ fn an_idle_actor_does_not_grow() {
     assert!(size_of::<Life>() <= 32, "{sizes}");
     assert!(size_of::<Cell<Unit>>() + arc_counts <= 88, "{sizes}");
     assert!(future <= 16, "{sizes}");
+}
+
+#[test]
+fn what_the_actor_reads_and_what_senders_write_are_on_different_cache_lines() {
+    let read = offset_of!(Cell<Unit>, control) + size_of::<Control>() - 1;
+    let written = offset_of!(Cell<Unit>, mailbox) + Mailbox::<Ping>::WORD_AT;
+    assert!(written - read >= 64, "{read} and {written}");
 }

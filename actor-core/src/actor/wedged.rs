@@ -14,16 +14,17 @@ use std::{
     fmt,
     sync::{
         Arc,
-        // Not the shim's: loom has no statics.
-        Mutex,
         OnceLock,
-        PoisonError,
         Weak,
+        // Not the shim's: loom has no statics.
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, Thread},
     time::Duration,
 };
+
+// Nor this one. (Nor std's: sanitizers don't see into that.)
+use parking_lot::Mutex;
 
 use super::{
     Actor, ActorId, Ctx,
@@ -113,11 +114,6 @@ static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 static WATCHER: OnceLock<Thread> = OnceLock::new();
 static IDLE: AtomicBool = AtomicBool::new(false);
 
-fn entries() -> std::sync::MutexGuard<'static, Vec<Entry>> {
-    // Nothing that can panic runs under it.
-    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Enters the incarnation whose context this is.
 #[cold]
 pub(super) fn watch<A: Actor>(ctx: &Ctx<A>) {
@@ -125,7 +121,7 @@ pub(super) fn watch<A: Actor>(ctx: &Ctx<A>) {
     if A::WEDGED_AFTER == Some(Duration::ZERO) || simulated::is_active() {
         return;
     }
-    entries().push(Entry {
+    ENTRIES.lock().push(Entry {
         actor: Arc::downgrade(&ctx.peer()),
         incarnation: ctx.cell().life.look(|s| s.incarnation()),
         after: A::WEDGED_AFTER,
@@ -214,7 +210,7 @@ impl Look {
         // Dropped after unlocking: one may be the last to own its actor.
         let mut seen = Vec::new();
         let computing = look.computing(polls, now, default);
-        entries().retain(|entry| {
+        ENTRIES.lock().retain(|entry| {
             let Some(actor) = entry.actor.upgrade() else {
                 return false;
             };

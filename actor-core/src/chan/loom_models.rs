@@ -16,8 +16,8 @@ use loom::thread;
 
 use super::word_lock::SpinWord;
 use super::{
-    Capacity, Displaced, Mailbox, NoReply, Post, SendError, TrySendError, buffered, rendezvous,
-    reply, reply_to,
+    Ahead, Capacity, Displaced, Mailbox, NoReply, Post, SendError, TrySendError, buffered,
+    rendezvous, reply, reply_to,
 };
 
 pub(crate) fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -274,6 +274,35 @@ fn loom_the_ring_grows_while_a_batch_is_out() {
         drop(receiver);
         drop(mailbox);
         assert_eq!(loom::sync::Arc::strong_count(&value), 1, "lost or leaked");
+    });
+}
+
+#[test]
+fn loom_a_receiver_that_parks_before_it_handles_the_message_misses_none() {
+    model(|| {
+        let mailbox = Arc::new(Mailbox::new(Capacity::Buffered(2)));
+        let mut receiver = mailbox.receiver();
+        let bell = Arc::new(Ring(Bell::new()));
+        let waker = Waker::from(bell.clone());
+        let mut cx = Context::from_waker(&waker);
+        // It knows the waker now, which parking ahead takes.
+        assert!(receiver.poll_recv(&mut cx).is_pending());
+        let sender = thread::spawn({
+            let mailbox = mailbox.clone();
+            move || (0..3).for_each(|n| block_on(mailbox.send(n)).unwrap())
+        });
+        for n in 0..3 {
+            let mut message = None;
+            while receiver
+                .poll_recv_into(&mut cx, &mut message, Ahead::Yes)
+                .is_pending()
+            {
+                bell.0.wait();
+            }
+            assert_eq!(message, Some(n));
+        }
+        sender.join().unwrap();
+        assert_eq!(mailbox.len(), 0);
     });
 }
 

@@ -42,7 +42,8 @@ pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
 pub use iter::{IntoIter, TryIter};
 pub(crate) use mailbox::{
-    Capacity, Crossing, Displaced, Mailbox, MailboxReceiver, MailboxSend, MailboxTurn, Post, Water,
+    Ahead, Capacity, Crossing, Displaced, Mailbox, MailboxReceiver, MailboxSend, MailboxTurn, Post,
+    Unsent, Water,
 };
 pub use reply::Reply;
 pub(crate) use reply::{NoReply, ReplyFuture, discard_with, reply, reply_to};

@@ -1,22 +1,21 @@
 //! The reply to an ask: one value, one asker, one replier, in pooled memory.
 //!
 //! ```text
-//!                     ┌────────── register (asker) ◀──┐
-//!                     ▼                               │
-//!   EMPTY ──send──▶ SENT        WAITING ──send──▶ CLAIMED ──▶ SENT
-//!     │   ──drop──▶ DROPPED..     │       ──drop──▶   "   ──▶ DROPPED..
-//!     └────── asker drops ────────┴──────▶ GONE
+//!            register (asker)
+//!   EMPTY ◀──────────────────▶ a waker
+//!     │                           │
+//!     ├── send, drop (replier) ───┼──▶ SENT, DROPPED..
+//!     └── the asker drops ────────┴──▶ GONE
 //! ```
 //!
 //! Invariants:
-//! - The waker belongs to the asker in EMPTY, to whoever claims it in WAITING (the replier by
-//!   WAITING → CLAIMED, the asker by WAITING → EMPTY), to the replier in CLAIMED.
+//! - The state is one word. An address in it is a waker, which belongs to whoever takes it out: the
+//!   replier by its last exchange, the asker by changing it or by leaving.
 //! - The value belongs to the replier until SENT, then to the asker.
-//! - Storing SENT, DROPPED.. or GONE is that party's last access; the *other* party frees the slot.
-//!   So the replier takes the waker out before it publishes, and wakes it after.
-//! - CLAIMED lasts for a few instructions of the replier (no user code): the asker may spin on it.
+//! - Storing SENT, DROPPED.. or GONE is that party's last access; who comes second frees the slot.
+//! - Nobody waits for anybody: each step is one exchange.
 //!
-//! An ask costs the asker one waker clone, the replier one RMW and the waker's drop. Not a slot
+//! An ask costs the asker one waker clone, the replier one exchange and the wake. Not a slot
 //! inside the asking future: that would be unsound if the future is dropped or forgotten.
 
 use std::alloc::Layout;
@@ -31,18 +30,31 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWakerVTable, Waker};
 
-use super::word_lock::Backoff;
+use crate::sched::thin_waker::ThinWaker;
 use crate::sched::{mem, simulated, wait};
 use crate::shim::UnsafeCell;
-use crate::shim::atomic::{AtomicU8, Ordering};
+use crate::shim::atomic::{AtomicPtr, Ordering};
 
-const EMPTY: u8 = 0;
-const WAITING: u8 = 1;
-const CLAIMED: u8 = 2;
-const SENT: u8 = 3;
-const GONE: u8 = 4;
-/// `DROPPED + reason as u8`.
-const DROPPED: u8 = 5;
+/// A slot's state: one of the constants below, or a [`ThinWaker`] that the word owns.
+type State = *mut u8;
+
+const EMPTY: State = ptr::null_mut();
+const SENT: State = ptr::without_provenance_mut(1);
+const GONE: State = ptr::without_provenance_mut(2);
+/// And the reason in the bits above.
+const DROPPED: usize = 3;
+const REASON_SHIFT: u32 = 2;
+/// No waker has an address below this.
+const WAKERS: usize = 64;
+
+#[inline]
+fn is_waker(state: State) -> bool {
+    state.addr() >= WAKERS
+}
+
+fn dropped(reason: NoReply) -> State {
+    ptr::without_provenance_mut((reason as usize) << REASON_SHIFT | DROPPED)
+}
 
 /// Why no reply came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +91,7 @@ pub(crate) fn discard_with<R>(reason: NoReply, discard: impl FnOnce() -> R) -> R
 }
 
 struct Slot<R> {
-    state: AtomicU8,
-    waker: UnsafeCell<Option<Waker>>,
+    state: AtomicPtr<u8>,
     value: UnsafeCell<MaybeUninit<R>>,
 }
 
@@ -90,15 +101,14 @@ struct SlotPtr<R>(NonNull<Slot<R>>);
 impl<R> SlotPtr<R> {
     const LAYOUT: Layout = Layout::new::<Slot<R>>();
 
-    #[inline]
-    fn new(waker: Option<Waker>) -> Self {
+    #[inline(always)]
+    fn new(waker: Option<ThinWaker>) -> Self {
         let slot = mem::alloc(Self::LAYOUT).cast::<Slot<R>>();
-        let state = if waker.is_some() { WAITING } else { EMPTY };
+        let state = waker.map_or(EMPTY, ThinWaker::into_raw);
         // SAFETY: fresh memory of the slot's layout, ours alone.
         unsafe {
             slot.write(Slot {
-                state: AtomicU8::new(state),
-                waker: UnsafeCell::new(waker),
+                state: AtomicPtr::new(state),
                 value: UnsafeCell::new(MaybeUninit::uninit()),
             });
         }
@@ -116,56 +126,28 @@ impl<R> SlotPtr<R> {
     /// The other party has let go, and the value was taken or never written.
     #[inline]
     unsafe fn free(self) {
-        // SAFETY: the last use of the slot, which came from `mem::alloc` with this layout. Dropping
-        // it drops the waker; the value is a `MaybeUninit`.
+        // SAFETY: the last use of the slot, which came from `mem::alloc` with this layout. There is
+        // no waker in it any more; the value is a `MaybeUninit`.
         unsafe {
             self.0.drop_in_place();
             mem::free(self.0.cast(), Self::LAYOUT);
         }
     }
 
-    /// Replier: publishes the final `state` and wakes the asker; frees the slot if it is gone.
-    /// Returns false in that case, with the slot *not* freed, for the caller to clean up.
+    /// Replier: publishes the final `state` and wakes the asker. Returns false if that one is gone;
+    /// the slot is *not* freed then, for the caller to clean up.
     #[inline]
-    fn publish(&self, state: u8) -> bool {
-        let slot = self.slot();
-        // ORDERING: Relaxed, a guess for the exchanges below.
-        let mut seen = slot.state.load(Ordering::Relaxed);
-        loop {
-            let next = match seen {
-                EMPTY => state,
-                WAITING => CLAIMED,
-                _ => return self.asker_is_gone(),
-            };
-            // ORDERING: Release pairs with the asker's Acquire loads (the value is visible with
-            // SENT); Acquire pairs with the Release of `register` (the waker is visible).
-            match slot
-                .state
-                .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Err(now) => seen = now,
-                Ok(EMPTY) => return true,
-                Ok(_) => {
-                    // SAFETY: WAITING → CLAIMED made the waker ours.
-                    let waker = slot.waker.with_mut(|waker| unsafe { (*waker).take() });
-                    // ORDERING: Release pairs with the asker's Acquire. Our last access.
-                    slot.state.store(state, Ordering::Release);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                    return true;
-                }
-            }
+    fn publish(&self, state: State) -> bool {
+        // ORDERING: Release pairs with the asker's Acquire loads: the value is visible with SENT, and
+        // it may free the slot. Acquire pairs with the Release of `register` (what the waker points to
+        // is visible) and of GONE (the asker is done with the slot). Our last access, unless GONE.
+        let found = self.slot().state.swap(state, Ordering::AcqRel);
+        if is_waker(found) {
+            // SAFETY: it was in the word, and now it isn't: it is ours.
+            unsafe { ThinWaker::from_raw(found) }.wake();
+            return true;
         }
-    }
-
-    #[cold]
-    fn asker_is_gone(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `ReplyFuture::drop`: the asker is done with
-        // the slot, and we may free it.
-        let seen = self.slot().state.load(Ordering::Acquire);
-        debug_assert_eq!(seen, GONE);
-        false
+        found != GONE
     }
 }
 
@@ -353,7 +335,7 @@ fn drop_unanswered<R>(slot: SlotPtr<R>) {
         NoReply::Dropped if std::thread::panicking() => NoReply::Panicked,
         reason => reason,
     };
-    if !slot.publish(DROPPED + reason as u8) {
+    if !slot.publish(dropped(reason)) {
         // SAFETY: the asker is gone, and no value was written.
         unsafe { slot.free() };
     }
@@ -371,8 +353,8 @@ impl<R> fmt::Debug for Reply<R> {
 #[must_use = "the reply is lost unless the future is awaited"]
 pub(crate) struct ReplyFuture<R> {
     slot: Option<SlotPtr<R>>,
-    /// Which waker is registered, by its parts: the slot's own must not be looked at in WAITING.
-    /// Compared only while the slot is WAITING, and so keeps that waker alive.
+    /// Which waker is registered, by its parts: what is in the slot must not be looked at. Compared only
+    /// while the slot has a waker, and so keeps that one alive.
     registered: WakerId,
 }
 
@@ -396,19 +378,19 @@ pub(crate) fn reply<R>() -> (Reply<R>, ReplyFuture<R>) {
 }
 
 /// As [`reply`], with the asker's waker registered from the start: saves the first poll an RMW.
-#[inline]
+#[inline(always)] // else what it returns is written and read again at once, in other pieces
 pub(crate) fn reply_to<R>(waker: &Waker) -> (Reply<R>, ReplyFuture<R>) {
     pair(Some(keep(waker)), id_of(waker))
 }
 
 #[inline]
-fn keep(waker: &Waker) -> Waker {
+fn keep(waker: &Waker) -> ThinWaker {
     wait::Wait::of(wait::WaitKind::Reply).note(waker);
-    wait::keep(waker)
+    ThinWaker::new(wait::keep(waker))
 }
 
-#[inline]
-fn pair<R>(waker: Option<Waker>, registered: WakerId) -> (Reply<R>, ReplyFuture<R>) {
+#[inline(always)]
+fn pair<R>(waker: Option<ThinWaker>, registered: WakerId) -> (Reply<R>, ReplyFuture<R>) {
     let slot = SlotPtr::new(waker);
     (
         Reply::of(SlotPtr(slot.0)),
@@ -422,7 +404,7 @@ fn pair<R>(waker: Option<Waker>, registered: WakerId) -> (Reply<R>, ReplyFuture<
 impl<R> Future for ReplyFuture<R> {
     type Output = Result<R, NoReply>;
 
-    #[inline]
+    #[inline(always)] // as `reply_to`
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let slot = this
@@ -432,11 +414,11 @@ impl<R> Future for ReplyFuture<R> {
             .slot();
         // ORDERING: Acquire pairs with the Release of SENT or DROPPED in `publish`.
         let mut seen = slot.state.load(Ordering::Acquire);
-        if seen == WAITING && this.registered == id_of(cx.waker()) {
-            wait::Wait::of(wait::WaitKind::Reply).note(cx.waker());
-            return Poll::Pending;
-        }
-        if seen < SENT {
+        if seen != SENT {
+            if is_waker(seen) && this.registered == id_of(cx.waker()) {
+                wait::Wait::of(wait::WaitKind::Reply).note(cx.waker());
+                return Poll::Pending;
+            }
             this.registered = id_of(cx.waker());
             seen = match register(slot, seen, cx.waker()) {
                 Some(last) => last,
@@ -447,9 +429,10 @@ impl<R> Future for ReplyFuture<R> {
         // SAFETY: a final state was stored: the replier has let go. With SENT there is a value, and
         // it is taken once, here.
         Poll::Ready(unsafe {
-            let result = match seen {
-                SENT => Ok(slot.slot().value.with(|place| (*place).assume_init_read())),
-                _ => Err(reason_of(seen)),
+            let result = if seen == SENT {
+                Ok(slot.slot().value.with(|place| (*place).assume_init_read()))
+            } else {
+                Err(reason_of(seen))
             };
             slot.free();
             result
@@ -463,18 +446,18 @@ impl<R> ReplyFuture<R> {
     #[cold]
     pub(crate) fn stand_down(&mut self) {
         let Some(slot) = &self.slot else { return };
-        let slot = slot.slot();
-        if disown(slot).is_ok() {
+        let state = &slot.slot().state;
+        let seen = state.load(Ordering::Relaxed);
+        if is_waker(seen) && exchange(state, seen, EMPTY).is_ok() {
             self.registered = (ptr::null(), ptr::null());
-            // SAFETY: in EMPTY the waker is the asker's.
-            let waker = slot.waker.with_mut(|stored| unsafe { (*stored).take() });
-            drop(waker);
+            // SAFETY: it was in the word, and now it isn't: it is ours.
+            drop(unsafe { ThinWaker::from_raw(seen) });
         }
     }
 }
 
-fn reason_of(state: u8) -> NoReply {
-    match state - DROPPED {
+fn reason_of(state: State) -> NoReply {
+    match state.addr() >> REASON_SHIFT {
         0 => NoReply::Dropped,
         1 => NoReply::Panicked,
         2 => NoReply::Stopped,
@@ -484,55 +467,28 @@ fn reason_of(state: u8) -> NoReply {
     }
 }
 
-/// Asker: makes sure that `waker` is woken; or returns the final state.
-fn register<R>(slot: &Slot<R>, mut seen: u8, waker: &Waker) -> Option<u8> {
-    let mut wait = Backoff::new();
-    loop {
-        match seen {
-            WAITING => {
-                // The replier may take the waker at any time: make it ours before looking at it.
-                if let Err(now) = disown(slot) {
-                    seen = now;
-                    continue;
-                }
-                seen = EMPTY;
-            }
-            EMPTY => {
-                // SAFETY: in EMPTY the waker is the asker's.
-                let replaced = slot.waker.with_mut(|stored| unsafe {
-                    match &*stored {
-                        Some(known) if wait::same(known, waker) => None,
-                        _ => (*stored).replace(keep(waker)),
-                    }
-                });
-                drop(replaced);
-                // ORDERING: Release pairs with the Acquire in `publish`: the waker is visible.
-                match slot.state.compare_exchange(
-                    EMPTY,
-                    WAITING,
-                    Ordering::AcqRel,
-                    Ordering::Acquire,
-                ) {
-                    Ok(_) => return None,
-                    Err(now) => seen = now,
-                }
-            }
-            CLAIMED => {
-                // The replier is about to publish, and may have taken an older waker.
-                wait.snooze();
-                seen = slot.state.load(Ordering::Acquire);
-            }
-            last => return Some(last),
-        }
-    }
+/// Asker: one step of the state, or what it is by now.
+#[inline]
+fn exchange(state: &AtomicPtr<u8>, from: State, to: State) -> Result<State, State> {
+    // ORDERING: Release pairs with the Acquire in `publish`: a waker is visible, or with GONE that we
+    // are done. Acquire pairs with its Release: with a final state the slot is ours.
+    state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
 }
 
-/// Asker: WAITING → EMPTY, so that the waker is the asker's again.
-fn disown<R>(slot: &Slot<R>) -> Result<(), u8> {
-    // ORDERING: Acquire on failure pairs with the Release in `publish`; success publishes nothing.
-    slot.state
-        .compare_exchange(WAITING, EMPTY, Ordering::AcqRel, Ordering::Acquire)
-        .map(|_| ())
+/// Asker: makes sure that `waker` is woken; or returns the final state.
+fn register<R>(slot: &Slot<R>, seen: State, waker: &Waker) -> Option<State> {
+    if seen != EMPTY && !is_waker(seen) {
+        return Some(seen);
+    }
+    let fresh = keep(waker).into_raw();
+    // Only the asker changes one waker for another, so a failure means that the replier was here.
+    let last = exchange(&slot.state, seen, fresh);
+    let spare = if last.is_ok() { seen } else { fresh };
+    if is_waker(spare) {
+        // SAFETY: it is not in the word: taken out, or never in.
+        drop(unsafe { ThinWaker::from_raw(spare) });
+    }
+    last.err()
 }
 
 impl<R> Drop for ReplyFuture<R> {
@@ -546,40 +502,27 @@ impl<R> Drop for ReplyFuture<R> {
 
 #[cold]
 fn give_up<R>(shared: SlotPtr<R>) {
-    let slot = shared.slot();
-    let mut wait = Backoff::new();
-    let mut seen = slot.state.load(Ordering::Acquire);
-    loop {
-        match seen {
-            WAITING => seen = disown(slot).err().unwrap_or(EMPTY),
-            EMPTY => {
-                // SAFETY: in EMPTY the waker is the asker's.
-                drop(slot.waker.with_mut(|waker| unsafe { (*waker).take() }));
-                // ORDERING: Release pairs with the Acquire in `asker_is_gone`. Our last access.
-                match slot
-                    .state
-                    .compare_exchange(EMPTY, GONE, Ordering::AcqRel, Ordering::Acquire)
-                {
-                    Ok(_) => return,
-                    Err(now) => seen = now,
-                }
-            }
-            CLAIMED => {
-                wait.snooze();
-                // ORDERING: Acquire pairs with the Release of the final state in `publish`.
-                seen = slot.state.load(Ordering::Acquire);
-            }
-            last => {
-                // SAFETY: a final state: the replier has let go; SENT means there is a value.
-                unsafe {
-                    let value = (last == SENT)
-                        .then(|| slot.value.with(|place| (*place).assume_init_read()));
-                    shared.free();
-                    drop(value);
+    let state = &shared.slot().state;
+    // ORDERING: Acquire pairs with the Release of a final state in `publish`.
+    let mut seen = state.load(Ordering::Acquire);
+    if seen == EMPTY || is_waker(seen) {
+        match exchange(state, seen, GONE) {
+            Ok(_) => {
+                if is_waker(seen) {
+                    // SAFETY: it was in the word, and now it isn't: it is ours.
+                    drop(unsafe { ThinWaker::from_raw(seen) });
                 }
                 return;
             }
+            Err(now) => seen = now,
         }
+    }
+    // SAFETY: a final state: the replier has let go; SENT means there is a value.
+    unsafe {
+        let slot = shared.slot();
+        let value = (seen == SENT).then(|| slot.value.with(|place| (*place).assume_init_read()));
+        shared.free();
+        drop(value);
     }
 }
 

@@ -186,12 +186,12 @@ impl<C, S, R> Lent<C, S, R> {
     #[inline]
     pub(crate) fn lend<T>(mut self: Pin<&mut Self>, tenant: T, cx: &mut Context<'_>) -> Poll<R>
     where
-        T: Tenant<C, S, R>,
+        T: Tenant<C, S, R> + 'static,
     {
         assert!(self.is_at_home(), "no state, or it is lent");
         // SAFETY: both are pinned with `self` and outlive the future, which is dropped first; the
         // state has no other user until then. The lifetime made up here is `enter`'s to hand on to
-        // the future alone.
+        // the future alone, which borrows nothing else: the tenant itself lives for ever.
         let future = unsafe {
             let state = (*self.state.get()).assume_init_mut();
             tenant.enter(&*self.fixed.get(), state)
@@ -205,7 +205,7 @@ impl<C, S, R> Lent<C, S, R> {
     /// If a future is under way; and when this one does, which is over then.
     pub(crate) fn invite<T>(mut self: Pin<&mut Self>, guest: T, cx: &mut Context<'_>) -> Poll<R>
     where
-        T: Guest<C, R>,
+        T: Guest<C, R> + 'static,
     {
         assert!(!self.is_lent(), "a future is under way");
         // SAFETY: as in `lend`.
@@ -309,7 +309,7 @@ impl<C, S, R> Open<'_, C, S, R> {
     #[inline]
     pub(crate) fn lend<T>(&mut self, tenant: T, cx: &mut Context<'_>) -> Poll<R>
     where
-        T: Tenant<C, S, R>,
+        T: Tenant<C, S, R> + 'static,
     {
         self.0.as_mut().lend(tenant, cx)
     }
@@ -327,7 +327,7 @@ impl<C, S, R> Open<'_, C, S, R> {
     /// As [`Lent::invite`].
     pub(crate) fn invite<T>(&mut self, guest: T, cx: &mut Context<'_>) -> Poll<R>
     where
-        T: Guest<C, R>,
+        T: Guest<C, R> + 'static,
     {
         self.0.as_mut().invite(guest, cx)
     }

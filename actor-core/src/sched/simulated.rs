@@ -69,7 +69,7 @@ pub(crate) enum Quiet {
     Stop,
 }
 
-/// A message on its way to a handler.
+/// A message on its way to an actor, or to its handler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delivered<'a> {
     pub(crate) actor: u64,
@@ -105,6 +105,8 @@ pub(crate) trait Director {
     /// The actor's mailbox is to look full.
     fn is_full(&self, actor: u64) -> bool;
     fn deliver(&self, what: Delivered<'_>) -> Fate;
+    /// This tell is to be lost.
+    fn loses_tell(&self, what: Delivered<'_>) -> bool;
     /// A handler's answer is to be lost.
     fn loses_reply(&self) -> bool;
     fn dead_letter(&self, actor: &str, message: &'static str, reason: &str);

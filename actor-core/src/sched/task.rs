@@ -597,6 +597,16 @@ pub(super) unsafe fn wake_header(header: *const u8) {
     unsafe { waker_wake_by_ref(header.cast()) }
 }
 
+/// Wakes a goroutine, and gives the reference up.
+///
+/// # Safety
+/// It is the address of a header, on which the caller has a reference counted as `hold`.
+#[inline]
+pub(super) unsafe fn wake_header_and_release(header: *const u8, hold: Hold) {
+    // SAFETY: as the caller promises.
+    unsafe { wake_and_release(from_waker(header.cast()), hold) }
+}
+
 /// Where to note what the waker's goroutine waits for, if it is a goroutine.
 #[inline]
 pub(crate) fn wait_word(waker: &Waker) -> Option<&WaitWord> {
@@ -651,11 +661,18 @@ unsafe fn waker_clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn waker_wake<const HOLD: u8>(data: *const ()) {
-    let header = from_waker(data);
     // SAFETY: see above; the reference is given up here.
+    unsafe { wake_and_release(from_waker(data), const { hold_of(HOLD) }) }
+}
+
+/// # Safety
+/// The caller gives up one reference, counted in this field.
+#[inline]
+unsafe fn wake_and_release(header: NonNull<Header>, hold: Hold) {
+    // SAFETY: the reference given up keeps the header alive up to the decrement.
     let head = unsafe { header.as_ref() };
     let vtable = head.vtable;
-    match head.state.notify_and_release(const { hold_of(HOLD) }) {
+    match head.state.notify_and_release(hold) {
         // The registry's reference keeps a goroutine that isn't complete: never the last one.
         (Notify::Enqueue, _) => Shared::schedule_from_anywhere(RunToken(header)),
         // SAFETY: that was the last reference.

@@ -48,6 +48,20 @@ impl ThinWaker {
         Self(unsafe { NonNull::new_unchecked(waker.map_addr(|at| at | BOXED)) })
     }
 
+    /// The word; [`from_raw`](Self::from_raw) makes it a waker again.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut u8 {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// # Safety
+    /// It came from [`into_raw`](Self::into_raw), and becomes a waker once.
+    #[inline]
+    pub(crate) unsafe fn from_raw(word: *mut u8) -> Self {
+        // SAFETY: it was made from a `NonNull`.
+        Self(unsafe { NonNull::new_unchecked(word) })
+    }
+
     fn as_box(&self) -> Option<*mut Waker> {
         let at = self.0.as_ptr();
         (at.addr() & BOXED != 0).then(|| at.map_addr(|at| at & !TAGS).cast())
@@ -61,16 +75,20 @@ impl ThinWaker {
     /// The goroutine's waker. It must not be dropped unless this one is forgotten.
     #[inline]
     fn ours(&self) -> ManuallyDrop<Waker> {
-        let at = self.0.as_ptr();
-        let hold = if at.addr() & STORED == 0 {
+        let data: *const () = self.header().cast();
+        let vtable = task::vtable_of_hold(self.hold());
+        // SAFETY: `new` took both from a waker, which it forgot.
+        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, vtable)) })
+    }
+
+    /// By what it is counted, if it is one of ours.
+    #[inline]
+    fn hold(&self) -> Hold {
+        if self.0.as_ptr().addr() & STORED == 0 {
             Hold::Own
         } else {
             Hold::Handle
-        };
-        let data: *const () = self.header().cast();
-        // SAFETY: `new` took both from a waker, which it forgot.
-        let waker = unsafe { Waker::from_raw(RawWaker::new(data, task::vtable_of_hold(hold))) };
-        ManuallyDrop::new(waker)
+        }
     }
 
     /// Runs `f` on the waker.
@@ -91,6 +109,16 @@ impl ThinWaker {
             // SAFETY: `new` took the header's address from a waker, whose count is ours.
             None => unsafe { task::wake_header(self.header()) },
         }
+    }
+
+    #[inline]
+    pub(crate) fn wake(self) {
+        if self.as_box().is_some() {
+            return self.wake_by_ref();
+        }
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `new` took the header's address from a waker, whose count is ours; it is given up.
+        unsafe { task::wake_header_and_release(this.header(), this.hold()) }
     }
 
     /// A clone that anybody may have.

@@ -43,13 +43,15 @@ pub(crate) enum WaitKind {
     LockedThread,
     /// A simulation in which nothing is left to do.
     Quiet,
+    /// What a simulated test runs until.
+    Until,
     ChanClosed,
     /// An actor, for its concurrent handlers.
     Handlers,
 }
 
 impl WaitKind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Unknown,
         Self::Mutex,
         Self::RwLockRead,
@@ -72,6 +74,7 @@ impl WaitKind {
         Self::TaskGroup,
         Self::LockedThread,
         Self::Quiet,
+        Self::Until,
         Self::ChanClosed,
         Self::Handlers,
     ];
@@ -101,6 +104,7 @@ impl WaitKind {
             Self::TaskGroup => "task group wait",
             Self::LockedThread => "its locked thread",
             Self::Quiet => "the simulation to settle",
+            Self::Until => "what `run_until` asks for",
             Self::ChanClosed => "chan close",
             Self::Handlers => "its concurrent handlers",
         }

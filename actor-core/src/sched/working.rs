@@ -13,14 +13,15 @@ use std::{
     marker::PhantomData,
     ptr, slice, str,
     sync::{
-        Mutex,
         OnceLock,
-        PoisonError,
         // Not the shim's: loom has no statics.
         atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     },
     time::Duration,
 };
+
+// As above. (Not std's either: sanitizers don't see into that.)
+use parking_lot::Mutex;
 
 use super::cpus;
 
@@ -153,11 +154,6 @@ static ALL: Mutex<All> = Mutex::new(All {
     free: Vec::new(),
 });
 
-fn all() -> std::sync::MutexGuard<'static, All> {
-    // Nothing that can panic runs under it.
-    ALL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Leaves the thread's to another.
 struct Lease;
 
@@ -166,7 +162,7 @@ impl Drop for Lease {
         if let Some(working) = HERE.replace(None) {
             working.who.store(0, Ordering::Relaxed);
             working.clear();
-            all().free.push(working);
+            ALL.lock().free.push(working);
         }
     }
 }
@@ -187,7 +183,7 @@ pub(crate) fn here() -> &'static Working {
 
 #[cold]
 fn enter() -> &'static Working {
-    let mut all = all();
+    let mut all = ALL.lock();
     let working = all.free.pop().unwrap_or_else(|| {
         let working: &'static Working = Box::leak(Box::new(Working::new()));
         all.made.push(working);
@@ -203,7 +199,7 @@ fn enter() -> &'static Working {
 
 /// What all threads work on.
 pub(crate) fn look() -> Vec<Seen> {
-    let all = all();
+    let all = ALL.lock();
     let seen = all.made.iter().enumerate();
     seen.filter_map(|(place, working)| working.look(place))
         .collect()

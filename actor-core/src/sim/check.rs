@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::Sim;
@@ -19,13 +20,15 @@ const REPLAY: &str = "ACTOR_SIM";
 const SEEDS: &str = "ACTOR_SIM_SEEDS";
 /// Lines of a failed run in a report; all of them if it is run again.
 const LINES: usize = 60;
+/// So many seeds are run twice in any case.
+const TWICE_AT_FIRST: u64 = 4;
 /// A longer trace than this is left out of the command.
 const TRACE_MAX: usize = 2000;
 
 /// Makes a check of an async closure: [`run`](Check::run) runs it once for each seed.
 ///
-/// The closure is called anew for each run, with that run's [`Sim`]. What it returns may be `()` or a
-/// `Result`. [`#[actor_core::test(sim, seeds = 1000)]`](macro@crate::test) is the same for an `async fn`.
+/// The closure is called anew for each run, with that run's [`Sim`], which it may give to any goroutine.
+/// What it returns may be `()` or a `Result`. [`#[actor_core::test(sim, seeds = 1000)]`](macro@crate::test) is the same for an `async fn`.
 ///
 /// ```
 /// use actor_core::{chan, go, sim};
@@ -40,15 +43,18 @@ const TRACE_MAX: usize = 2000;
 /// ```
 pub fn check<F, T>(test: F) -> Check
 where
-    F: Fn(Sim) -> T + 'static,
+    F: Fn(&'static Sim) -> T + 'static,
     T: Future + Send + 'static,
     T::Output: Outcome,
 {
     Check {
-        test: Box::new(move |sim| {
-            let test = test(sim);
-            go_named("test", async move { test.await.into_failure() })
-        }),
+        test: Box::new(
+            move |sim| match catch_unwind(AssertUnwindSafe(|| test(sim))) {
+                Ok(test) => go_named("test", async move { test.await.into_failure() }),
+                // Of what the closure does before its future: for the report, like any other.
+                Err(panic) => go_named("test", async move { resume_unwind(panic) }),
+            },
+        ),
         name: None,
         seeds: 100,
         first: 0,
@@ -63,7 +69,7 @@ where
 #[doc(hidden)]
 pub fn check_test<F, T>(name: &'static str, package: &'static str, test: F) -> Check
 where
-    F: Fn(Sim) -> T + 'static,
+    F: Fn(&'static Sim) -> T + 'static,
     T: Future + Send + 'static,
     T::Output: Outcome,
 {
@@ -85,7 +91,7 @@ struct Name {
 /// A test to be run under many seeds; see [`check()`].
 #[must_use = "it does nothing until `run` is called"]
 pub struct Check {
-    test: Box<dyn Fn(Sim) -> JoinHandle<Option<String>>>,
+    test: Box<dyn Fn(&'static Sim) -> JoinHandle<Option<String>>>,
     name: Option<Name>,
     seeds: u64,
     first: u64,
@@ -230,7 +236,7 @@ impl Check {
                 return Err(self.failed(seed, tried, fault, run, LINES));
             }
             // Which seeds are run twice is left to chance, but not to a different one each time.
-            if tried == 1 || Rng::new(seed).below(16) == 0 {
+            if tried <= TWICE_AT_FIRST || Rng::new(seed).below(16) == 0 {
                 self.twice(seed, tried, &run, &mut summary)?;
             }
             self.keep(run.source);
@@ -293,10 +299,13 @@ impl Check {
         );
         let mut failure = self.plain(FailureKind::NotDeterministic, why);
         (failure.seed, failure.tried) = (Some(seed), tried);
+        // The seed alone: its choices lead elsewhere each time.
+        failure.command = self.command(seed, "");
         Err(failure)
     }
 
-    /// A seed or a trace from the environment.
+    /// A seed or a trace from the environment. If a seed doesn't fail this time, it may do so by not being
+    /// the same the next time.
     fn again(mut self, seed: u64, trace: Option<Vec<u32>>) -> Result<Summary, Box<Failure>> {
         let mut summary = Summary::default();
         let source = match trace {
@@ -309,6 +318,9 @@ impl Check {
         let is_trace = matches!(source, Source::Trace(_));
         let mut run = self.once(source, &mut summary);
         let Some(fault) = run.fault.take() else {
+            if !is_trace {
+                self.twice(seed, 1, &run, &mut summary)?;
+            }
             return Ok(summary);
         };
         self.shrinks &= !is_trace;
@@ -379,7 +391,8 @@ impl Check {
             .as_ref()
             .map_or_else(String::new, |package| format!(" -p {package}"));
         let trace = match trace.len() {
-            0..=TRACE_MAX => format!(":{trace}"),
+            0 => String::new(),
+            1..=TRACE_MAX => format!(":{trace}"),
             _ => String::new(), // nothing to read or to paste; the seed makes the same choices
         };
         Some(format!(

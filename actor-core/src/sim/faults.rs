@@ -15,12 +15,30 @@ use crate::sched::{Instant, go_named, sleep};
 use crate::supervise::SupervisorRef;
 
 /// What is to go wrong in this run; see [`Sim::faults`](super::Sim::faults). The methods add up, and can
-/// be called at any time.
+/// be called at any time; [`end`](Self::end) ends them all.
 ///
-/// Messages that were accepted are never lost, doubled or put into another order by a fault, as nothing
-/// that the library does could do that to them. What can happen to a message of yours on a bad day can
-/// happen here: its handler panics, comes late, or its answer is lost; it waits for room; its actor is
-/// killed.
+/// | | |
+/// |---|---|
+/// | the handler of a message panics | [`panic_once_in`](Self::panic_once_in), [`panic_at`](Self::panic_at), [`panic`](Self::panic) |
+/// | or begins late | [`stall`](Self::stall) |
+/// | a tell is lost | [`drop_tell`](Self::drop_tell), [`drop_tell_to`](Self::drop_tell_to) |
+/// | an answer is lost | [`drop_reply`](Self::drop_reply) |
+/// | senders are held back | [`delay`](Self::delay), [`full_mailbox`](Self::full_mailbox), [`partition`](Self::partition) |
+/// | an actor, or a tree of them, is killed | [`kill`](Self::kill), [`kill_subtree`](Self::kill_subtree) |
+/// | the clock leaps | [`clock_jump`](Self::clock_jump) |
+///
+/// Everything here is what can happen to a program that keeps to the library's promises. An accepted
+/// message has exactly one fate: it is handled, or its asker is told why not, or, if it was told, it
+/// becomes a dead letter. So a tell that is lost becomes one
+/// ([`DeadLetterReason::Lost`](crate::actor::DeadLetterReason::Lost)). And so no fault *doubles* a message
+/// or changes the order of one sender's: nothing in the library could, and an actor need not be ready for
+/// it. What makes doubles in real programs is a sender that tries again after a lost answer, and that is
+/// what `drop_reply` is for.
+///
+/// A fault is drawn by the seed and shows in the steps of a report, as `fault: ..`.
+///
+/// # Panics
+/// Methods that take a probability do if it isn't one, from 0 to 1; all of them outside of a simulation.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,6 +74,7 @@ enum What {
     Panic(f64),
     Stall(Duration),
     Full,
+    Lose(f64),
 }
 
 #[derive(Debug)]
@@ -76,6 +95,7 @@ struct Cut {
 pub(super) struct Rules {
     rules: Vec<Rule>,
     drop_reply: f64,
+    drop_tell: f64,
     delay: Option<(f64, Range<Duration>)>,
     jump: Option<(f64, Duration)>,
     cuts: Vec<Cut>,
@@ -99,6 +119,37 @@ impl Faults {
         self
     }
 
+    /// Nothing goes wrong any more from here on: for a look at what has become of all. Partitions are
+    /// healed, and who was to be killed is spared.
+    ///
+    /// ```
+    /// use actor_core::{prelude::*, sim};
+    ///
+    /// struct Till { cents: u64 }
+    ///
+    /// #[actor]
+    /// impl Till {
+    ///     #[init]
+    ///     fn new() -> Self { Till { cents: 0 } }
+    ///     pub fn put(&mut self, cents: u64) { self.cents += cents; }
+    ///     pub fn cents(&self) -> u64 { self.cents }
+    /// }
+    ///
+    /// sim::check(|sim| async {
+    ///     let till = sim.supervise(Till::child("till")).await.unwrap();
+    ///     sim.faults().drop_tell(0.1).drop_reply(0.1);
+    ///     for _ in 0..10 {
+    ///         till.put(1).tell().await.unwrap();
+    ///     }
+    ///     sim.faults().end();
+    ///     assert!(till.cents().await.unwrap() <= 10);
+    /// })
+    /// .run();
+    /// ```
+    pub fn end(self) {
+        world::current().end_faults();
+    }
+
     /// The actor's handler of this message (a method's name) panics once, at one of the first times.
     #[track_caller]
     pub fn panic_once_in<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, message: &str) -> Self {
@@ -114,7 +165,50 @@ impl Faults {
     /// The actor panics at each message with this probability.
     #[track_caller]
     pub fn panic<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, probability: f64) -> Self {
-        self.rule(actor.as_ref(), None, What::Panic(probability))
+        self.rule(actor.as_ref(), None, What::Panic(checked(probability)))
+    }
+
+    /// Tells are lost on their way with this probability: the sender is told that all is well, and the
+    /// message becomes a dead letter, with the reason
+    /// [`Lost`](crate::actor::DeadLetterReason::Lost). As if the actor had been killed with the message
+    /// in its mailbox.
+    ///
+    /// Asks are not lost: their senders would notice. For what they see, an answer that doesn't come,
+    /// there is [`drop_reply`](Self::drop_reply).
+    ///
+    /// ```
+    /// use actor_core::{prelude::*, sim, sometimes};
+    ///
+    /// struct Log { lines: u32 }
+    ///
+    /// #[actor]
+    /// impl Log {
+    ///     #[init]
+    ///     fn new() -> Self { Log { lines: 0 } }
+    ///     pub fn write(&mut self) { self.lines += 1; }
+    ///     pub fn lines(&self) -> u32 { self.lines }
+    /// }
+    ///
+    /// sim::check(|sim| async {
+    ///     let log = Log::start().await.unwrap();
+    ///     sim.faults().drop_tell(0.2);
+    ///     log.write().tell().await.unwrap();
+    ///     let lines = log.lines().await.unwrap();
+    ///     sometimes!(lines == 0, "the line is lost");
+    ///     sometimes!(lines == 1, "the line is written");
+    /// })
+    /// .run();
+    /// ```
+    #[track_caller]
+    pub fn drop_tell(self, probability: f64) -> Self {
+        world::current().rules.borrow_mut().drop_tell = checked(probability);
+        self
+    }
+
+    /// As [`drop_tell`](Self::drop_tell), for what is told to this actor only.
+    #[track_caller]
+    pub fn drop_tell_to<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>, probability: f64) -> Self {
+        self.rule(actor.as_ref(), None, What::Lose(checked(probability)))
     }
 
     /// Some messages are handled late, by up to this much: the actor stands still before them.
@@ -134,7 +228,7 @@ impl Faults {
     /// [`CallError::NoReply`](crate::actor::CallError::NoReply), although its message was handled.
     #[track_caller]
     pub fn drop_reply(self, probability: f64) -> Self {
-        world::current().rules.borrow_mut().drop_reply = probability;
+        world::current().rules.borrow_mut().drop_reply = checked(probability);
         self
     }
 
@@ -142,7 +236,7 @@ impl Faults {
     /// The order of one sender's messages stays what it is.
     #[track_caller]
     pub fn delay(self, probability: f64, range: Range<Duration>) -> Self {
-        world::current().rules.borrow_mut().delay = Some((probability, range));
+        world::current().rules.borrow_mut().delay = Some((checked(probability), range));
         self
     }
 
@@ -150,7 +244,7 @@ impl Faults {
     /// once, and late. What a suspended laptop or a paused virtual machine sees.
     #[track_caller]
     pub fn clock_jump(self, probability: f64, by: Duration) -> Self {
-        world::current().rules.borrow_mut().jump = Some((probability, by));
+        world::current().rules.borrow_mut().jump = Some((checked(probability), by));
         self
     }
 
@@ -242,8 +336,18 @@ impl Drop for Partition {
     }
 }
 
+/// A probability that is one.
+#[track_caller]
+fn checked(probability: f64) -> f64 {
+    assert!(
+        (0.0..=1.0).contains(&probability),
+        "a fault with the probability {probability}: it must be from 0 to 1"
+    );
+    probability
+}
+
 impl Rules {
-    /// The test is over: no more faults.
+    /// No more faults.
     pub(super) fn end(world: &World) {
         let ended = world.rules.take();
         for waker in ended.cuts.into_iter().flat_map(|cut| cut.held) {
@@ -289,6 +393,32 @@ impl Rules {
         looks_full && world.happens(OFTEN)
     }
 
+    /// Whether this tell is lost, unless its actor is stopped and would refuse it.
+    pub(super) fn loses_tell(world: &World, what: Delivered<'_>) -> bool {
+        let mut at = 0;
+        let mut probability = world.rules.borrow().drop_tell;
+        // Each is drawn by itself, without the borrow.
+        while !world.happens(probability) {
+            let rules = world.rules.borrow();
+            let lost = rules.rules[at..].iter().enumerate().find_map(|(n, rule)| {
+                let What::Lose(probability) = rule.what else {
+                    return None;
+                };
+                (rule.actor == what.actor).then_some((n, probability))
+            });
+            let Some((n, likely)) = lost else {
+                return false;
+            };
+            at += n + 1;
+            probability = likely;
+        }
+        world.note(format!(
+            "fault: `{}` to \"{}\" is lost",
+            what.message, what.name
+        ));
+        true
+    }
+
     pub(super) fn deliver(world: &World, what: Delivered<'_>) -> Fate {
         let mut at = 0;
         loop {
@@ -314,7 +444,7 @@ impl Rules {
                         }
                         continue;
                     }
-                    What::Full => continue,
+                    What::Full | What::Lose(_) => continue,
                     What::PanicOnce => (OFTEN, None, true),
                     What::Panic(probability) => (*probability, None, false),
                     What::Stall(limit) => (OFTEN, Some(*limit), false),

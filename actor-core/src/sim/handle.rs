@@ -16,13 +16,15 @@ use crate::supervise::{Child, Supervisor};
 
 /// The simulation that a test runs in: its clock, its faults, its chance.
 ///
-/// Cheap to clone and to hand to other goroutines of the test. Used anywhere else it panics.
+/// A test gets `&'static Sim`, so that its goroutines can have it, too. Used anywhere else it panics.
 #[derive(Clone)]
 pub struct Sim(());
 
 impl Sim {
-    pub(super) fn new() -> Self {
-        Self(())
+    /// Which simulation it is says the thread: so one is enough for all.
+    pub(super) fn the() -> &'static Self {
+        static THE: Sim = Sim(());
+        &THE
     }
 
     /// The simulated time: what [`Instant::now`] says in here.
@@ -77,7 +79,7 @@ impl Sim {
             if is_true() {
                 return Poll::Ready(());
             }
-            Wait::of(WaitKind::Quiet).note(cx.waker());
+            Wait::of(WaitKind::Until).note(cx.waker());
             world::current().watch(cx.waker());
             Poll::Pending
         })

@@ -39,9 +39,11 @@
 //! .run();
 //! ```
 //!
-//! What belongs to the outside can't be simulated and is refused, with a text that says what to do
-//! instead: threads, blocking, real I/O, a second runtime. The wall clock of std is not seen; code
-//! that decides by it is found out by running seeds twice.
+//! What belongs to the outside can't be simulated. What of it goes through the library is refused, with
+//! a text that says what to do instead: blocking, locked and supervised threads, a second runtime,
+//! tokio's I/O and timers, and a thread that wakes a goroutine. What doesn't, the wall clock of std, its
+//! files and threads, is not seen; code that decides by it is found out by running seeds twice, and the
+//! report names the first difference.
 //!
 //! Start reading with `world.rs` (one run) and `check.rs` (many). The loop that polls is in
 //! `sched/simulated.rs`; this layer has no unsafe code.

@@ -57,6 +57,16 @@ pub(super) fn noted(payload: &(dyn Any + Send)) -> Noted {
     known.unwrap_or(Noted { text, place: None })
 }
 
+/// A panic of this run by which tokio says that its runtime is missing: somebody wanted its I/O or timers,
+/// and may have survived that.
+pub(super) fn missed_tokio() -> Option<Noted> {
+    let missed = |noted: &&Noted| noted.text.starts_with(NO_TOKIO);
+    NOTED.with_borrow(|all| all.iter().find(missed).cloned())
+}
+
+/// How that text begins.
+const NO_TOKIO: &str = "there is no reactor running";
+
 fn text(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()

@@ -127,7 +127,7 @@ pub(super) struct Run {
 }
 
 /// A test: called once a run.
-pub(super) type Test<'a> = &'a dyn Fn(Sim) -> JoinHandle<Option<String>>;
+pub(super) type Test<'a> = &'a dyn Fn(&'static Sim) -> JoinHandle<Option<String>>;
 
 /// Runs the test once.
 pub(super) fn run(test: Test<'_>, source: Source, rulebook: &Rulebook) -> Run {
@@ -165,7 +165,7 @@ pub(super) fn run(test: Test<'_>, source: Source, rulebook: &Rulebook) -> Run {
     WORLD.set(Some(world.clone()));
     let end = Cell::new(START);
     let remains = simulated::run(world.clone(), &end, || {
-        world.test.replace(Some(test(Sim::new())));
+        world.test.replace(Some(test(Sim::the())));
     });
     drop(world.test.take());
     world.judge(&remains);
@@ -204,11 +204,15 @@ impl World {
             }
             Err(_) => {} // the run is over already
         }
+        self.end_faults();
+        self.supervisors.take()
+    }
+
+    pub(super) fn end_faults(&self) {
         for helper in self.helpers.take() {
             helper.abort();
         }
         Rules::end(self);
-        self.supervisors.take()
     }
 
     fn begin_end(&self) {
@@ -318,6 +322,17 @@ impl World {
                 ),
                 None,
             );
+        }
+        if let Some(Noted { place, .. }) = panics::missed_tokio() {
+            let at = place.map_or_else(String::new, |place| format!("\n    at {place}"));
+            *self.fault.borrow_mut() = Some(Fault {
+                kind: FailureKind::Refused,
+                text: format!(
+                    "tokio's I/O, timers and tasks can't be simulated: use `sleep`, `timeout` and `go` of \
+                     actor_core, and put sockets behind a trait with a simulated implementation{at}"
+                ),
+                place: None,
+            });
         }
         let left = remains.sleepers.as_deref().unwrap_or_default();
         let mut fault = self.fault.borrow_mut();
@@ -430,6 +445,10 @@ impl Director for World {
         self.actors.borrow_mut().insert(who, what.actor);
         self.log.borrow_mut().message(who, name, what.message);
         Rules::deliver(self, what)
+    }
+
+    fn loses_tell(&self, what: Delivered<'_>) -> bool {
+        Rules::loses_tell(self, what)
     }
 
     fn loses_reply(&self) -> bool {

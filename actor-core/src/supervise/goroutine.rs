@@ -1,6 +1,6 @@
 //! A plain goroutine under a supervisor, and what it may return.
 
-use std::{convert::Infallible, fmt, future::Future, marker::PhantomData};
+use std::{convert::Infallible, fmt, future::Future, marker::PhantomData, sync::Arc};
 
 use super::{
     ChildKind, StopSignal,
@@ -9,12 +9,33 @@ use super::{
 };
 use crate::{
     actor::{Caught, ExitReason, Link, caught},
-    sched::{AbortHandle, go},
+    sched::{AbortHandle, go_named},
     shim::Mutex,
 };
 
 /// What a supervised goroutine or thread may return: `()`, or a `Result<(), E>`, whose error is an end that
-/// is not orderly.
+/// is not orderly. One that loops for ever returns nothing, or, where `?` leaves the loop, a
+/// `Result<Infallible, E>`.
+///
+/// ```
+/// use actor_core::{prelude::*, supervise::ChildSpec};
+/// use std::{convert::Infallible, io, time::Duration};
+///
+/// async fn serve() -> io::Result<Infallible> {
+///     loop {
+///         let text = blocking(|| std::fs::read_to_string("/no/such/file"))?;
+///         println!("{text}");
+///     }
+/// }
+///
+/// let sweeper = ChildSpec::go("sweeper", || async {
+///     loop {
+///         sleep(Duration::from_secs(60)).await;
+///     }
+/// });
+/// let app = Supervisor::one_for_one("app").child(sweeper).child(ChildSpec::go("server", serve));
+/// # let _ = app;
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a supervised goroutine or thread cannot return `{Self}`",
     note = "return `()` or `Result<(), E>` where `E: Display`"
@@ -30,21 +51,40 @@ impl Outcome for () {
     }
 }
 
-impl Outcome for Infallible {
+/// The type `!` of what loops for ever, which has no name of its own.
+trait Returns {
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+// Not for `Infallible` as well, which is to become another name of it.
+#[allow(private_interfaces)] // the projection is `!` for everybody else
+impl Outcome for <fn() -> ! as Returns>::Output {
     fn exit_reason(self) -> ExitReason {
-        match self {}
+        self
     }
 }
 
-impl<T: Outcome, E: fmt::Display + Send + 'static> Outcome for Result<T, E> {
+impl<E: fmt::Display + Send + 'static> Outcome for Result<(), E> {
     fn exit_reason(self) -> ExitReason {
-        match self {
-            Ok(outcome) => outcome.exit_reason(),
-            Err(error) => match caught(|| error.to_string()) {
-                Ok(message) => ExitReason::Failed { message },
-                Err(panic) => panic.into(),
-            },
-        }
+        self.map_or_else(failed, Outcome::exit_reason)
+    }
+}
+
+impl<E: fmt::Display + Send + 'static> Outcome for Result<Infallible, E> {
+    fn exit_reason(self) -> ExitReason {
+        let Err(error) = self;
+        failed(error)
+    }
+}
+
+fn failed(error: impl fmt::Display) -> ExitReason {
+    match caught(|| error.to_string()) {
+        Ok(message) => ExitReason::Failed { message },
+        Err(panic) => panic.into(),
     }
 }
 
@@ -58,6 +98,8 @@ impl<Fut, F: FnMut(StopSignal) -> Option<Fut>> Make<F, Fut> {
 }
 
 pub(super) struct GoBody<F, Fut> {
+    /// The child's id, which reports call the goroutine by.
+    id: Arc<str>,
     make: Mutex<Make<F, Fut>>,
     /// Asked to stop it gets the signal; otherwise it is just dropped.
     listens: bool,
@@ -65,8 +107,9 @@ pub(super) struct GoBody<F, Fut> {
 }
 
 impl<F, Fut> GoBody<F, Fut> {
-    pub(super) fn new(make: Make<F, Fut>, listens: bool) -> Self {
+    pub(super) fn new(id: Arc<str>, make: Make<F, Fut>, listens: bool) -> Self {
         Self {
+            id,
             make: Mutex::new(make),
             listens,
             running: Mutex::new(None),
@@ -101,13 +144,14 @@ where
         let stop = StopSignal::new();
         match caught(|| (self.make.lock().0)(stop.clone())) {
             Ok(Some(future)) => {
-                let goroutine = go(live(Seed { future, link }));
+                let live = live(Seed { future, link });
+                let goroutine = go_named(Arc::clone(&self.id), live);
                 *self.running.lock() = Some((goroutine.abort_handle(), stop));
                 Begun::Running
             }
             Ok(None) => {
-                let message = "this child was made to run once and has run".to_owned();
-                link.ended(ExitReason::InitFailed { message });
+                // Made to run once, and it has. That is no failure, which would be tried again.
+                link.ended(ExitReason::Ignored);
                 Begun::Starting
             }
             Err(panic) => {

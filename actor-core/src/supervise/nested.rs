@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     actor::{Caught, ExitReason, Link, StopReason},
-    sched::go,
+    sched::go_named,
 };
 
 /// What a supervisor is made of; each incarnation starts with these children. Owns their fate and
@@ -42,11 +42,12 @@ impl SupervisorBody {
         let run = Run::new(Arc::clone(shared), parent, keep);
         let children = self.children.iter().map(ChildSpec::share).collect();
         let config = self.config.clone();
-        let goroutine = go(live(Seed {
+        let live = live(Seed {
             config,
             children,
             run,
-        }));
+        });
+        let goroutine = go_named(format!("supervisor {}", shared.name), live);
         shared.life.spawned(goroutine.abort_handle());
     }
 }

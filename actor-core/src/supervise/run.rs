@@ -59,7 +59,7 @@ impl Shared {
 
     /// To the engine; lost when the supervisor is gone for good.
     pub(super) fn tell(&self, command: Command) {
-        let _ = self.control.try_send(command);
+        let _ = self.control.try_send_from(&mut Some(command));
     }
 
     pub(super) fn settle(&self) {

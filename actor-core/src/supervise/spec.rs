@@ -154,10 +154,7 @@ impl ChildSpec {
         F: FnMut() -> Fut + Send + 'static,
         Fut: Future<Output: Outcome> + Send + 'static,
     {
-        Self::new(
-            id,
-            Arc::new(GoBody::new(Make::new(move |_| Some(make())), false)),
-        )
+        Self::goroutine(id.into(), Make::new(move |_| Some(make())), false)
     }
 
     /// A supervised goroutine that is told when to stop, and dropped only when it takes longer
@@ -176,24 +173,20 @@ impl ChildSpec {
         F: FnMut(StopSignal) -> Fut + Send + 'static,
         Fut: Future<Output: Outcome> + Send + 'static,
     {
-        Self::new(
-            id,
-            Arc::new(GoBody::new(Make::new(move |stop| Some(make(stop))), true)),
-        )
+        Self::goroutine(id.into(), Make::new(move |stop| Some(make(stop))), true)
     }
 
     /// A temporary goroutine made of one future, such as a connection that was just accepted.
-    /// It is never restarted, whatever [`restart`](ChildSpec::restart) says later.
+    ///
+    /// It is never restarted, whatever [`restart`](ChildSpec::restart) says later: a start but the first
+    /// is one that says "not now". So a supervisor that is itself restarted begins without it.
     pub fn once<Fut>(id: impl Into<Arc<str>>, future: Fut) -> Self
     where
         Fut: Future<Output: Outcome> + Send + 'static,
     {
         let mut future = Some(future);
-        Self::new(
-            id,
-            Arc::new(GoBody::new(Make::new(move |_| future.take()), false)),
-        )
-        .restart(Restart::Temporary)
+        Self::goroutine(id.into(), Make::new(move |_| future.take()), false)
+            .restart(Restart::Temporary)
     }
 
     /// As [`once`](ChildSpec::once), for one that is told when to stop.
@@ -204,7 +197,16 @@ impl ChildSpec {
     {
         let mut make = Some(make);
         let make = Make::new(move |stop| make.take().map(|make| make(stop)));
-        Self::new(id, Arc::new(GoBody::new(make, true))).restart(Restart::Temporary)
+        Self::goroutine(id.into(), make, true).restart(Restart::Temporary)
+    }
+
+    fn goroutine<F, Fut>(id: Arc<str>, make: Make<F, Fut>, listens: bool) -> Self
+    where
+        F: FnMut(StopSignal) -> Option<Fut> + Send + 'static,
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        let body = GoBody::new(Arc::clone(&id), make, listens);
+        Self::new(id, Arc::new(body))
     }
 
     /// A supervised OS thread, for code that blocks: `run` is called on a thread of its own for

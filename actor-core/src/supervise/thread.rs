@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     actor::{ExitReason, Link, caught},
-    sched::lock_thread,
+    sched::{lock_thread, simulated},
     shim::Mutex,
 };
 
@@ -35,6 +35,11 @@ impl<F> ThreadBody<F> {
 
 impl<O: Outcome, F: Fn(StopSignal) -> O + Send + Sync + 'static> Body for ThreadBody<F> {
     fn start(&self, mut link: ChildLink) -> Begun {
+        simulated::refuse(
+            "a supervised thread",
+            "a simulation has only one thread; let the child be an actor or a goroutine, and give what \
+             blocks an interface with a simulated implementation",
+        );
         let stop = StopSignal::new();
         *self.stop.lock() = Some(stop.clone());
         let run = Arc::clone(&self.run);

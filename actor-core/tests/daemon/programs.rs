@@ -1,7 +1,6 @@
 //! The daemons under test. Each prints what its children do, and its log with "log" before it.
 
 use std::{
-    convert::Infallible,
     fmt::{self, Write as _},
     future::pending,
     io::BufRead,
@@ -56,7 +55,7 @@ async fn run(program: &str) -> ExitCode {
             daemon.run().await
         }
         "wedged" => {
-            let wedged = ChildSpec::thread("wedged", |_| -> Infallible {
+            let wedged = ChildSpec::thread("wedged", |_| {
                 println!("wedged up");
                 loop {
                     thread::park();

@@ -1,14 +1,13 @@
 //! How often children may be restarted: what counts, what doesn't, and what happens then.
 //!
 //! OTP's clock is in whole seconds, so that two crashes 1.85 s apart may be within a period of 1 s.
-//! Ours: nanoseconds, `[now - window, now]`. Its edges are tested on a given clock where they are
-//! computed (`supervise/intensity.rs`).
+//! Ours: nanoseconds, `[now - window, now]`. The edges are tested in virtual time.
 
 use std::time::Duration;
 
 use actor_core::{
     actor::ExitReason,
-    sched::sleep,
+    sched::{Instant, sleep},
     supervise::{ChildState, Restart, Supervisor},
 };
 
@@ -117,13 +116,16 @@ fn all_children_share_one_count() {
 fn requests_never_count() {
     run(|| async {
         let log = Log::default();
-        let app = Supervisor::one_for_one("app").intensity(0, LONG);
+        let app = Supervisor::one_for_one("app").intensity(1, LONG);
         let (app, kids) = tree(app, &log, PERMANENT).await;
         for life in 2..=21 {
             app.terminate_child("a").await.unwrap();
             app.restart_child("a").await.unwrap();
             assert_eq!(kids[0].life().await, life);
         }
+        // The one restart that it may have is still to be had.
+        kids[0].crash().await;
+        until_restarted(&app, "a", 1).await;
         app.stop().await;
     });
 }
@@ -133,7 +135,7 @@ fn requests_never_count() {
 fn requests_that_fail_never_count() {
     run(|| async {
         let log = Log::default();
-        let app = Supervisor::one_for_one("app").intensity(0, LONG);
+        let app = Supervisor::one_for_one("app").intensity(1, LONG);
         let (app, kids) = tree(app, &log, PERMANENT).await;
         app.terminate_child("a").await.unwrap();
         kids[0].fail_inits(5);
@@ -141,6 +143,8 @@ fn requests_that_fail_never_count() {
             assert!(app.restart_child("a").await.is_err());
         }
         app.restart_child("a").await.unwrap();
+        kids[0].crash().await;
+        until_restarted(&app, "a", 1).await;
         app.stop().await;
     });
 }
@@ -151,13 +155,15 @@ fn an_end_that_calls_for_no_restart_never_counts() {
     run(|| async {
         let log = Log::default();
         let types = [Restart::Transient, Restart::Temporary, Restart::Permanent];
-        let app = Supervisor::one_for_all("app").intensity(0, LONG);
+        let app = Supervisor::one_for_all("app").intensity(1, LONG);
         let (app, kids) = tree(app, &log, types).await;
         kids[0].finish().await;
         until_state(&app, "a", ChildState::Stopped).await;
         kids[1].crash().await;
         until_specs(&app, 2).await;
         assert_eq!(kids[2].life().await, 1);
+        kids[2].crash().await;
+        until_restarted(&app, "c", 1).await;
         app.stop().await;
     });
 }
@@ -179,6 +185,56 @@ fn restarts_that_are_out_of_the_window_never_add_up() {
         }
         app.stop().await;
     });
+}
+
+/// supervisor.erl: in_period/3, which includes the edge. Ours: to the nanosecond.
+#[actor_core::test(sim, seeds = 100)]
+async fn a_restart_that_is_exactly_a_window_old_counts_and_an_older_one_does_not() {
+    let window = Duration::from_secs(5);
+    let edge = Duration::from_nanos(1);
+    for (apart, gives_up) in [
+        (window - edge, true),
+        (window, true),
+        (window + edge, false),
+    ] {
+        let log = Log::default();
+        let (a, a_kid) = kid("a", &log);
+        let app = Supervisor::one_for_one("app").intensity(1, window).child(a);
+        let app = app.start().await.unwrap();
+        let first = Instant::now();
+        a_kid.crash().await;
+        until_restarted(&app, "a", 1).await;
+        sleep(apart - first.elapsed()).await;
+        a_kid.crash().await;
+        if gives_up {
+            assert!(
+                matches!(app.wait().await, ExitReason::GaveUp { .. }),
+                "{apart:?}"
+            );
+        } else {
+            until_restarted(&app, "a", 2).await;
+        }
+        app.stop().await;
+    }
+}
+
+/// supervisor.erl: add_restart/3 keeps those of the last period only: of three, the first is out when
+/// the third comes, and the second is not.
+#[actor_core::test(sim, seeds = 100)]
+async fn the_window_slides_and_does_not_begin_anew() {
+    let window = Duration::from_secs(10);
+    let log = Log::default();
+    let (a, a_kid) = kid("a", &log);
+    let app = Supervisor::one_for_one("app").intensity(2, window).child(a);
+    let app = app.start().await.unwrap();
+    // At 0, 6 and 12 s two are within any 10 s; one more at 13 s is the third since 6 s.
+    for (restarts, pause) in [(1, 6), (2, 6), (3, 1)] {
+        a_kid.crash().await;
+        until_restarted(&app, "a", restarts).await;
+        sleep(Duration::from_secs(pause)).await;
+    }
+    a_kid.crash().await;
+    assert!(matches!(app.wait().await, ExitReason::GaveUp { .. }));
 }
 
 /// supervisor.erl: terminate/2 after reached_max_restart_intensity, in reverse start order.

@@ -415,7 +415,7 @@ fn the_handle_of_a_child_that_is_refused_or_deleted_is_dead() {
 fn many_temporary_children_come_and_go() {
     run(|| async {
         let app = Supervisor::dynamic("app").start().await.unwrap();
-        for n in 0..5000 {
+        for n in 0..crate::seeds::rounds(5000, 20) {
             let child = actor_core::supervise::ChildSpec::once(format!("{n}"), async {});
             app.start_child(child).await.unwrap();
         }

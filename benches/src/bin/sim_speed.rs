@@ -116,7 +116,7 @@ impl Clerk {
 }
 
 /// Four clients ask two clerks, who ask one counter.
-async fn asking(sim: Sim, times: u32, is_faulty: bool) {
+async fn asking(sim: &Sim, times: u32, is_faulty: bool) {
     let counter = sim.supervise(Counter::child("counter")).await.unwrap();
     let mut clerks = Vec::new();
     for name in ["one clerk", "the other"] {
@@ -171,7 +171,7 @@ impl Housekeeper {
 }
 
 /// Three supervised actors and a goroutine that wait for their timers, for so many days.
-async fn idle(sim: Sim, days: u64) {
+async fn idle(sim: &Sim, days: u64) {
     let mut all = Vec::new();
     for name in ["sessions", "caches", "leases"] {
         all.push(sim.supervise(Housekeeper::child(name)).await.unwrap());

@@ -13,7 +13,8 @@
 //!
 //! One word lock (see `word_lock.rs`) carries the flags that say what the receiver may do without it:
 //! - `QUEUED`: the ring has messages beyond the batch, or senders wait.
-//! - `PARKED`: the receiver found nothing, stored its waker and sleeps. Who clears it must wake it.
+//! - `PARKED`: the receiver found nothing, stored its waker and sleeps, or will when it is done with the
+//!   one message that it took. Who clears it must wake it.
 //! - `CLOSED`: nothing is accepted any more.
 //! - `KICKED`: `wake_receiver` found it awake; its next attempt to park fails.
 //! - `SPECIAL`: the messages are in `lanes.rs`'s queues, not in the ring. Never changes. The ring of
@@ -25,7 +26,9 @@
 //!    was set, wake. No room ⇒ link a waiter. A warm push is one RMW.
 //! 2. receive: take from the batch without any lock; when it is used up, lock, give its room back
 //!    (to waiting senders first, in their order), take the next batch, unlock. Nothing there ⇒ the
-//!    store goes, and the word is unlocked with `PARKED`, so that no push can come between.
+//!    store goes, and the word is unlocked with `PARKED`, so that no push can come between. A receiver
+//!    that takes the only message, and will not wait while it is at it, may do that at once: when it
+//!    comes back and finds itself `PARKED` still, it needs no lock.
 //! 3. wake: after unlocking and by reference, so that a warm wake touches no reference count. The
 //!    one who cleared `PARKED` sets `waking` while it uses the stored waker; a receiver that wants to
 //!    store another waker (a new incarnation) waits for it to be false. If a second wake overlaps the
@@ -40,6 +43,8 @@
 //!   against the capacity until it is used up, and stay here when the receiver goes (a restart).
 //! - `mine`, `next` and `left` belong to the one [`MailboxReceiver`], or to whoever has the turn
 //!   ([`MailboxTurn`]); `receiving` makes sure it is one.
+//! - What the receiver writes for each message (in the store), and what senders write (the rest of the
+//!   store, and the word), lie on different cache lines.
 
 mod lanes;
 mod receiver;
@@ -48,11 +53,11 @@ mod store;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use lanes::Lanes;
 pub(crate) use lanes::{Crossing, Displaced, Post, Water};
-pub(crate) use receiver::{MailboxReceiver, MailboxTurn};
+pub(crate) use receiver::{Ahead, MailboxReceiver, MailboxTurn};
 pub(crate) use sender::MailboxSend;
 use store::{Shared, Store};
 
@@ -62,7 +67,7 @@ use super::waiters::{WaitState, WakeList};
 use super::word_lock::WordLock;
 use crate::sched::thin_waker::ThinWaker;
 use crate::shim::UnsafeCell;
-use crate::shim::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::shim::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 const QUEUED: u8 = 2;
 const PARKED: u8 = 4;
@@ -85,18 +90,27 @@ pub(crate) enum Capacity {
     Unbounded,
 }
 
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    Full,
+    Closed,
+}
+
 /// See the file's comment.
+///
+/// In this order, so that who embeds it knows where the word is: last.
+#[repr(C)]
 pub(crate) struct Mailbox<M> {
-    word: WordLock,
-    waking: AtomicBool,
-    receiving: AtomicBool,
-    /// How many messages of the batch are left; an atomic for `len`.
-    left: AtomicU8,
+    /// Made under the lock by anybody, taken away under the lock by the receiver. So that one may look
+    /// at it at any time.
+    store: AtomicPtr<Store<M>>,
+    waker: UnsafeCell<Option<ThinWaker>>,
     /// `CAPACITY_MAX` for unbounded, 0 for rendezvous and `SPECIAL`.
     capacity: u32,
-    /// Written under the lock. The receiver may read it at any time while it has a batch.
-    store: UnsafeCell<Option<NonNull<Store<M>>>>,
-    waker: UnsafeCell<Option<ThinWaker>>,
+    receiving: AtomicBool,
+    waking: AtomicBool,
+    word: WordLock,
 }
 
 // SAFETY: messages move between threads (`M: Send`), and nobody gets a reference to one inside.
@@ -117,29 +131,32 @@ impl<M> Mailbox<M> {
         Self::made(SPECIAL, 0, Some(Lanes::new(capacity_of(capacity), water)))
     }
 
+    /// Where the word is in a mailbox, in bytes.
+    #[cfg(test)]
+    pub(crate) const WORD_AT: usize = std::mem::offset_of!(Self, word);
+
     fn made(flags: u8, capacity: u32, lanes: Option<Box<Lanes<M>>>) -> Self {
         Self {
-            word: WordLock::new(flags),
-            waking: AtomicBool::new(false),
-            receiving: AtomicBool::new(false),
-            left: AtomicU8::new(0),
-            capacity,
-            store: UnsafeCell::new(
-                lanes.map(|lanes| Store::allocate(flags, capacity, Some(lanes))),
-            ),
+            store: AtomicPtr::new(lanes.map_or(ptr::null_mut(), |lanes| {
+                Store::allocate(flags, capacity, Some(lanes)).as_ptr()
+            })),
             waker: UnsafeCell::new(None),
+            capacity,
+            receiving: AtomicBool::new(false),
+            waking: AtomicBool::new(false),
+            word: WordLock::new(flags),
         }
     }
 
     /// The store, if there is one.
     ///
     /// # Safety
-    /// The caller holds the lock, or is the receiver and has a batch; and uses it for as long at most.
+    /// The caller holds the lock, or is the receiver; and uses it for as long at most.
     #[inline(always)]
     unsafe fn store(&self) -> Option<&Store<M>> {
-        // SAFETY: as promised: nobody writes the cell meanwhile, and the store stays.
-        self.store
-            .with(|store| unsafe { (*store).as_ref().map(|store| store.as_ref()) })
+        // ORDERING: Acquire pairs with the Release in `shared_or_new`, for a receiver without the lock.
+        // SAFETY: a store stays while the lock is held, and only the receiver takes it away.
+        unsafe { self.store.load(Ordering::Acquire).as_ref() }
     }
 
     /// Runs `f` on the shared part, if there is a store.
@@ -164,9 +181,8 @@ impl<M> Mailbox<M> {
             Some(store) => store,
             None => {
                 let new = Store::allocate(flags, self.capacity, None);
-                // SAFETY: the lock makes it the only access: the receiver reads the cell without it
-                // only while it has a batch, and then there is a store.
-                self.store.with_mut(|store| unsafe { *store = Some(new) });
+                // ORDERING: Release pairs with the Acquire in `store`.
+                self.store.store(new.as_ptr(), Ordering::Release);
                 // SAFETY: it stays while the lock is held.
                 unsafe { new.as_ref() }
             }
@@ -186,9 +202,10 @@ impl<M> Mailbox<M> {
         let Some((true, roominess)) = idle else {
             return flags;
         };
-        // SAFETY: locked, and nobody has a batch in it.
-        let store = self.store.with_mut(|store| unsafe { (*store).take() });
-        if let Some(store) = store {
+        // ORDERING: Relaxed: written and read under the lock, or by the receiver, which we are.
+        let store = self.store.load(Ordering::Relaxed);
+        self.store.store(ptr::null_mut(), Ordering::Relaxed);
+        if let Some(store) = NonNull::new(store) {
             // SAFETY: nothing is in it, and nobody knows it any more.
             unsafe { Store::free(store) };
         }
@@ -226,25 +243,38 @@ impl<M> Mailbox<M> {
 
     /// Sends a message if there is room now. A `SPECIAL` mailbox always says that it is full, so that
     /// this stays short: see [`offer`](Self::offer).
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
+        let mut message = Some(message);
+        let sent = self.try_send_from(&mut message);
+        match (sent, message) {
+            (_, None) => Ok(()),
+            (Err(Unsent::Closed), Some(message)) => Err(TrySendError::Closed(message)),
+            (_, Some(message)) => Err(TrySendError::Full(message)),
+        }
+    }
+
+    /// As `try_send`, with the message where it lies: it is moved once if it is sent, and stays there
+    /// otherwise.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    pub(crate) fn try_send_from(&self, from: &mut Option<M>) -> Result<(), Unsent> {
+        assert!(from.is_some(), "a message is sent once");
         let flags = self.word.lock();
         // SAFETY: locked just above.
-        match unsafe { self.push_locked(flags, message) } {
-            Ok(flags_now) => {
-                // SAFETY: still locked; `flags_now` came from `push_locked`.
-                unsafe { self.unlock_and_wake(flags, flags_now) };
-                Ok(())
-            }
-            Err(message) => {
-                self.word.unlock(flags);
-                Err(if flags & CLOSED != 0 {
-                    TrySendError::Closed(message)
-                } else {
-                    TrySendError::Full(message)
-                })
-            }
+        if let Some(now) = unsafe { self.push_locked(flags, from) } {
+            // SAFETY: still locked; `now` came from `push_locked`.
+            unsafe { self.unlock_and_wake(flags, now) };
+            return Ok(());
         }
+        self.word.unlock(flags);
+        Err(if flags & CLOSED != 0 {
+            Unsent::Closed
+        } else {
+            Unsent::Full
+        })
     }
 
     /// Sends a message as `post` says. Where there is no room, the oldest queued one leaves for it if
@@ -316,21 +346,36 @@ impl<M> Mailbox<M> {
         unsafe { self.shared(with) }.expect("lanes are in a store")
     }
 
-    /// Puts a message into the ring; the flags to unlock with, or the message if it may not enter. In
-    /// a `SPECIAL` mailbox it never may.
+    /// Puts a message into the ring; returns the flags to unlock with, or leaves it if it may not enter.
+    /// In a `SPECIAL` mailbox it never may.
     ///
     /// # Safety
     /// The caller holds the lock, which had `flags`.
-    #[inline]
-    unsafe fn push_locked(&self, flags: u8, message: M) -> Result<u8, M> {
-        // SAFETY: the caller holds the lock.
-        let has_room = unsafe { self.shared(|shared| shared.has_room(flags)) };
-        if flags & CLOSED != 0 || !has_room.unwrap_or_else(|| self.has_room_when_empty(flags)) {
-            return Err(message);
+    #[inline(always)]
+    unsafe fn push_locked(&self, flags: u8, from: &mut Option<M>) -> Option<u8> {
+        if flags & CLOSED != 0 {
+            return None;
         }
-        // SAFETY: as above.
-        unsafe { self.shared_or_new(flags, |shared| shared.push(message)) };
-        Ok((flags | QUEUED) & !PARKED)
+        // SAFETY: the caller holds the lock.
+        match unsafe { self.store() } {
+            Some(store) => store.shared.with_mut(|shared| {
+                // SAFETY: the lock makes it the only access.
+                let shared = unsafe { &mut *shared };
+                let has_room = shared.has_room(flags);
+                if has_room {
+                    shared.push_from(from);
+                }
+                has_room.then_some((flags | QUEUED) & !PARKED)
+            }),
+            None => {
+                if !self.has_room_when_empty(flags) {
+                    return None;
+                }
+                // SAFETY: as above.
+                unsafe { self.shared_or_new(flags, |shared| shared.push_from(from)) };
+                Some((flags | QUEUED) & !PARKED)
+            }
+        }
     }
 
     /// As `push_locked`, for a `SPECIAL` mailbox, by the post of a ticket (0: none). It replaces
@@ -464,15 +509,15 @@ impl<M> Mailbox<M> {
     pub(crate) fn len(&self) -> usize {
         let flags = self.word.lock();
         // SAFETY: locked.
-        let queued = unsafe {
-            self.shared(|shared| match &shared.lanes {
+        let (queued, left) = unsafe {
+            let queued = self.shared(|shared| match &shared.lanes {
                 None => shared.queued as usize,
                 Some(lanes) => lanes.len(),
-            })
-        }
-        .unwrap_or(0);
-        // ORDERING: Relaxed, a moment's view of the receiver's progress.
-        let left = self.left.load(Ordering::Relaxed);
+            });
+            // ORDERING: Relaxed, a moment's view of the receiver's progress.
+            let left = self.store().map(|store| store.left.load(Ordering::Relaxed));
+            (queued.unwrap_or(0), left.unwrap_or(0))
+        };
         self.word.unlock(flags);
         queued + usize::from(left)
     }
@@ -558,9 +603,9 @@ impl<M> Drop for Mailbox<M> {
         // may have been forgotten).
         let mut rest = ManuallyDrop::new(MailboxReceiver::of(self));
         drop(rest.drain());
-        // SAFETY: the only access.
-        let lanes = self.store.with_mut(|store| unsafe { (*store).take() });
-        if let Some(store) = lanes {
+        // ORDERING: Relaxed: the only access.
+        let store = self.store.load(Ordering::Relaxed);
+        if let Some(store) = NonNull::new(store) {
             // SAFETY: drained, and not used again.
             unsafe { Store::free(store) };
         }

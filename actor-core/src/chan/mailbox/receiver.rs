@@ -7,6 +7,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 use super::super::ring::Slots;
@@ -19,16 +20,52 @@ use crate::sched::thin_waker::ThinWaker;
 use crate::sched::wait::{self, Wait, WaitKind};
 use crate::shim::atomic::Ordering;
 
+/// Whether a receiver that takes the only message parks before it has handled it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// The next sender wakes it: for who won't wait before it comes back, and so isn't polled in vain.
+    Yes,
+    No,
+}
+
 /// The one receiver of a mailbox, for as long as it lives. Messages that it took in a batch and did
 /// not hand out stay in the mailbox.
 pub(crate) struct MailboxReceiver<'a, M> {
     mailbox: &'a Mailbox<M>,
+    /// The mailbox's, or null. Kept here because senders write beside the mailbox's own note of it.
+    store: *const Store<M>,
 }
+
+// SAFETY: it is a reference to the mailbox, in two ways.
+unsafe impl<M: Send> Send for MailboxReceiver<'_, M> {}
+// SAFETY: as above; a shared one gives no access.
+unsafe impl<M: Send> Sync for MailboxReceiver<'_, M> {}
 
 impl<'a, M> MailboxReceiver<'a, M> {
     /// Not to be called while there is another one: see [`Mailbox::receiver`].
+    #[inline]
     pub(super) fn of(mailbox: &'a Mailbox<M>) -> Self {
-        Self { mailbox }
+        let mut receiver = Self {
+            mailbox,
+            store: ptr::null(),
+        };
+        receiver.find_store();
+        receiver
+    }
+
+    /// Notes the mailbox's store.
+    #[inline]
+    fn find_store(&mut self) {
+        // SAFETY: this is the receiver.
+        let store = unsafe { self.mailbox.store() };
+        self.store = store.map_or(ptr::null(), ptr::from_ref);
+    }
+
+    /// The store with the batch, if there is one.
+    #[inline(always)]
+    fn batch(&self) -> Option<&Store<M>> {
+        // SAFETY: only the receiver takes a store away, and it forgets it then.
+        unsafe { self.store.as_ref() }
     }
 
     /// Runs `f` on the receiver's own part: the block of its batch and the index of the next message.
@@ -37,9 +74,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// It has a batch, used up or not, or holds the lock; and there is a store.
     #[inline(always)]
     unsafe fn mine<R>(&mut self, f: impl FnOnce(&mut Slots<M>, &mut u32) -> R) -> R {
-        // SAFETY: as promised.
-        let store = unsafe { self.mailbox.store() };
-        let Store { mine, next, .. } = store.expect("a batch is in a store");
+        let Store { mine, next, .. } = self.batch().expect("a batch is in a store");
         // SAFETY: only the one receiver gets here, borrowed mutably; no `f` comes back here.
         mine.with_mut(|mine| next.with_mut(|next| f(unsafe { &mut *mine }, unsafe { &mut *next })))
     }
@@ -47,23 +82,46 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// The next message; `None` once the mailbox is closed and empty.
     #[inline]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        let mut message = None;
+        let polled = self.poll_recv_into(cx, &mut message, Ahead::No);
+        polled.map(|()| message)
+    }
+
+    /// As `poll_recv`, to where the message shall lie, where none is yet: it is moved once.
+    #[inline]
+    pub(crate) fn poll_recv_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Option<M>,
+        ahead: Ahead,
+    ) -> Poll<()> {
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
         }
-        match self.take_from_batch() {
-            Some(message) => Poll::Ready(Some(message)),
-            None => self.refill_or_park(cx),
+        if let Some(message) = self.take_from_batch() {
+            *to = Some(message);
+            return Poll::Ready(());
         }
+        self.refill_or_park(cx, to, ahead)
+    }
+
+    /// How many messages of the batch are left.
+    #[inline(always)]
+    fn left(&self) -> u8 {
+        // ORDERING: Relaxed, only this receiver writes it; others read it as a hint (`len`).
+        self.batch()
+            .map_or(0, |store| store.left.load(Ordering::Relaxed))
     }
 
     #[inline]
     fn take_from_batch(&mut self) -> Option<M> {
-        // ORDERING: Relaxed, only this receiver writes it; others read it as a hint (`len`).
-        let left = self.mailbox.left.load(Ordering::Relaxed);
+        let store = self.batch()?;
+        // ORDERING: Relaxed, as in `left`.
+        let left = store.left.load(Ordering::Relaxed);
         if left == 0 {
             return None;
         }
-        self.mailbox.left.store(left - 1, Ordering::Relaxed);
+        store.left.store(left - 1, Ordering::Relaxed);
         let take = |block: &mut Slots<M>, next: &mut u32| {
             let index = *next;
             *next = index.wrapping_add(1);
@@ -75,21 +133,32 @@ impl<'a, M> MailboxReceiver<'a, M> {
     }
 
     #[inline]
-    fn parked(&self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+    fn parked(&self, cx: &mut Context<'_>) -> Poll<()> {
         Wait::on(WaitKind::Mailbox, self.mailbox).note(cx.waker());
         Poll::Pending
     }
 
-    fn refill_or_park(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+    fn refill_or_park(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Option<M>,
+        ahead: Ahead,
+    ) -> Poll<()> {
         let word = &self.mailbox.word;
-        // Asked once: a waker need not be equal to its own clone.
+        // Asked once: a waker need not be equal to its own clone. And made before the lock is taken, the
+        // clone being foreign code.
         let mut is_stored = self.is_stored(cx.waker());
+        let mut waker = (!is_stored).then(|| ThinWaker::new(wait::store(cx.waker())));
         loop {
             if word.peek() & !ROOMY == PARKED && is_stored {
                 return self.parked(cx); // still, and nothing came
             }
             let mut wakers = WakeList::new();
             let flags = word.lock();
+            if !is_stored {
+                // SAFETY: locked, with these flags.
+                is_stored = unsafe { self.exchange_waker(flags, &mut waker) };
+            }
             if flags & (QUEUED | CLOSED | KICKED) == 0 && is_stored {
                 // SAFETY: locked, and the batch is used up; nothing is queued and nobody waits.
                 let now = unsafe { self.settle_locked(flags) };
@@ -97,10 +166,17 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 return self.parked(cx);
             }
             // SAFETY: locked, and the batch is used up.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
-            if message.is_some() || flags & CLOSED != 0 {
+            let now = unsafe { self.refill_locked(flags, &mut wakers, to) };
+            let is_last = to.is_some() && now & !ROOMY == 0 && self.left() == 0;
+            if is_last && is_stored && ahead == Ahead::Yes {
+                // SAFETY: locked; nothing is queued, and there is no batch.
+                let now = unsafe { self.park_ahead(now) };
                 word.unlock(now);
-                return Poll::Ready(message);
+                return Poll::Ready(());
+            }
+            if to.is_some() || flags & CLOSED != 0 {
+                word.unlock(now);
+                return Poll::Ready(());
             }
             if flags & KICKED != 0 {
                 word.unlock(now & !KICKED);
@@ -111,9 +187,25 @@ impl<'a, M> MailboxReceiver<'a, M> {
             word.unlock(now);
             if !is_stored {
                 is_stored = true;
-                self.replace_waker(Some(ThinWaker::new(wait::store(cx.waker()))));
+                self.replace_waker(waker.take());
             }
         }
+    }
+
+    /// Stores the waker for the next park, if nobody may be using the one that is there; false
+    /// otherwise. `waker` is the old one then, to be dropped after unlocking.
+    ///
+    /// # Safety
+    /// The lock is held, and had these flags.
+    unsafe fn exchange_waker(&self, flags: u8, waker: &mut Option<ThinWaker>) -> bool {
+        // ORDERING: Acquire pairs with the Release in `unlock_and_wake`: the last use is over.
+        if flags & PARKED != 0 || self.mailbox.waking.load(Ordering::Acquire) {
+            return false;
+        }
+        // SAFETY: it is used by who cleared `PARKED`, with `waking` set under the lock, which is ours.
+        let exchange = |stored: *mut Option<ThinWaker>| unsafe { ptr::swap(stored, waker) };
+        self.mailbox.waker.with_mut(exchange);
+        true
     }
 
     /// Gives the room of the used-up batch back, and the store. Returns the flags to unlock with.
@@ -124,12 +216,38 @@ impl<'a, M> MailboxReceiver<'a, M> {
     unsafe fn settle_locked(&mut self, flags: u8) -> u8 {
         // SAFETY: the lock is held.
         unsafe {
-            if let Some(store) = self.mailbox.store() {
-                let Store { mine, shared, .. } = store;
+            self.find_store();
+            if let Some(Store { mine, shared, .. }) = self.batch() {
                 mine.with_mut(|block| shared.with_mut(|shared| (*shared).settle(&mut *block)));
             }
-            self.mailbox.let_store_go(flags)
+            self.let_store_go(flags)
         }
+    }
+
+    /// [`Mailbox::let_store_go`], and forgets it.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    unsafe fn let_store_go(&mut self, flags: u8) -> u8 {
+        // SAFETY: as promised.
+        let now = unsafe { self.mailbox.let_store_go(flags) };
+        self.find_store();
+        now
+    }
+
+    /// The message in hand was the only one: parks before it is handled. Returns the flags to unlock with.
+    ///
+    /// # Safety
+    /// The lock is held, `flags` are to be unlocked with; nothing is queued, there is no batch.
+    #[inline]
+    unsafe fn park_ahead(&mut self, flags: u8) -> u8 {
+        if self.mailbox.capacity == 0 {
+            // A rendezvous would take the next message, which is for who comes back.
+            return flags;
+        }
+        // SAFETY: as promised.
+        unsafe { self.let_store_go(flags) | PARKED }
     }
 
     /// Gives the room of the used-up batch back, takes a message and the next batch, and lets
@@ -138,48 +256,41 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// # Safety
     /// The lock is held, it had `flags`, and nothing of the batch is left.
     #[inline]
-    unsafe fn refill_locked(&mut self, flags: u8, wakers: &mut WakeList) -> (Option<M>, u8) {
+    unsafe fn refill_locked(&mut self, flags: u8, wakers: &mut WakeList, to: &mut Option<M>) -> u8 {
         if flags & SPECIAL != 0 {
             // SAFETY: as for this function.
-            return unsafe { self.take_special(flags, wakers, None) };
+            let (message, now) = unsafe { self.take_special(flags, wakers, None) };
+            *to = message;
+            return now;
         }
-        let mailbox = self.mailbox;
-        // SAFETY: the lock is held.
-        if unsafe { mailbox.store() }.is_none() {
-            return (None, flags & (CLOSED | KICKED | ROOMY));
-        }
-        let refill_mine = |block: &mut Slots<M>, next: &mut u32| {
-            let refill = |shared: &mut Shared<M>| {
-                shared.settle(block);
-                let message = if shared.queued > 0 {
-                    let taken = shared.queued.min(shared.batch_max());
-                    let first = shared.head;
-                    shared.head = first.wrapping_add(taken);
-                    shared.queued -= taken;
-                    if taken > 1 {
-                        shared.batch = (taken - 1) as u8;
-                        *block = shared.slots;
-                        *next = first.wrapping_add(1);
-                        // ORDERING: Relaxed, see `take_from_batch`.
-                        mailbox.left.store(shared.batch, Ordering::Relaxed);
-                    }
-                    // SAFETY: it was the first queued message; it is counted out now.
-                    Some(unsafe { shared.slots.read(first) })
-                } else {
-                    None
-                };
-                let message = if shared.senders.is_empty() {
-                    message
-                } else {
-                    shared.admit(message, wakers)
-                };
-                (message, shared.flags(flags))
-            };
-            // SAFETY: the lock is held; `refill` doesn't come back.
-            unsafe { mailbox.shared(refill) }.expect("looked at above")
+        self.find_store();
+        let Some(store) = self.batch() else {
+            return flags & (CLOSED | KICKED | ROOMY);
         };
-        // SAFETY: the lock is held, and there is a store.
-        unsafe { self.mine(refill_mine) }
+        let refill = |block: &mut Slots<M>, next: &mut u32, shared: &mut Shared<M>| {
+            shared.settle(block);
+            if shared.queued > 0 {
+                let taken = shared.queued.min(shared.batch_max());
+                let first = shared.head;
+                shared.head = first.wrapping_add(taken);
+                shared.queued -= taken;
+                if taken > 1 {
+                    shared.batch = (taken - 1) as u8;
+                    *block = shared.slots;
+                    *next = first.wrapping_add(1);
+                    // ORDERING: Relaxed, see `left`.
+                    store.left.store(shared.batch, Ordering::Relaxed);
+                }
+                // SAFETY: it was the first queued message; it is counted out now.
+                *to = Some(unsafe { shared.slots.read(first) });
+            }
+            if !shared.senders.is_empty() {
+                *to = shared.admit(to.take(), wakers);
+            }
+            shared.flags(flags)
+        };
+        // SAFETY: this is the receiver, and it holds the lock.
+        unsafe { store.with_all(refill) }
     }
 
     /// `refill_locked` of a SPECIAL mailbox; of `batch`, only a message of that batch.
@@ -210,8 +321,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// The next message, if one is there now that may be handled together with those of `batch`, as
     /// `batch_of` says of it. Never waits.
     pub(crate) fn next_of(&mut self, batch: u32, batch_of: impl FnOnce(&M) -> u32) -> Option<M> {
-        // ORDERING: Relaxed, see `take_from_batch`.
-        if self.mailbox.left.load(Ordering::Relaxed) == 0 {
+        if self.left() == 0 {
             if self.mailbox.word.peek() & QUEUED == 0 {
                 return None;
             }
@@ -226,8 +336,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
             // SAFETY: locked, and nothing of the batch is left.
             let now = unsafe { self.take_batch_locked(flags, &mut wakers) };
             self.mailbox.word.unlock(now);
-            // ORDERING: as above.
-            if self.mailbox.left.load(Ordering::Relaxed) == 0 {
+            if self.left() == 0 {
                 return None;
             }
         }
@@ -248,32 +357,27 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// # Safety
     /// As for `refill_locked`, and the flags don't have `SPECIAL`.
     unsafe fn take_batch_locked(&mut self, flags: u8, wakers: &mut WakeList) -> u8 {
-        let mailbox = self.mailbox;
-        // SAFETY: the lock is held.
-        if unsafe { mailbox.store() }.is_none() {
+        self.find_store();
+        let Some(store) = self.batch() else {
             return flags & (CLOSED | KICKED | ROOMY);
-        }
-        let take_mine = |block: &mut Slots<M>, next: &mut u32| {
-            let take = |shared: &mut Shared<M>| {
-                shared.settle(block);
-                let taken = shared.queued.min(shared.batch_max());
-                if taken > 0 {
-                    *block = shared.slots;
-                    *next = shared.head;
-                    shared.head = shared.head.wrapping_add(taken);
-                    shared.queued -= taken;
-                    shared.batch = taken as u8;
-                    // ORDERING: Relaxed, see `take_from_batch`.
-                    mailbox.left.store(shared.batch, Ordering::Relaxed);
-                }
-                shared.let_in(wakers);
-                shared.flags(flags)
-            };
-            // SAFETY: the lock is held; `take` doesn't come back.
-            unsafe { mailbox.shared(take) }.expect("looked at above")
         };
-        // SAFETY: the lock is held, and there is a store.
-        unsafe { self.mine(take_mine) }
+        let take = |block: &mut Slots<M>, next: &mut u32, shared: &mut Shared<M>| {
+            shared.settle(block);
+            let taken = shared.queued.min(shared.batch_max());
+            if taken > 0 {
+                *block = shared.slots;
+                *next = shared.head;
+                shared.head = shared.head.wrapping_add(taken);
+                shared.queued -= taken;
+                shared.batch = taken as u8;
+                // ORDERING: Relaxed, see `left`.
+                store.left.store(shared.batch, Ordering::Relaxed);
+            }
+            shared.let_in(wakers);
+            shared.flags(flags)
+        };
+        // SAFETY: this is the receiver, and it holds the lock.
+        unsafe { store.with_all(take) }
     }
 
     /// Whether this is the waker that a push would wake.
@@ -310,9 +414,10 @@ impl<'a, M> MailboxReceiver<'a, M> {
         loop {
             messages.extend(std::iter::from_fn(|| self.take_from_batch()));
             let mut wakers = WakeList::new();
+            let mut message = None;
             let flags = self.mailbox.word.lock();
             // SAFETY: locked, and the batch is used up.
-            let (message, now) = unsafe { self.refill_locked(flags, &mut wakers) };
+            let now = unsafe { self.refill_locked(flags, &mut wakers, &mut message) };
             let now = if message.is_none() {
                 // SAFETY: locked; nothing queued, no batch.
                 unsafe {
@@ -321,7 +426,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
                             lanes.shrink();
                         }
                     });
-                    self.mailbox.let_store_go(now)
+                    self.let_store_go(now)
                 }
             } else {
                 now

@@ -59,20 +59,19 @@ impl<M> Future for MailboxSend<'_, M> {
         if waiter.state() != WaitState::Idle {
             return mailbox.poll_waiting(waiter, cx);
         }
-        let message = waiter
-            .as_mut()
-            .take_value()
-            .expect("a send was polled after it was done");
+        let mut message = waiter.as_mut().take_value();
+        assert!(message.is_some(), "a send was polled after it was done");
         let flags = mailbox.word.lock();
         // SAFETY: locked just above.
-        match unsafe { mailbox.push_locked(flags, message) } {
-            Ok(now) => {
+        let pushed = unsafe { mailbox.push_locked(flags, &mut message) };
+        match (pushed, message) {
+            // SAFETY: still locked.
+            (None, Some(message)) => unsafe { mailbox.push_or_wait(flags, message, waiter, cx) },
+            (now, _) => {
                 // SAFETY: still locked.
-                unsafe { mailbox.unlock_and_wake(flags, now) };
+                unsafe { mailbox.unlock_and_wake(flags, now.unwrap_or(flags)) };
                 Poll::Ready(Ok(()))
             }
-            // SAFETY: still locked.
-            Err(message) => unsafe { mailbox.push_or_wait(flags, message, waiter, cx) },
         }
     }
 }

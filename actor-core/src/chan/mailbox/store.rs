@@ -10,7 +10,7 @@
 //!   by the receiver, when it parks and nothing is left: so an idle mailbox has none, after a burst of
 //!   messages either. Blocks of up to 4 KiB come from the pool (`mem.rs`), so that a pair of a sender
 //!   and a receiver that take turns never meets the allocator.
-//! - Only `next` and `mine` are used without the lock, by the receiver, while it has a batch; the
+//! - Only `next`, `left` and `mine` are used without the lock, by the receiver, while it has a batch; the
 //!   store stays for that long.
 //! - What needed more room than `home` gets a large block at once when it is busy the next time
 //!   (`ROOMY`), instead of growing into it again.
@@ -25,17 +25,22 @@ use super::lanes::Lanes;
 use super::{BATCH_MAX, CLOSED, KICKED, PARKED, QUEUED, ROOMY, SPECIAL};
 use crate::sched::mem;
 use crate::shim::UnsafeCell;
+use crate::shim::atomic::AtomicU8;
 
 /// See the file's comment.
+#[repr(C)]
 pub(super) struct Store<M> {
     /// The receiver's: the index of the first message of its batch ..
     pub(super) next: UnsafeCell<u32>,
+    /// .. how many are left of it (an atomic for `len`) ..
+    pub(super) left: AtomicU8,
     /// .. and the block that it lies in; none once the room of the batch was given back.
     pub(super) mine: UnsafeCell<Slots<M>>,
     pub(super) shared: UnsafeCell<Shared<M>>,
 }
 
-/// What the lock guards.
+/// What the lock guards; on a cache line of its own, since the receiver writes the rest all the time.
+#[repr(align(64))]
 pub(super) struct Shared<M> {
     pub(super) slots: Slots<M>,
     /// The slots behind the store itself; none for large messages.
@@ -113,6 +118,7 @@ impl<M> Store<M> {
         let store = block.cast::<Self>();
         let new = Self {
             next: UnsafeCell::new(0),
+            left: AtomicU8::new(0),
             mine: UnsafeCell::new(Slots::NONE),
             shared: UnsafeCell::new(Shared {
                 slots,
@@ -129,6 +135,25 @@ impl<M> Store<M> {
         // SAFETY: fresh memory of this layout.
         unsafe { store.write(new) };
         store
+    }
+
+    /// Runs `f` on the receiver's block and index, and on the shared part.
+    ///
+    /// # Safety
+    /// The caller is the receiver and holds the lock; `f` doesn't come back here.
+    #[inline(always)]
+    pub(super) unsafe fn with_all<R>(
+        &self,
+        f: impl FnOnce(&mut Slots<M>, &mut u32, &mut Shared<M>) -> R,
+    ) -> R {
+        self.mine.with_mut(|mine| {
+            self.next.with_mut(|next| {
+                self.shared.with_mut(|shared| {
+                    // SAFETY: as the caller promises, nobody else uses any of the three.
+                    unsafe { f(&mut *mine, &mut *next, &mut *shared) }
+                })
+            })
+        })
     }
 
     #[cold]
@@ -174,16 +199,22 @@ impl<M> Shared<M> {
     /// Appends to the ring; the caller has checked the capacity.
     #[inline]
     pub(super) fn push(&mut self, message: M) {
+        self.push_from(&mut Some(message));
+    }
+
+    /// As `push`, from where the message lies, which has one: it is moved once.
+    #[inline(always)]
+    pub(super) fn push_from(&mut self, from: &mut Option<M>) {
         if self.used() >= self.slots.capacity() {
             self.grow();
         }
-        // SAFETY: there is a block with more slots than are in use, so the slot behind the queued
-        // messages is empty; slots outside the batch are the lock holder's.
-        unsafe {
-            self.slots
-                .write(self.head.wrapping_add(self.queued), message)
-        };
-        self.queued += 1;
+        if let Some(message) = from.take() {
+            let index = self.head.wrapping_add(self.queued);
+            // SAFETY: there is a block with more slots than are in use, so the slot behind the queued
+            // messages is empty; slots outside the batch are the lock holder's.
+            unsafe { self.slots.write(index, message) };
+            self.queued += 1;
+        }
     }
 
     /// Takes the first queued message out, from behind the receiver's batch; there is one.

@@ -97,7 +97,7 @@ pub(super) fn lock_cycle() -> Check {
                 })
                 .collect(),
         );
-        let porters = porters(&sim, &safes);
+        let porters = porters(sim, &safes);
         for porter in porters {
             porter.await.unwrap();
         }
