@@ -469,7 +469,7 @@ impl Solver {
 impl Solver {
     fn solve(&self) -> u64 {
         // Each step needs the one before.
-        (0..10_000).fold(self.seed, |x, n| black_box(x ^ n).rotate_left(7))
+        (0..40_000).fold(self.seed, |x, n| black_box(x ^ n).rotate_left(7))
     }
 }
 
