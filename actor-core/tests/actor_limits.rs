@@ -473,10 +473,12 @@ fn each_concurrent_handler_that_waits_too_long_is_reported() {
         let (give, never) = chan::rendezvous();
         crowd.receive(never.clone()).tell().await.unwrap();
         crowd.receive_within(never).tell().await.unwrap();
-        let mut handlers = [
-            next_of(&reports, crowd.id()).await.handler,
-            next_of(&reports, crowd.id()).await.handler,
-        ];
+        let mut handlers = Vec::new();
+        for _ in 0..2 {
+            let report = next_of(&reports, crowd.id()).await;
+            assert!(report.waits_for.starts_with("chan receive"), "{report}");
+            handlers.push(report.handler);
+        }
         handlers.sort_unstable();
         assert_eq!(handlers, ["receive", "receive_within"]);
         give.send(1).await.unwrap();

@@ -320,25 +320,33 @@ async fn of_many_that_panic_at_once_each_asker_is_told_and_one_is_the_reason() {
     }
 }
 
-#[actor_core::test(procs = 1)]
-async fn a_handler_that_was_started_and_never_ran_is_a_dead_letter() {
-    let (crew, log) = crew().await;
-    let letters = subscribe_dead_letters(1024);
-    let (_never, door) = buffered(1);
-    // Both are taken in one go; the panic of the first is seen before the second one's turn.
-    crew.tear().tell().await.unwrap();
-    crew.linger(door).tell().await.unwrap();
-    assert!(matches!(crew.wait().await, ExitReason::Panicked { .. }));
-    let id = crew.id();
-    let letter = loop {
-        // Other tests have some as well.
-        let letter = letters.recv().await.unwrap();
-        if letter.id == id {
-            break letter;
+#[test]
+fn a_handler_that_was_started_and_never_ran_is_a_dead_letter() {
+    let fates = Arc::new(Mutex::new([0; 2]));
+    let seen = fates.clone();
+    sim::check(move |_| {
+        let seen = seen.clone();
+        async move {
+            let (crew, log) = crew().await;
+            let letters = subscribe_dead_letters(16);
+            let (_never, door) = buffered(1);
+            crew.tear().tell().await.unwrap();
+            crew.linger(door).tell().await.unwrap();
+            assert!(matches!(crew.wait().await, ExitReason::Panicked { .. }));
+            let lines: Vec<_> = std::iter::from_fn(|| log.try_recv().ok()).collect();
+            let ran = lines.contains(&"waits".to_owned());
+            // In those seeds in which it was still queued, it is one anyway.
+            let letter = std::iter::from_fn(|| letters.try_recv())
+                .find(|letter| (letter.message, letter.reason) == ("linger", Stopped));
+            assert_eq!(letter.is_some(), !ran, "one fate: {lines:?}");
+            assert_eq!(lines.last().map(String::as_str), Some("dropped"));
+            seen.lock().unwrap()[usize::from(ran)] += 1;
         }
-    };
-    assert_eq!((letter.message, letter.reason), ("linger", Stopped));
-    expect(&log, &["dropped"]).await;
+    })
+    .seeds(100)
+    .run();
+    let fates = *fates.lock().unwrap();
+    assert!(fates[0] > 0 && fates[1] > 0, "{fates:?}");
 }
 
 #[actor_core::test(procs = 4)]

@@ -63,12 +63,17 @@ use proc_macro::TokenStream;
 /// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
 /// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
 /// | `#[provides(Storage)]` | a message | it belongs to that [`macro@protocol`] (or to several) |
-/// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)` | runs beside other concurrent handlers, at most `max` (64) of this one |
+/// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)`, `pub fn look(&self)` | runs in parallel with other concurrent handlers, at most `max` (64) of this one |
 ///
-/// Concurrent handlers take turns at their awaits, on the actor's one goroutine: while one waits,
-/// further concurrent messages at the head of the queue start. A message that is not concurrent waits
-/// until those that run are done, and holds up those behind it: messages start in the order in which
-/// they came. The state must be `Sync`; each such message costs an allocation or two.
+/// Each concurrent handler is a goroutine of its own, on whichever core is free: one that computes, or
+/// blocks its thread, holds up no other. A message that is not concurrent waits until those that run
+/// are done, and holds up those behind it, so that it does not starve. Handlers are started in the
+/// order in which their messages came; what two of them do on two cores then has no order. The state
+/// must be `Sync`. Each such message costs a goroutine, and the first one after an exclusive message
+/// an allocation and two moves of the state: a big one is better boxed.
+///
+/// The actor ends when all of them have: a stop waits for them; a kill, a panic or a time limit drops
+/// the others at the await they wait in, and waits for those that compute.
 ///
 /// A handler that answers later takes `reply: Reply<T>` anywhere among its arguments, or
 /// `Reply<Result<T, E>>` if it can fail, and returns nothing: the caller sees a method without that

@@ -439,10 +439,88 @@ fn call(parts: &mut Parts<'_>) {
     });
 }
 
+/// Answers with a computation of some 20 µs.
+struct Solver {
+    seed: u64,
+}
+
+#[actor(vis = pub(self))]
+impl Solver {
+    #[init]
+    fn new() -> Self {
+        Solver { seed: 1 }
+    }
+
+    pub(crate) fn solve_alone(&mut self) -> u64 {
+        self.solve()
+    }
+
+    #[concurrent]
+    pub(crate) fn solve_beside(&self) -> u64 {
+        self.solve()
+    }
+
+    #[concurrent]
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
+impl Solver {
+    fn solve(&self) -> u64 {
+        // Each step needs the one before.
+        (0..10_000).fold(self.seed, |x, n| black_box(x ^ n).rotate_left(7))
+    }
+}
+
+/// So many askers, who share the operations.
+async fn asked_by<F>(askers: u64, ops: u64, ask: impl Fn(SolverRef) -> F) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let solver = Solver::start().await.expect("it starts");
+    let start = Instant::now();
+    let all: Vec<_> = (0..askers)
+        .map(|asker| {
+            let count = ops / askers + u64::from(asker < ops % askers);
+            (0..count).map(|_| ask(solver.clone())).collect::<Vec<_>>()
+        })
+        .map(|asks| {
+            go(async move {
+                for ask in asks {
+                    ask.await;
+                }
+            })
+        })
+        .collect();
+    for one in all {
+        one.await.expect("it ends");
+    }
+    start.elapsed()
+}
+
+/// With two cores, the second is to take half the time of the first.
+fn concurrent(parts: &mut Parts<'_>) {
+    parts.part("4 askers, 20 µs each, exclusive", |ops| {
+        asked_by(4, ops, |solver| async move {
+            black_box(solver.solve_alone().await.expect("it runs"));
+        })
+    });
+    parts.part("4 askers, 20 µs each, concurrent", |ops| {
+        asked_by(4, ops, |solver| async move {
+            black_box(solver.solve_beside().await.expect("it runs"));
+        })
+    });
+    parts.part("ask, a concurrent handler that never waits", async |ops| {
+        let solver = Solver::start().await.expect("it starts");
+        timed!(ops, _i => assert_eq!(solver.seed().await, Ok(1)))
+    });
+}
+
 fn parts(criterion: &mut Criterion) {
     let rt = Runtime::new().expect("a runtime");
     type Group = fn(&mut Parts<'_>);
-    let groups: [(&str, Group); 8] = [
+    let groups: [(&str, Group); 9] = [
         ("channel", channel),
         ("select", select),
         ("lock", lock),
@@ -451,6 +529,7 @@ fn parts(criterion: &mut Criterion) {
         ("timer", timer),
         ("supervision", supervision),
         ("call", call),
+        ("concurrent", concurrent),
     ];
     for (name, measure) in groups {
         let mut group = criterion.benchmark_group(name);

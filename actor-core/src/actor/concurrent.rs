@@ -56,7 +56,7 @@ use super::{
     incarnation::{Inbox, Next, NextOf},
     simulate,
     ticker::{Ticker, Ticks as _},
-    work::{Beside, Cut, LimitTimer},
+    work::{Beside, Cut, LimitTimer, Noted},
 };
 use crate::{
     chan::{NoReply, discard_with},
@@ -88,9 +88,7 @@ impl<A: Actor + Sync> Shared<A> {
 
 impl<A: Actor> fmt::Debug for Shared<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("handlers", &(Arc::strong_count(&self.0) / 2))
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 
@@ -224,7 +222,8 @@ fn leave<A: Actor, B, F>(this: HandlerProj<'_, A, B, F>, answer: NoReply, cut: O
         cell.dead_letter(msg, DeadLetterReason::Stopped);
     }
     let key = this.work.key();
-    let left = cell.life.with_work(|work| work.left_beside(key, cut));
+    let mut left = cell.life.with_work(|work| work.left_beside(key, cut));
+    drop((left.gone.take(), left.board.take()));
     if let Some(cut) = left.second {
         tracing::error!(
             actor = cell.name(),
@@ -262,6 +261,8 @@ struct UnderWay {
     which: usize,
     /// None until its goroutine is started, or when it is aborted.
     abort: Option<AbortHandle>,
+    /// None until it waits.
+    noted: Option<Noted>,
 }
 
 /// See [`Board::last`].
@@ -275,15 +276,16 @@ pub(super) struct Left {
     pub(super) last: Option<Last>,
     /// It was not the first to crash.
     second: Option<Box<Cut>>,
-    abort: Option<AbortHandle>,
-    pub(super) dropped: (Option<Waker>, Option<Box<Board>>),
+    /// Only to be dropped: it has wakers.
+    gone: Option<UnderWay>,
+    pub(super) board: Option<Box<Board>>,
 }
 
 impl Board {
     pub(super) fn leave(&mut self, key: u64, cut: Option<Box<Cut>>) -> Left {
         let mut left = Left::default();
         let at = self.handlers.iter().position(|handler| handler.key == key);
-        left.abort = at.and_then(|at| self.handlers.swap_remove(at).abort);
+        left.gone = at.map(|at| self.handlers.swap_remove(at));
         self.has_left = true;
         let mut wakes = self.each || self.handlers.is_empty();
         if self.was_cut {
@@ -298,6 +300,17 @@ impl Board {
             left.last = self.last.take();
         }
         left
+    }
+
+    /// Where to note that a handler waits.
+    pub(super) fn place_of(&mut self, key: u64) -> Option<&mut Option<Noted>> {
+        let handler = self.handlers.iter_mut().find(|handler| handler.key == key);
+        handler.map(|handler| &mut handler.noted)
+    }
+
+    /// The handlers that wait.
+    pub(super) fn noted(&mut self) -> impl Iterator<Item = &mut Noted> {
+        self.handlers.iter_mut().filter_map(|h| h.noted.as_mut())
     }
 }
 
@@ -474,6 +487,7 @@ impl<A: Actor> Phase<'_, A> {
                 key,
                 which: handler,
                 abort: None,
+                noted: None,
             });
         });
         let mut abort = Some(Arc::clone(&shared.0).start(msg, work));

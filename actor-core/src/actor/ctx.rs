@@ -46,8 +46,8 @@ impl<A: Actor> Ctx<A> {
     /// An actor that keeps its own handle in its state keeps itself alive: without a supervisor it
     /// stops when the last handle is gone (keep [`weak`](Ctx::weak) instead). A handler that awaits an
     /// ask to its own actor gets [`CallError::Deadlock`](super::CallError::Deadlock), unless the ask has
-    /// a timeout, the method asked takes its `Reply` (or is `#[batch]`), or the actor has concurrent
-    /// handlers: such waits close no cycle, and this one ends by its timeout or never.
+    /// a timeout, or the method asked takes its `Reply` (or is `#[batch]`): such waits close no cycle,
+    /// and this one ends by its timeout or never. (A concurrent handler may ask for another one.)
     #[must_use]
     pub fn handle(&self) -> A::Handle {
         ActorRef::new(Arc::clone(&self.cell)).into()

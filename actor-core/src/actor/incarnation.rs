@@ -6,7 +6,8 @@
 //!    link tell whoever waits for the start.
 //! 3. Serve: before each message look at the control word (stop, then signals, then what comes from
 //!    beside in its turn) and the ticker, then take a message. The handler's future lies in pooled
-//!    memory while it runs, or on the stack if it never waits; concurrent ones are boxed (`concurrent`).
+//!    memory while it runs, or on the stack if it never waits; concurrent ones are goroutines of their
+//!    own, which have the state meanwhile (`concurrent`).
 //! 4. The mailbox is closed and empty, or the control word says now: `stopped` gets the state by
 //!    value. After a panic there is no hook: the state is just dropped.
 //! 5. `tell` tells the cell, then the link (the supervisor), how it ended.
@@ -18,7 +19,8 @@
 //! - Each stretch of user code is `Caught` by itself, and the state lives outside the part that
 //!   unwinds: a panicking handler doesn't take the state's `Drop` with it into the same unwinding,
 //!   where a second panic would abort the process.
-//! - On a kill, what the dropped future held (the message in work) answers `Stopped`.
+//! - On a kill, what the dropped future held (the message in work) answers `Stopped`. If concurrent
+//!   handlers still have the state, the last of them drops it and does 5.
 
 // Written out for the lifetime `'s`, which an `async fn` of an impl would hide.
 #![allow(clippy::manual_async_fn)]
@@ -529,14 +531,17 @@ impl<A: Actor> Tenant<Ctx<A>, A, Step<A>> for ByTheClock {
         Self: 's,
     {
         async move {
-            let mut share = None;
-            let serve = serve_by_the_clock(state, ctx, self.0, &mut share);
+            let serve = serve_by_the_clock(state, ctx, self.0);
             let served = if A::LIMITED {
                 Limited::new(ctx, serve).await
             } else {
                 Served::new(ctx, serve).await
             };
-            share.map_or(Step::Served(served), Step::Share)
+            match served {
+                Ok(Some(share)) => Step::Share(share),
+                Ok(None) => Step::Served(Ok(())),
+                Err(cut) => Step::Served(Err(cut)),
+            }
         }
     }
 }
@@ -628,14 +633,13 @@ fn handle_at_once<A: Actor>(state: &mut A, msg: A::Msg, ctx: &Ctx<A>, cx: &mut C
     );
 }
 
-/// As `serve_at`, with ticks. It ends when the actor has to stop, or when somebody has to `share` its
-/// state with concurrent handlers.
+/// As `serve_at`, with ticks. What it returns, if the actor need not stop, is what is to be done before
+/// it can go on.
 async fn serve_by_the_clock<A: Actor>(
     state: &mut A,
     ctx: &Ctx<A>,
     ticks: Option<Box<Ticker>>,
-    share: &mut Option<Box<Concurrently<A>>>,
-) -> Result<(), Box<Cut>> {
+) -> Result<Option<Box<Concurrently<A>>>, Box<Cut>> {
     let mut inbox = Inbox::new(ctx, ticks.or_else(|| Ticker::new(A::ticks())));
     loop {
         let (next, msg) = NextOf {
@@ -655,8 +659,7 @@ async fn serve_by_the_clock<A: Actor>(
             Next::Concurrent => {
                 let ticks = inbox.ticks.take();
                 let state = None;
-                *share = Some(Box::new(Concurrently { state, msg, ticks }));
-                return Ok(());
+                return Ok(Some(Box::new(Concurrently { state, msg, ticks })));
             }
             Next::Tick(index) => {
                 drop(msg);
@@ -668,7 +671,7 @@ async fn serve_by_the_clock<A: Actor>(
                 drop(msg);
                 signals(state, ctx).await;
             }
-            Next::Stop => return Ok(()),
+            Next::Stop => return Ok(None),
         }
     }
 }

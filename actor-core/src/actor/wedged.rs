@@ -50,9 +50,8 @@ pub struct WedgedReport {
     pub handler: &'static str,
     /// How long it has been waiting or computing, at the least.
     pub waiting: Duration,
-    /// What it waits for: "chan receive", "mutex lock" .. or "something unknown", as it always is for
-    /// a concurrent handler. For one that doesn't await: "nothing, it computes", or "its thread, which
-    /// blocks".
+    /// What it waits for: "chan receive", "mutex lock" .. or "something unknown". For one that
+    /// doesn't await: "nothing, it computes", or "its thread, which blocks".
     pub waits_for: String,
     /// Messages that wait behind it; 0 if `incarnation` is not known.
     pub mailbox_len: usize,

@@ -57,8 +57,6 @@ pub(super) struct Work {
     /// The one that has the state for itself.
     pub(super) now: Option<Waiting>,
     /// Those that share it.
-    beside: Vec<NotedBeside>,
-    /// Of those that share it, waiting or not.
     pub(super) board: Option<Box<Board>>,
     /// The goroutine's, to look up what it waits for.
     waker: Option<Waker>,
@@ -75,8 +73,7 @@ pub(super) struct Waiting {
 }
 
 /// A concurrent handler that waits.
-struct NotedBeside {
-    key: u64,
+pub(super) struct Noted {
     waiting: Waiting,
     /// Its goroutine's, to look up what it waits for.
     waker: Waker,
@@ -93,7 +90,7 @@ pub(super) struct Wedged {
 impl Work {
     /// No handler waits.
     pub(super) fn is_idle(&self) -> bool {
-        self.now.is_none() && self.beside.is_empty() && self.board.is_none()
+        self.now.is_none() && self.board.is_none()
     }
 
     /// The handlers that have waited for `after` and were not reported before, and how many may
@@ -101,7 +98,8 @@ impl Work {
     pub(super) fn wedged(&mut self, after: Duration, now: Instant) -> (Vec<Wedged>, usize) {
         let noted = self.waker.as_ref().and_then(wait::noted);
         let alone = self.now.iter_mut().map(|waiting| (waiting, noted));
-        let beside = self.beside.iter_mut().map(|beside| {
+        let beside = self.board.iter_mut().flat_map(|board| board.noted());
+        let beside = beside.map(|beside| {
             let noted = wait::noted(&beside.waker);
             (&mut beside.waiting, noted)
         });
@@ -124,22 +122,24 @@ impl Work {
     }
 
     /// The goroutines of the concurrent handlers that wait, if the state is shared by such.
-    pub(super) fn beside_records(&self) -> Option<Vec<RecordRef>> {
-        self.board.as_ref()?;
-        let wakers = self.beside.iter().map(|beside| &beside.waker);
-        Some(wakers.map(wait::record).collect())
+    pub(super) fn beside_records(&mut self) -> Option<Vec<RecordRef>> {
+        let noted = self.board.as_mut()?.noted();
+        Some(noted.map(|noted| wait::record(&noted.waker)).collect())
+    }
+
+    fn place_of(&mut self, key: u64) -> Option<&mut Option<Noted>> {
+        self.board.as_mut()?.place_of(key)
     }
 
     /// A concurrent handler is over.
     pub(super) fn left_beside(&mut self, key: u64, cut: Option<Box<Cut>>) -> Left {
-        let at = self.beside.iter().position(|beside| beside.key == key);
-        let waker = at.map(|at| self.beside.swap_remove(at).waker);
         let Some(board) = &mut self.board else {
             unreachable!("the board stays until the last handler has left")
         };
         let mut left = board.leave(key, cut);
-        let board = left.last.as_ref().and_then(|_| self.board.take());
-        left.dropped = (waker, board);
+        if left.last.is_some() {
+            left.board = self.board.take();
+        }
         left
     }
 }
@@ -246,7 +246,7 @@ fn begin_waiting<A: Actor>(ctx: &Ctx<A>, handler: &'static str, cx: &Context<'_>
 }
 
 /// The work of one concurrent handler. It has the thread only while it is polled, and a place
-/// of its own in `Work`, since others of its actor wait at the same time.
+/// of its own on the board, since others of its actor wait at the same time.
 pub(super) struct Beside {
     handler: &'static str,
     key: u64,
@@ -301,17 +301,16 @@ impl Beside {
             return;
         }
         let life = &ctx.cell().life;
-        if std::mem::replace(&mut self.is_noted, true) {
+        let key = self.key;
+        if self.is_noted {
             life.with_work(|work| {
-                let known = work.beside.iter_mut().find(|beside| beside.key == self.key);
-                if let Some(beside) = known {
-                    beside.waiting.wait = wait;
+                if let Some(Some(noted)) = work.place_of(key) {
+                    noted.waiting.wait = wait;
                 }
             });
             return;
         }
-        let noted = NotedBeside {
-            key: self.key,
+        let noted = Noted {
             waiting: Waiting {
                 handler: self.handler,
                 since: self.limit.map_or_else(Instant::now, |(since, _)| since),
@@ -321,7 +320,12 @@ impl Beside {
             },
             waker: wait::store(cx.waker()),
         };
-        life.with_work(|work| work.beside.push(noted));
+        life.with_work(|work| {
+            if let Some(place) = work.place_of(key) {
+                *place = Some(noted);
+            }
+        });
+        self.is_noted = true;
         if !life.watch() {
             wedged::watch(ctx);
         }
@@ -382,8 +386,8 @@ impl<'a, A: Actor, F> Served<'a, A, F> {
     }
 }
 
-impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Served<'_, A, F> {
-    type Output = Result<(), Box<Cut>>;
+impl<A: Actor, R, F: Future<Output = Result<R, Box<Cut>>>> Future for Served<'_, A, F> {
+    type Output = Result<R, Box<Cut>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -394,11 +398,11 @@ impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Served<'_, A
 
 /// One poll of the serving code: catches its panics, and knows what it works on.
 #[inline]
-pub(super) fn served<A: Actor>(
+pub(super) fn served<A: Actor, R>(
     ctx: &Ctx<A>,
     cx: &mut Context<'_>,
-    serve: impl FnOnce(&mut Context<'_>) -> Poll<Result<(), Box<Cut>>>,
-) -> Poll<Result<(), Box<Cut>>> {
+    serve: impl FnOnce(&mut Context<'_>) -> Poll<Result<R, Box<Cut>>>,
+) -> Poll<Result<R, Box<Cut>>> {
     let cell = ctx.cell();
     let resumed = if cell.control.is_waiting() {
         cell.life.waiting_handler()
@@ -476,8 +480,8 @@ impl LimitTimer {
     }
 }
 
-impl<A: Actor, F: Future<Output = Result<(), Box<Cut>>>> Future for Limited<'_, A, F> {
-    type Output = Result<(), Box<Cut>>;
+impl<A: Actor, R, F: Future<Output = Result<R, Box<Cut>>>> Future for Limited<'_, A, F> {
+    type Output = Result<R, Box<Cut>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
