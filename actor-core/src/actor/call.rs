@@ -265,6 +265,9 @@ pin_project_lite::pin_project! {
             reply: Option<ReplyFuture<Result<T, E>>>,
             edge: Option<Edge<A>>,
         },
+        Refused {
+            is_stopped: bool,
+        },
     }
 }
 
@@ -324,12 +327,31 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                         state.as_mut().set(next);
                         poll_sending(state, cx)
                     }
-                    Err(refused) => Poll::Ready(Err(refused.answer())),
+                    Err(refused) => {
+                        let is_stopped = matches!(refused, Refused::Closed(_));
+                        // What its message drops is user code, which may ask, too.
+                        drop(refused);
+                        state.set(AskState::Refused { is_stopped });
+                        poll_refused(is_stopped, cx)
+                    }
                 }
             }
+            AskStateProj::Refused { is_stopped } => poll_refused(*is_stopped, cx),
             AskStateProj::Sending { .. } => poll_sending(state, cx),
         }
     }
+}
+
+/// Who asks again at once, and is refused again, gives way to others at last.
+#[cold]
+fn poll_refused<T, E>(is_stopped: bool, cx: &mut Context<'_>) -> Poll<Result<T, CallError<E>>> {
+    coop::poll_proceed(cx).map(|()| {
+        Err(if is_stopped {
+            CallError::Stopped
+        } else {
+            CallError::Overloaded
+        })
+    })
 }
 
 #[inline(always)] // as `reply_to`
