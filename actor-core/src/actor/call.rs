@@ -264,6 +264,8 @@ pin_project_lite::pin_project! {
             on_full: Overflow,
             reply: Option<ReplyFuture<Result<T, E>>>,
             edge: Option<Edge<A>>,
+            // The edge is for the room: the answer is no way for a walk.
+            until_sent: bool,
         },
     }
 }
@@ -313,13 +315,16 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                     Err(Refused::Wait(msg)) => {
                         let mut answer = answer;
                         answer.stand_down();
+                        let until_sent = edge.is_none();
+                        let edge = edge.take().or_else(|| Edge::for_room(to.arc(), &msg));
                         let next = AskState::Sending {
                             send: to.cell().send(msg, *on_full),
                             to,
                             attach: *attach,
                             on_full: *on_full,
                             reply: Some(answer),
-                            edge: edge.take(),
+                            edge,
+                            until_sent,
                         };
                         state.as_mut().set(next);
                         poll_sending(state, cx)
@@ -373,6 +378,7 @@ fn poll_sending<A: Actor, T, E>(
         on_full,
         reply,
         edge,
+        until_sent,
     } = state.as_mut().project()
     else {
         unreachable!("called in the sending state only");
@@ -390,7 +396,7 @@ fn poll_sending<A: Actor, T, E>(
     let mut answer = reply.take().expect("polled after it was ready");
     let polled = poll_reply(&mut answer, cx);
     if polled.is_pending() {
-        let mut edge = edge.take();
+        let mut edge = edge.take().filter(|_| !*until_sent);
         if let Some(edge) = &mut edge {
             edge.waits(cx);
         }
