@@ -172,7 +172,7 @@ async fn handlers_that_block_their_threads_until_the_others_have_begun_all_retur
     let meet = |n: usize| {
         let crew = crew.clone();
         go(async move {
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 crew.meet(4).await
             } else {
                 crew.meet_and_wait(4).await
