@@ -97,6 +97,10 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self
     }
 
+    pub(super) fn set_overflow(&mut self, on_full: Overflow) {
+        self.on_full = on_full;
+    }
+
     pub(super) fn message_name(&self) -> &'static str {
         self.msg.name()
     }
