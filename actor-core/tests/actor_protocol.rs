@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use actor_core::actor::{CallError, ExitReason, ProtocolCall, TrySendError};
+use actor_core::actor::{CallError, ExitReason, Overflow, ProtocolCall, TrySendError};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
 
@@ -205,6 +205,12 @@ async fn erased_calls_are_asked_told_timed_and_refused_as_typed_ones() {
         Err(TrySendError::Full(msg)) => assert_eq!(msg.name(), "get"),
         other => panic!("{other:?}"),
     }
+    assert_eq!(
+        memory.get("a".into()).overflow(Overflow::Fail).await,
+        Err(CallError::Overloaded)
+    );
+    let told = memory.put("a".into(), 9).tell_or_drop();
+    assert!(matches!(told, Ok(false)), "{told:?}");
     assert_eq!(
         memory
             .get("a".into())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actor_core::actor::Batch;
 use actor_core::prelude::*;
-use actor_core::sync::Mutex;
+use actor_core::sync::{Mutex, WaitGroup};
 use actor_core::{Deadlock, chan, sleep, timeout, yield_now};
 
 /// An actor that does what it is asked to do with another one of its kind.
@@ -310,6 +310,23 @@ impl Keeper {
         over.ask_now(me).await.map_err(|e| told(&e))
     }
 
+    pub async fn ask_later(&mut self, of: KeeperRef, entered: WaitGroup) -> Result<u32, String> {
+        entered.done();
+        of.later().await.map_err(|e| told(&e))
+    }
+
+    /// Asks once the gate is open.
+    pub async fn ask_now_when(
+        &mut self,
+        of: KeeperRef,
+        entered: WaitGroup,
+        gate: WaitGroup,
+    ) -> Result<u32, String> {
+        entered.done();
+        gate.wait().await;
+        of.now().await.map_err(|e| told(&e))
+    }
+
     pub async fn ask_enter(&mut self, of: KeeperRef) -> Result<u32, String> {
         of.enter(1).await.map_err(|e| told(&e))
     }
@@ -341,6 +358,36 @@ async fn an_actor_that_keeps_some_replies_is_part_of_cycles_through_its_other_me
         let _ = a.now().await;
     }
     assert_eq!(kept.await.unwrap(), Ok(7));
+}
+
+/// Whoever answers it later, it has to get into the mailbox first.
+#[actor_core::test]
+async fn an_ask_for_a_later_answer_that_waits_for_room_is_part_of_a_cycle() {
+    let (a, b, _replies) = two_keepers().await;
+    let (entered, gate) = (WaitGroup::new(), WaitGroup::new());
+    gate.add(1);
+    entered.add(1);
+    let (asker, of) = (b.clone(), a.clone());
+    let (inside, closed) = (entered.clone(), gate.clone());
+    let asks_back = go(async move { asker.ask_now_when(of, inside, closed).await });
+    entered.wait().await;
+    while b.now().try_tell().is_ok() {}
+    entered.add(1);
+    let (asker, of, inside) = (a.clone(), b.clone(), entered.clone());
+    let asks = go(async move { asker.ask_later(of, inside).await });
+    entered.wait().await;
+    gate.done();
+    // One of the two is told, and the other one goes on.
+    let is_told = |end: &Result<u32, CallError<String>>| match end {
+        Err(error) => error.to_string().contains("a cycle of waits"),
+        Ok(_) => false,
+    };
+    let back = asks_back.await.unwrap();
+    while !asks.is_finished() {
+        let _ = b.now().await; // answers what was kept
+    }
+    let there = asks.await.unwrap();
+    assert!(is_told(&back) != is_told(&there), "{back:?} {there:?}");
 }
 
 #[actor_core::test]

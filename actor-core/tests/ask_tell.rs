@@ -4,6 +4,7 @@ mod probe;
 
 use std::time::Duration;
 
+use actor_core::Runtime;
 use actor_core::actor::{self, CallError, ExitReason, TrySendError};
 use probe::{CAPACITY, Gate, Probe, run};
 
@@ -274,5 +275,21 @@ fn a_tell_from_a_foreign_thread_gets_its_message_back_when_the_actor_ends() {
         }
         let late = std::thread::spawn(move || Probe::note(&probe, 8).tell_blocking());
         assert!(matches!(late.join().unwrap(), Err(TrySendError::Closed(_))));
+    });
+}
+
+#[test]
+fn who_asks_a_stopped_actor_without_a_pause_lets_others_run() {
+    let runtime = Runtime::builder().procs(1).build().unwrap();
+    runtime.run(async {
+        let probe = actor::start::<Probe>("probe", Probe::quiet())
+            .await
+            .unwrap();
+        probe.stop().await;
+        let (done, is_done) = actor_core::chan::buffered(1);
+        actor_core::go(async move { done.send(()).await.unwrap() });
+        while is_done.try_recv().is_err() {
+            assert_eq!(Probe::echo(&probe, 1).await, Err(CallError::Stopped));
+        }
     });
 }

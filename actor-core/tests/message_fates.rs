@@ -151,11 +151,12 @@ fn settle(ledger: &Ledger, id: usize, fate: u8) {
     }
 }
 
-const POLICIES: [Overflow; 4] = [
+const POLICIES: [Overflow; 5] = [
     Overflow::Wait,
     Overflow::Fail,
     Overflow::DropNewest,
     Overflow::DropOldest,
+    Overflow::Coalesce,
 ];
 
 /// An actor with some options, how to send one message to it, and how to disturb it.
@@ -223,8 +224,8 @@ macro_rules! target {
                     1 => to.marked(token, deed, key),
                     _ => to.batched(token, deed, key),
                 };
-                let (call, policy) = match dice.roll(8) {
-                    n @ 0..4 => (call.overflow(POLICIES[n as usize]), Some(POLICIES[n as usize])),
+                let (call, policy) = match dice.roll(10) {
+                    n @ 0..5 => (call.overflow(POLICIES[n as usize]), Some(POLICIES[n as usize])),
                     _ => (call, None),
                 };
                 let drops = match policy.unwrap_or(<Target as actor_core::actor::Actor>::OVERFLOW) {
@@ -328,6 +329,7 @@ target!(
 );
 target!(drops_oldest, key, [#[priority]], mailbox = buffered(8), overflow = drop_oldest);
 target!(coalesces, key, [#[coalesce(key = key)]], mailbox = buffered(8), overflow = coalesce);
+target!(by_call, key, [#[coalesce(key = key)]], mailbox = buffered(8), overflow = wait);
 target!(unbounded, key, [#[priority]], mailbox = unbounded, high_water = 100);
 
 fn account_for_each_of(messages: usize) {
@@ -346,7 +348,7 @@ fn account_for_each_of(messages: usize) {
     let rt = actor_core::Runtime::new().unwrap();
     let shared = Arc::clone(&ledger);
     rt.run(async move {
-        let share = messages.div_ceil(7);
+        let share = messages.div_ceil(8);
         let ids = |n: usize| n * share..((n + 1) * share).min(messages);
         let all = [
             go(waits::run(ids(0), Arc::clone(&shared), seed + 10)),
@@ -356,6 +358,7 @@ fn account_for_each_of(messages: usize) {
             go(drops_oldest::run(ids(4), Arc::clone(&shared), seed + 14)),
             go(coalesces::run(ids(5), Arc::clone(&shared), seed + 15)),
             go(unbounded::run(ids(6), Arc::clone(&shared), seed + 16)),
+            go(by_call::run(ids(7), Arc::clone(&shared), seed + 17)),
         ];
         for run in all {
             run.await.unwrap();
@@ -381,18 +384,7 @@ fn account_for_each_of(messages: usize) {
     );
 }
 
-/// The two tests count the process's dead letters, so they run one after the other.
-static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
 #[test]
-fn each_of_fifty_thousand_messages_has_exactly_one_fate() {
-    let _alone = ALONE.lock();
-    account_for_each_of(50_000);
-}
-
-#[test]
-#[ignore = "some seconds; `cargo test --release --test message_fates -- --ignored`"]
 fn each_of_a_million_messages_has_exactly_one_fate() {
-    let _alone = ALONE.lock();
     account_for_each_of(1_000_000);
 }

@@ -12,7 +12,7 @@ use std::{
 
 use actor_core::{
     actor::{ActorRef, CallError, ExitReason, dead_letters},
-    sched::{Instant, yield_now},
+    sched::{Instant, sleep, yield_now},
     supervise::{
         Child, ChildError, ChildSpec, ChildState, Health, OnRestart, Supervisor, SupervisorRef,
     },
@@ -92,6 +92,37 @@ fn each_further_delay_is_longer() {
         }
         app.stop().await;
     });
+}
+
+/// In virtual time, so that the delays are exact.
+#[actor_core::test(sim, seeds = 100)]
+async fn delays_double_up_to_the_longest_and_begin_anew_when_it_has_run_that_long() {
+    let log = Log::default();
+    let (a, longest) = (kid("a", &log), 80 * MS);
+    let app = Supervisor::one_for_one("app").child(a.child.backoff(10 * MS..longest));
+    let app = app.intensity(100, LONG).start().await.unwrap();
+    let almost = longest - Duration::from_nanos(1);
+    let runs = [
+        (Duration::ZERO, 10, 20),
+        (Duration::ZERO, 20, 40),
+        (Duration::ZERO, 40, 80),
+        (Duration::ZERO, 40, 80),
+        (almost, 40, 80),
+        (longest, 10, 20),
+        (Duration::ZERO, 20, 40),
+    ];
+    for (life, (ran, least, most)) in (2..).zip(runs) {
+        sleep(ran).await;
+        let crashed = Instant::now();
+        crash(&a.handle).await;
+        assert_eq!(Probe::life(&a.handle).await, Ok(life));
+        let took = crashed.elapsed();
+        assert!(
+            (least * MS..=most * MS).contains(&took),
+            "{took:?} before life {life}"
+        );
+    }
+    app.stop().await;
 }
 
 #[test]
@@ -352,13 +383,19 @@ fn terminate_child_calls_the_try_off_and_restart_child_closes_the_circuit() {
         app.terminate_child("a").await.unwrap();
         assert_eq!(app.which_child("a").await.unwrap().health, Health::Down);
         app.restart_child("a").await.unwrap();
-        let restarts = app.which_child("a").await.unwrap().restarts;
-        // A clean slate: it may be restarted once again.
-        crash(&a).await;
-        while app.which_child("a").await.unwrap().restarts == restarts {
-            yield_now().await;
+        // A clean slate: it may be restarted once again. And again when it was at the limit.
+        for _ in 0..2 {
+            let restarts = app.which_child("a").await.unwrap().restarts;
+            crash(&a).await;
+            while app.which_child("a").await.unwrap().restarts == restarts {
+                let health = app.which_child("a").await.unwrap().health;
+                assert!(!matches!(health, Health::Broken { .. }), "{health:?}");
+                yield_now().await;
+            }
+            assert_eq!(Probe::echo(&a, 1).await, Ok(1));
+            app.terminate_child("a").await.unwrap();
+            app.restart_child("a").await.unwrap();
         }
-        assert_eq!(Probe::echo(&a, 1).await, Ok(1));
         app.stop().await;
     });
 }

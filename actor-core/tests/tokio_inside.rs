@@ -140,7 +140,11 @@ fn a_simulation_refuses_tokio_and_says_what_to_do_instead() {
         || sim::check(|_| tokio::time::sleep(Duration::from_millis(1))),
         || sim::check(|_| async { drop(tokio::spawn(async {})) }),
         // Somebody hides the panic.
-        || sim::check(|_| async { drop(go(async { tokio::task::spawn_blocking(|| ()) }).await) }),
+        || {
+            sim::check(|_| async {
+                drop(go(async { tokio::task::spawn_blocking(|| ()).await }).await)
+            })
+        },
     ];
     for test in tests {
         let failure = test().try_run().unwrap_err();

@@ -60,7 +60,7 @@ use proc_macro::TokenStream;
 /// | `#[every(seconds = 60)]` | `fn flush(&mut self)` | runs periodically while an incarnation lives (`millis`, `seconds`, `minutes`) |
 /// | `#[high_water]` | `fn crowded(change: &Pressure)` | told when the mailbox reaches `high_water`, and when it has fallen to `low_water` |
 /// | `#[priority]` | a message | overtakes messages without it; at most 16 in a row while one of those waits. Its lane has room of its own, as much as the mailbox, with the same `overflow` |
-/// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, with `overflow = coalesce`; without a key any of the method |
+/// | `#[coalesce(key = arg)]` | a message | replaces a queued one of the same method and key, always with `overflow = coalesce`, or (with another policy written out) where a call says `.overflow(Overflow::Coalesce)`; without a key any of the method |
 /// | `#[batch(max = 64)]` | a message `fn add(&mut self, items: &mut Batch<T, R, E>)` | handles queued neighbours in one call; callers call `add(T)` and get `Result<R, E>` |
 /// | `#[provides(Storage)]` | a message | it belongs to that [`macro@protocol`] (or to several) |
 /// | `#[concurrent]`, `#[concurrent(max = 16)]` | `pub async fn look(&self)`, `pub fn look(&self)` | runs in parallel with other concurrent handlers, at most `max` (64) of this one |

@@ -11,6 +11,12 @@ mod book {
     struct FirstSteps;
     #[doc = include_str!("../../book/src/actors.md")]
     struct ActorsAndSupervision;
+    #[doc = include_str!("../../book/src/mailboxes.md")]
+    struct Mailboxes;
+    #[doc = include_str!("../../book/src/calls.md")]
+    struct BeyondAskAndTell;
+    #[doc = include_str!("../../book/src/failures.md")]
+    struct EndsAndWhoIsTold;
     #[doc = include_str!("../../book/src/names-and-groups.md")]
     struct NamesAndGroups;
     #[doc = include_str!("../../book/src/routers.md")]

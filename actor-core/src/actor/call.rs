@@ -97,6 +97,10 @@ impl<'a, A: Actor, T, E> Call<'a, A, T, E> {
         self
     }
 
+    pub(super) fn set_overflow(&mut self, on_full: Overflow) {
+        self.on_full = on_full;
+    }
+
     pub(super) fn message_name(&self) -> &'static str {
         self.msg.name()
     }
@@ -264,6 +268,11 @@ pin_project_lite::pin_project! {
             on_full: Overflow,
             reply: Option<ReplyFuture<Result<T, E>>>,
             edge: Option<Edge<A>>,
+            // The edge is for the room: the answer is no way for a walk.
+            until_sent: bool,
+        },
+        Refused {
+            is_stopped: bool,
         },
     }
 }
@@ -313,23 +322,45 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                     Err(Refused::Wait(msg)) => {
                         let mut answer = answer;
                         answer.stand_down();
+                        let until_sent = edge.is_none();
+                        let edge = edge.take().or_else(|| Edge::for_room(to.arc(), &msg));
                         let next = AskState::Sending {
                             send: to.cell().send(msg, *on_full),
                             to,
                             attach: *attach,
                             on_full: *on_full,
                             reply: Some(answer),
-                            edge: edge.take(),
+                            edge,
+                            until_sent,
                         };
                         state.as_mut().set(next);
                         poll_sending(state, cx)
                     }
-                    Err(refused) => Poll::Ready(Err(refused.answer())),
+                    Err(refused) => {
+                        let is_stopped = matches!(refused, Refused::Closed(_));
+                        // What its message drops is user code, which may ask, too.
+                        drop(refused);
+                        state.set(AskState::Refused { is_stopped });
+                        poll_refused(is_stopped, cx)
+                    }
                 }
             }
+            AskStateProj::Refused { is_stopped } => poll_refused(*is_stopped, cx),
             AskStateProj::Sending { .. } => poll_sending(state, cx),
         }
     }
+}
+
+/// Who asks again at once, and is refused again, gives way to others at last.
+#[cold]
+fn poll_refused<T, E>(is_stopped: bool, cx: &mut Context<'_>) -> Poll<Result<T, CallError<E>>> {
+    coop::poll_proceed(cx).map(|()| {
+        Err(if is_stopped {
+            CallError::Stopped
+        } else {
+            CallError::Overloaded
+        })
+    })
 }
 
 #[inline(always)] // as `reply_to`
@@ -373,6 +404,7 @@ fn poll_sending<A: Actor, T, E>(
         on_full,
         reply,
         edge,
+        until_sent,
     } = state.as_mut().project()
     else {
         unreachable!("called in the sending state only");
@@ -390,7 +422,7 @@ fn poll_sending<A: Actor, T, E>(
     let mut answer = reply.take().expect("polled after it was ready");
     let polled = poll_reply(&mut answer, cx);
     if polled.is_pending() {
-        let mut edge = edge.take();
+        let mut edge = edge.take().filter(|_| !*until_sent);
         if let Some(edge) = &mut edge {
             edge.waits(cx);
         }

@@ -102,6 +102,11 @@ impl<A: Actor> ActorRef<A> {
         self.cell.mailbox.len()
     }
 
+    /// Whether it has nothing to do, as far as its mailbox knows: one that handles a tick seems to.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.cell.mailbox.is_awaited()
+    }
+
     /// Asks the actor to stop after what is queued: new messages are refused at once, queued ones
     /// are handled, then the stop hook runs and the state is dropped.
     ///

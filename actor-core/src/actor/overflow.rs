@@ -17,8 +17,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{
-    Actor, CallError, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError,
-    caught, dead_letters, simulate,
+    Actor, Cell, DeadLetterReason, HighWater, MailboxKind, Message, TrySendError, caught,
+    dead_letters, simulate,
 };
 use crate::chan::{Displaced, Mailbox, MailboxSend, NoReply, Post, Unsent, discard_with};
 
@@ -166,13 +166,14 @@ impl<A: Actor> Cell<A> {
         from: &mut Option<A::Msg>,
         on_full: Overflow,
     ) -> Result<(), Refused<A::Msg>> {
-        if !is_special::<A>() && !simulate::looks_full(self) {
+        let looks_full = simulate::looks_full(self);
+        if !is_special::<A>() && !looks_full {
             match self.mailbox.try_send_from(from) {
                 Ok(()) => return Ok(()),
                 Err(why) => return self.not_posted(from.take(), why, on_full),
             }
         }
-        self.post_special(from.take(), on_full)
+        self.post_special(from.take(), on_full, looks_full)
     }
 
     /// As [`post`](Self::post), for a tell: the one kind of message that a simulation may lose.
@@ -201,9 +202,14 @@ impl<A: Actor> Cell<A> {
     }
 
     #[inline(never)]
-    fn post_special(&self, msg: Option<A::Msg>, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+    fn post_special(
+        &self,
+        msg: Option<A::Msg>,
+        on_full: Overflow,
+        looks_full: bool,
+    ) -> Result<(), Refused<A::Msg>> {
         let msg = msg.expect(SENT_ONCE);
-        if simulate::looks_full(self) {
+        if looks_full {
             return self.refuse(msg, on_full);
         }
         let post = post_of::<A>(&msg, on_full);
@@ -280,16 +286,6 @@ impl<A: Actor> Cell<A> {
         // A message's Drop is user code.
         if let Err(panic) = caught(|| discard_with(answer, || drop(msg))) {
             tracing::error!(actor = self.name(), ?panic, "a message's Drop panicked");
-        }
-    }
-}
-
-impl<M> Refused<M> {
-    /// What an asker gets that doesn't wait for room.
-    pub(super) fn answer<E>(self) -> CallError<E> {
-        match self {
-            Self::Closed(_) => CallError::Stopped,
-            Self::Wait(_) | Self::Full(_) | Self::Dropped => CallError::Overloaded,
         }
     }
 }

@@ -17,8 +17,8 @@ use std::{
 };
 
 use super::{
-    Actor, ActorId, ActorRef, Answers, Call, CallError, ExitReason, Message, Monitor, Reply,
-    TrySendError, Watchee,
+    Actor, ActorId, ActorRef, Answers, Call, CallError, ExitReason, Message, Monitor, Overflow,
+    Reply, SendError, TrySendError, Watchee,
 };
 use crate::sched;
 
@@ -42,7 +42,9 @@ trait Erased<'a, T, E> {
     fn ask(self: Box<Self>) -> BoxFuture<'a, Result<T, CallError<E>>>;
     fn tell(self: Box<Self>) -> BoxFuture<'a, Result<(), TrySendError<ErasedMessage>>>;
     fn try_tell(self: Box<Self>) -> Result<(), TrySendError<ErasedMessage>>;
+    fn tell_or_drop(self: Box<Self>) -> Result<bool, SendError<ErasedMessage>>;
     fn forward(self: Box<Self>, reply: Reply<Result<T, E>>) -> BoxFuture<'a, ()>;
+    fn overflow(&mut self, on_full: Overflow);
     fn name(&self) -> &'static str;
 }
 
@@ -76,6 +78,12 @@ where
         }
     }
 
+    /// As [`Call::overflow`]. Of no effect on a mock, which has no mailbox.
+    pub fn overflow(mut self, on_full: Overflow) -> Self {
+        self.erased.overflow(on_full);
+        self
+    }
+
     /// As [`Call::tell`].
     ///
     /// # Errors
@@ -91,6 +99,22 @@ where
     /// Gives the message back: `Full` when the mailbox is, `Closed` when the actor is stopped.
     pub fn try_tell(self) -> Result<(), TrySendError<ErasedMessage>> {
         self.erased.try_tell()
+    }
+
+    /// As [`Call::tell_blocking`].
+    ///
+    /// # Errors
+    /// As `tell`.
+    pub fn tell_blocking(self) -> Result<(), TrySendError<ErasedMessage>> {
+        sched::block_on_thread(self.tell())
+    }
+
+    /// As [`Call::tell_or_drop`]. A mock's call that isn't ready at once is dropped.
+    ///
+    /// # Errors
+    /// [`SendError`] with the message when the actor is stopped.
+    pub fn tell_or_drop(self) -> Result<bool, SendError<ErasedMessage>> {
+        self.erased.tell_or_drop()
     }
 
     /// As [`Call::timeout`].
@@ -161,8 +185,17 @@ where
         Call::try_tell(*self).map_err(erased)
     }
 
+    fn tell_or_drop(self: Box<Self>) -> Result<bool, SendError<ErasedMessage>> {
+        let told = Call::tell_or_drop(*self);
+        told.map_err(|SendError(msg)| SendError(Box::new(msg) as ErasedMessage))
+    }
+
     fn forward(self: Box<Self>, reply: Reply<Result<T, E>>) -> BoxFuture<'a, ()> {
         Box::pin(Call::forward(*self, reply))
+    }
+
+    fn overflow(&mut self, on_full: Overflow) {
+        self.set_overflow(on_full);
     }
 
     fn name(&self) -> &'static str {
@@ -219,6 +252,16 @@ where
             Poll::Pending => Err(TrySendError::Full(Box::new(MockMessage))),
         }
     }
+
+    fn tell_or_drop(self: Box<Self>) -> Result<bool, SendError<ErasedMessage>> {
+        match self.try_tell() {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(_)) => Ok(false),
+            Err(TrySendError::Closed(msg)) => Err(SendError(msg)),
+        }
+    }
+
+    fn overflow(&mut self, _: Overflow) {}
 
     fn forward(self: Box<Self>, reply: Reply<Result<T, E>>) -> BoxFuture<'a, ()> {
         Box::pin(async move {

@@ -161,7 +161,10 @@ impl<A: Actor> RouterRef<A> {
             .filter(|worker| !worker.actor.is_stopped());
         let chosen = match self.shared.policy {
             Policy::RoundRobin => in_turn.next(),
-            Policy::LeastLoaded => in_turn.min_by_key(|worker| worker.actor.mailbox_len()),
+            Policy::LeastLoaded => in_turn.min_by_key(|worker| {
+                let queued = worker.actor.mailbox_len();
+                (queued, queued == 0 && !worker.actor.is_idle())
+            }),
         };
         chosen.unwrap_or(&workers[0]).handle.clone()
     }

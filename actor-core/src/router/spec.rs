@@ -60,8 +60,8 @@ impl<A: Actor> Router<A> {
         Self::new(name.into(), workers, Policy::RoundRobin, Box::new(make))
     }
 
-    /// [`pick`](RouterRef::pick) takes the worker with the shortest mailbox, of several such the
-    /// next in turn. The message in work isn't counted.
+    /// [`pick`](RouterRef::pick) takes the worker with the shortest mailbox; of several such one that
+    /// has nothing to do, and of these the next in turn.
     ///
     /// # Panics
     /// When `workers` is 0.

@@ -40,4 +40,31 @@ impl Waits {
     pub fn twice(&mut self) {}
 }
 
+pub struct NoQueue;
+
+#[actor(mailbox = rendezvous, overflow = wait)]
+impl NoQueue {
+    #[init]
+    fn new() -> Self {
+        NoQueue
+    }
+
+    #[coalesce]
+    pub fn refresh(&mut self) {}
+}
+
+/// Where a call says so.
+pub struct ByCall;
+
+#[actor(overflow = wait)]
+impl ByCall {
+    #[init]
+    fn new() -> Self {
+        ByCall
+    }
+
+    #[coalesce]
+    pub fn refresh(&mut self) {}
+}
+
 fn main() {}

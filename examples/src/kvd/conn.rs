@@ -11,12 +11,15 @@
 //! - A client that does not read its replies holds up only its own goroutine, and memory for one
 //!   plan's replies; one that does not read its subscription is hung up on by `pubsub`.
 
+use std::future::{Future as _, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use actor_core::sync::Pooled;
 use actor_core::timeout;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::admin::{self, Session};
@@ -43,7 +46,8 @@ enum Planned {
 
 /// Why the connection woke up.
 enum Event {
-    Readable,
+    /// So many bytes have come; 0 at the end of the stream.
+    Read(usize),
     Published,
     Stop,
 }
@@ -94,64 +98,66 @@ pub(crate) async fn serve(stream: TcpStream, seat: Seat) {
 
 impl Conn {
     async fn run(&mut self) -> io::Result<()> {
+        let services = Arc::clone(self.seat.services());
+        // Queued once, to be woken by the daemon's stop; `event` then looks whether it was that.
+        let mut stop = pin!(services.stop.told.recv());
+        poll_fn(|cx| Poll::Ready(stop.as_mut().poll(cx).is_ready())).await;
         while !self.session.closing {
             match self.event().await? {
-                Event::Stop => break,
+                Event::Stop | Event::Read(0) => break,
                 Event::Published => self.send_published().await?,
-                Event::Readable => {
-                    if !self.read()? {
-                        break;
-                    }
-                    self.requests().await?;
-                }
+                Event::Read(_) => self.requests().await?,
             }
         }
         self.stream.shutdown().await
     }
 
     async fn event(&mut self) -> io::Result<Event> {
-        let services = self.seat.services();
+        let Self {
+            stream,
+            seat,
+            parser,
+            input,
+            inbox,
+            ..
+        } = self;
+        let services = seat.services();
+        if services.stop.is_near() {
+            return Ok(Event::Stop);
+        }
         // Only a half-sent request has a time limit.
-        let limit = self.input.as_ref().map(|_| services.config.request_within);
+        let limit = input.as_ref().map(|_| services.config.request_within);
+        let read = poll_fn(|cx| {
+            if services.stop.is_near() {
+                return Poll::Ready(Ok(Event::Stop));
+            }
+            poll_read(stream, parser, input, services, cx).map_ok(Event::Read)
+        });
+        if inbox.is_none() && limit.is_none() {
+            return read.await;
+        }
+        let read = async {
+            match limit {
+                Some(limit) => timeout(limit, read).await,
+                None => Ok(read.await),
+            }
+        };
         let published = async {
-            match &self.inbox {
+            match inbox {
                 Some(inbox) => inbox.bell.recv().await,
                 None => std::future::pending().await,
             }
         };
-        let readable = async {
-            match limit {
-                Some(limit) => timeout(limit, self.stream.readable()).await,
-                None => Ok(self.stream.readable().await),
-            }
-        };
-        tokio::select! {
+        let read = tokio::select! {
             biased;
-            _ = services.stopped.recv() => Ok(Event::Stop),
-            bell = published => bell.map(|()| Event::Published).ok_or_else(lost_subscription),
-            readable = readable => match readable {
-                Ok(readable) => readable.map(|()| Event::Readable),
-                Err(_) => {
-                    let text = b"-ERR Protocol error: request not completed in time\r\n";
-                    let _ = self.stream.try_write(text);
-                    Err(ErrorKind::TimedOut.into())
-                }
-            }
-        }
-    }
-
-    /// Reads once; false at the end of the stream.
-    fn read(&mut self) -> io::Result<bool> {
-        let services = self.seat.services();
-        let input = self.input.get_or_insert_with(|| services.buffers.get());
-        // A long value grows the buffer as its bytes arrive, not by what its header claims.
-        let wanted = self.parser.missing(input.len()).min(input.len());
-        input.reserve(wanted.clamp(READ_BYTES, READ_BYTES_MAX));
-        match self.stream.try_read_buf(&mut **input) {
-            Ok(n) => Ok(n > 0),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
-            Err(error) => Err(error),
-        }
+            bell = published => return bell.map(|()| Event::Published).ok_or_else(lost_subscription),
+            read = read => read,
+        };
+        read.unwrap_or_else(|_| {
+            let text = b"-ERR Protocol error: request not completed in time\r\n";
+            let _ = stream.try_write(text);
+            Err(ErrorKind::TimedOut.into())
+        })
     }
 
     /// Answers all whole requests in the buffer.
@@ -266,7 +272,7 @@ impl Conn {
 
     /// Answers a command that came when all before it was answered.
     async fn barrier(&mut self, what: Local, words: Vec<Vec<u8>>) -> io::Result<()> {
-        let services = std::sync::Arc::clone(self.seat.services());
+        let services = Arc::clone(self.seat.services());
         let mut out = services.buffers.get();
         match what {
             Local::Subscribe => self.subscribe(&services, words, &mut out).await?,
@@ -386,6 +392,26 @@ impl Conn {
             }
         }
     }
+}
+
+/// Reads what has come into the buffer, which is there while something is in it. Not by waiting until the
+/// socket is readable and trying then: that takes one more call, to learn that nothing is left.
+fn poll_read(
+    stream: &mut TcpStream,
+    parser: &Parser,
+    input: &mut Option<Pooled<Vec<u8>>>,
+    services: &Services,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let buffer = input.get_or_insert_with(|| services.buffers.get());
+    // A long value grows the buffer as its bytes arrive, not by what its header claims.
+    let wanted = parser.missing(buffer.len()).min(buffer.len());
+    buffer.reserve(wanted.clamp(READ_BYTES, READ_BYTES_MAX));
+    let polled = pin!(stream.read_buf(&mut **buffer)).poll(cx);
+    if polled.is_pending() && buffer.is_empty() {
+        *input = None;
+    }
+    polled
 }
 
 fn is_barrier(what: Local) -> bool {

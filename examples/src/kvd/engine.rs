@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actor_core::chan::buffered;
 use actor_core::prelude::*;
 use actor_core::supervise::Child;
 use actor_core::sync::WaitGroup;
@@ -16,7 +15,7 @@ use super::clock::Clock;
 use super::config::Config;
 use super::disk::Disk;
 use super::pubsub::PubSub;
-use super::services::{Counters, Services, batch_pool, buffer_pool};
+use super::services::{Counters, Services, Stop, batch_pool, buffer_pool};
 use super::shard::{Shard, ShardConfig};
 use super::store::Place;
 
@@ -69,7 +68,6 @@ pub(crate) fn plant(config: Config, port: u16, ground: Ground) -> (Arc<Services>
         shards = shards.child(child);
     }
 
-    let (stopping, stopped) = buffered(0);
     let services = Arc::new(Services {
         port,
         shards: shard_refs,
@@ -78,8 +76,7 @@ pub(crate) fn plant(config: Config, port: u16, ground: Ground) -> (Arc<Services>
         pubsub: pubsub.handle(),
         buffers: buffer_pool(),
         batches: batch_pool(),
-        stopping,
-        stopped,
+        stop: Stop::new(),
         open: WaitGroup::new(),
         counters: Counters::default(),
         started: Instant::now(),

@@ -1,10 +1,10 @@
 //! What every connection can reach: the handles of the actors, the pools, the counters.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use actor_core::Instant;
-use actor_core::chan::{Receiver, Sender};
+use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::sync::{Pool, WaitGroup};
 
 use super::aof::{AofRef, LogState};
@@ -26,14 +26,42 @@ pub(crate) struct Services {
     /// Input and output buffers. An idle connection holds none.
     pub(crate) buffers: Pool<Vec<u8>>,
     pub(crate) batches: Pool<Batch>,
-    /// Closed when the daemon stops: all who wait on its receiver learn it at once, as with a
-    /// `done` channel in Go.
-    pub(crate) stopping: Sender<()>,
-    pub(crate) stopped: Receiver<()>,
+    pub(crate) stop: Stop,
     /// Connections that are open.
     pub(crate) open: WaitGroup,
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
+}
+
+/// The daemon's stop, for all who have to know of it.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// For those who only look: no lock is taken for each request.
+    is_near: AtomicBool,
+    /// Closed then: all who wait on its receiver learn it at once, as with a `done` channel in Go.
+    done: Sender<()>,
+    pub(crate) told: Receiver<()>,
+}
+
+impl Stop {
+    pub(crate) fn new() -> Self {
+        let (done, told) = buffered(0);
+        Self {
+            is_near: AtomicBool::new(false),
+            done,
+            told,
+        }
+    }
+
+    pub(crate) fn tell(&self) {
+        self.is_near.store(true, Ordering::SeqCst);
+        self.done.close();
+    }
+
+    /// Whoever was woken by `told` sees it.
+    pub(crate) fn is_near(&self) -> bool {
+        self.is_near.load(Ordering::SeqCst)
+    }
 }
 
 /// Numbers for `INFO`. Relaxed throughout: nothing is decided by them but how full we are.

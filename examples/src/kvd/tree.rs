@@ -144,7 +144,7 @@ async fn drain(stop: StopSignal, services: Arc<Services>, socket: Socket) {
     stop.requested().await;
     eprintln!("kvd: stopping; a second signal stops at once");
     drop(socket.take());
-    services.stopping.close();
+    services.stop.tell();
     // The rest of the time is for the log.
     let limit = services.config.stop_within / 4 * 3;
     if timeout(limit, services.open.wait()).await.is_err() {
@@ -181,7 +181,7 @@ async fn listen(
 
 async fn welcome(stream: TcpStream, seat: Seat, connections: &SupervisorRef) {
     let id = format!("client-{}", seat.id);
-    // The stop is told to all connections at once, by `Services::stopping`; what is left when the
+    // The stop is told to all connections at once, by `Services::stop`; what is left when the
     // supervisor comes to stop them has had its time.
     let child = ChildSpec::once(id, conn::serve(stream, seat)).stop_within(Duration::ZERO);
     // If it can't be started, the daemon is stopping: the socket is closed by its drop.

@@ -500,6 +500,11 @@ impl<M> Mailbox<M> {
         self.word.unlock(flags & !CLOSED);
     }
 
+    /// Whether its receiver sleeps because there is nothing. A moment's view.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.word.peek() & PARKED != 0
+    }
+
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.word.peek() & CLOSED != 0
