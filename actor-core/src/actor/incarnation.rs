@@ -592,8 +592,11 @@ fn serve_at<A: Actor>(
             if !matches!(next, Next::Message) {
                 break next;
             }
-            let msg = present(msg.take());
-            let msg = work::begin::<A>(inbox.joined::<A>(msg), ctx.cell());
+            // Where it lies: a message that is moved is written and read again at once.
+            let here = msg.as_mut().expect(PRESENT);
+            inbox.join::<A>(here);
+            work::begin::<A>(here, ctx.cell());
+            let msg = msg.take().expect(PRESENT);
             if simulated::is_active() {
                 ready!(desk.lend(Delivering::<A>(msg), cx));
             } else if A::HANDLERS_WAIT {
@@ -649,7 +652,9 @@ async fn serve_by_the_clock<A: Actor>(
         .await;
         match next {
             Next::Message => {
-                let mut msg = work::begin::<A>(inbox.joined::<A>(present(msg)), ctx.cell());
+                let mut msg = msg.expect(PRESENT);
+                inbox.join::<A>(&mut msg);
+                work::begin::<A>(&mut msg, ctx.cell());
                 if simulated::is_active() {
                     msg = Box::pin(simulate::deliver(msg, ctx)).await;
                 }
@@ -676,10 +681,7 @@ async fn serve_by_the_clock<A: Actor>(
     }
 }
 
-/// The message that `Next::Message` comes with.
-fn present<M>(msg: Option<M>) -> M {
-    msg.expect("`Next::Message` has a message")
-}
+const PRESENT: &str = "`Next::Message` has a message";
 
 /// Handles what has come in the control lane, in its order.
 async fn signals<A: Actor>(state: &mut A, ctx: &Ctx<A>) {
@@ -728,25 +730,24 @@ impl<'a, M, T> Inbox<'a, M, T> {
 }
 
 impl<M, T> Inbox<'_, M, T> {
-    /// The message, with those that follow it in the mailbox if it is of a batch.
+    /// Takes those that follow the message in the mailbox into it, if it is of a batch.
     #[inline]
-    fn joined<A: Actor<Msg = M>>(&mut self, first: M) -> M
+    fn join<A: Actor<Msg = M>>(&mut self, first: &mut M)
     where
         M: Message,
     {
-        if A::BATCHES.is_empty() {
-            return first;
+        if !A::BATCHES.is_empty() {
+            self.join_followers(first, A::BATCHES);
         }
-        self.with_followers(first, A::BATCHES)
     }
 
-    fn with_followers(&mut self, mut first: M, sizes: &[usize]) -> M
+    fn join_followers(&mut self, first: &mut M, sizes: &[usize])
     where
         M: Message,
     {
         let batch = first.batch();
         let Some(&max) = sizes.get((batch as usize).wrapping_sub(1)) else {
-            return first;
+            return;
         };
         let mut followers = Vec::new();
         while followers.len() + 1 < max
@@ -757,7 +758,6 @@ impl<M, T> Inbox<'_, M, T> {
         if !followers.is_empty() {
             first.join(followers);
         }
-        first
     }
 }
 

@@ -144,17 +144,16 @@ impl Work {
     }
 }
 
-/// The next message goes to its handler. By value, so that it is not kept in the serving future.
+/// The next message goes to its handler.
 #[inline]
-pub(super) fn begin<A: Actor>(mut msg: A::Msg, cell: &Cell<A>) -> A::Msg {
+pub(super) fn begin<A: Actor>(msg: &mut A::Msg, cell: &Cell<A>) {
     working::here().set(msg.name());
     if A::LIMITED {
-        LIMIT.set(times(A::limit(&msg)));
+        LIMIT.set(times(A::limit(msg)));
     }
     if A::RETRIES {
-        poison::set_aside(cell, &mut msg);
+        poison::set_aside(cell, msg);
     }
-    msg
 }
 
 /// A hook is about to run between messages.
