@@ -24,7 +24,7 @@
 //!
 //! Rejected: barging, as the mutex has it. Go's writers compete for a mutex before they announce
 //! themselves; here the lock is handed over always, which keeps "nobody inside ⇒ nobody waits" and
-//! costs a wake-up per turn when writers contend. A lock that is mostly written wants a mutex.
+//! costs a wake-up per turn while somebody waits. So a newcomer spins a little before it queues.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -35,9 +35,9 @@ use crate::sched::holders::Home;
 use crate::sched::lock_cycle::{self, WaitsFor};
 use crate::sched::record::RecordRef;
 use crate::sched::wait::{Wait, WaitKind};
-use crate::sched::{self, Deadlock};
+use crate::sched::{self, Deadlock, simulated};
 use crate::shim::atomic::{AtomicUsize, Ordering};
-use crate::shim::const_unless_modelled;
+use crate::shim::{const_unless_modelled, hint};
 
 const WRITER: usize = 1;
 const WAITERS: usize = 2;
@@ -45,6 +45,9 @@ const WAITERS: usize = 2;
 const READER: usize = 4;
 /// Only forgotten guards get there. Far from the edge, as `hand_over` adds without a look.
 const READERS_MAX: usize = usize::MAX / 2;
+
+const SPIN_ROUNDS: u32 = 4;
+const SPIN_PAUSES: u32 = 30;
 
 /// What a waiter wants to do inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +140,29 @@ impl RawRwLock {
                 .compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok(),
         }
+    }
+
+    /// Tries for as long as Go's mutex spins (`runtime_doSpin`): what is done inside is mostly shorter than
+    /// a switch, and once somebody has queued, each turn costs a wake-up until the queue is empty.
+    #[cold]
+    fn spin_to_acquire(&self, access: Access) -> bool {
+        // In a model, and in a simulation, nobody leaves meanwhile.
+        if cfg!(actor_loom) || simulated::is_active() {
+            return false;
+        }
+        for _ in 0..SPIN_ROUNDS {
+            for _ in 0..SPIN_PAUSES {
+                hint::spin_loop();
+            }
+            // ORDERING: Relaxed, a guess.
+            if self.word.load(Ordering::Relaxed) & WAITERS != 0 {
+                return false;
+            }
+            if self.try_acquire(access) {
+                return true;
+            }
+        }
+        false
     }
 
     #[inline]
@@ -278,7 +304,9 @@ impl RawRwLock {
         told: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Deadlock>> {
-        if waiter.state() == WaitState::Idle && self.try_acquire(access) {
+        if waiter.state() == WaitState::Idle
+            && (self.try_acquire(access) || self.spin_to_acquire(access))
+        {
             return Poll::Ready(Ok(()));
         }
         // Whoever polls is whoever waits, from now on.
