@@ -56,7 +56,7 @@ use super::{
     incarnation::{Inbox, Next, NextOf},
     simulate,
     ticker::{Ticker, Ticks as _},
-    work::{Beside, Cut, LimitTimer, Noted},
+    work::{self, Beside, Cut, LimitTimer, Noted},
 };
 use crate::{
     chan::{NoReply, discard_with},
@@ -393,11 +393,12 @@ impl<A: Actor> Future for Phase<'_, A> {
             if let Some(cut) = this.look() {
                 this.end_with(cut);
             }
-            // What a user may have written by hand: a message's concurrency, its limit, its name.
+            // What a user may have written by hand (a message's concurrency, its limit, its name), and the
+            // panics of those who work beside the actor.
             if this.cut.is_none()
                 && let Err(panic) = caught(|| while this.start_held() || this.take_next(cx) {})
             {
-                let handler = "(between messages)";
+                let handler = work::take_blamed();
                 this.end_with(Box::new(Cut::Panicked { handler, panic }));
             }
             match this.stands(cx) {

@@ -185,6 +185,23 @@ pub(super) fn blame_beside() {
     working::here().set("(pipe or stream)");
 }
 
+/// Who is to blame for the panic that was just caught; named once.
+#[cold]
+pub(super) fn take_blamed() -> &'static str {
+    let here = working::here();
+    let blamed = here.get();
+    here.clear();
+    named(blamed)
+}
+
+fn named(handler: &'static str) -> &'static str {
+    if handler.is_empty() {
+        "(between messages)"
+    } else {
+        handler
+    }
+}
+
 /// The begin of what begins now, and its deadline.
 fn times(limit: Option<Duration>) -> Option<(Instant, Instant)> {
     limit.map(|limit| {
@@ -421,11 +438,7 @@ pub(super) fn served<A: Actor, R>(
         }
         Ok(Poll::Ready(done)) => Poll::Ready(done),
         Err(payload) => Poll::Ready(Err(Box::new(Cut::Panicked {
-            handler: if handler.is_empty() {
-                "(between messages)"
-            } else {
-                handler
-            },
+            handler: named(handler),
             panic: Panic::new(payload),
         }))),
     }
