@@ -29,7 +29,7 @@ use crate::chan::{Displaced, Mailbox, MailboxSend, NoReply, Post, Unsent, discar
 /// stop, kill and supervision have a lane of their own and wait for none of this.
 ///
 /// A message that is dropped is a [dead letter](super::dead_letters), and its asker gets
-/// [`CallError::Overloaded`].
+/// [`CallError::Overloaded`](super::CallError::Overloaded).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -37,7 +37,7 @@ pub enum Overflow {
     #[default]
     Wait,
     /// The sender has it back at once: `tell` returns [`TrySendError::Full`], an ask
-    /// [`CallError::Overloaded`].
+    /// [`CallError::Overloaded`](super::CallError::Overloaded).
     Fail,
     /// The new message is dropped. For samples, of which some may be missing.
     DropNewest,
@@ -48,9 +48,10 @@ pub enum Overflow {
     DropOldest,
     /// A message takes the place of a queued one with the same [key](Message::coalesce_key), full
     /// or not: the queue holds the newest message of each key, at the place of the first. The
-    /// replaced one is a dead letter, its asker gets [`CallError::Replaced`]. A message without a
-    /// key, or with a new one, is queued as usual and waits for room; one that had to wait neither
-    /// replaces nor is replaced before it is in.
+    /// replaced one is a dead letter, its asker gets
+    /// [`CallError::Replaced`](super::CallError::Replaced). A message without a key, or with a new one,
+    /// is queued as usual and waits for room; one that had to wait neither replaces nor is replaced
+    /// before it is in.
     ///
     /// An actor with this policy replaces whatever a call says; the call then decides about a full
     /// mailbox only. As the policy of a call to an actor with another one, it replaces a message that
