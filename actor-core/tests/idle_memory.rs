@@ -63,7 +63,7 @@ impl Slow {
     }
 }
 
-const MANY: usize = 20_000;
+const MANY: usize = 100_000;
 
 /// Bytes for each of many things that `make` makes, all of which are kept.
 macro_rules! bytes_each {
