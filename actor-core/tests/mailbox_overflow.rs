@@ -73,12 +73,13 @@ desk!(
     name = "if idle"
 );
 
-/// Starts one and holds it in a handler.
+/// Starts one and holds it in a handler. The message waits, if need be, until it is ready to take one.
 macro_rules! held {
     ($name:ident) => {{
         let (log, gate) = (Log::default(), Gate::new());
         let desk = $name::start(log.clone()).await.unwrap();
-        desk.hold(gate.clone()).tell().await.unwrap();
+        let hold = desk.hold(gate.clone()).overflow(Overflow::Wait);
+        hold.tell().await.unwrap();
         gate.entered().await;
         (desk, gate, log)
     }};
