@@ -109,6 +109,11 @@ fn spawn_begun<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
 /// What a goroutine that is an actor consists of; see [`Lent`] for how it stays small.
 type Desk<A> = Lent<Ctx<A>, A, Step<A>>;
 
+/// Whether it has ticks or time limits. Such a one keeps its turn at the mailbox, busy or not.
+pub(super) fn is_by_the_clock<A: Actor>() -> bool {
+    A::LIMITED || !A::ticks().is_empty()
+}
+
 /// What a future at the desk has come to.
 pub(super) enum Step<A: Actor> {
     Made(Result<A, Failure>),
@@ -261,8 +266,11 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
         self.desk.as_mut().put(state);
         self.ctx().cell().life.running();
         self.link.started();
-        let by_the_clock = A::LIMITED || !A::ticks().is_empty();
-        let tag = if by_the_clock { BY_THE_CLOCK } else { SERVING };
+        let tag = if is_by_the_clock::<A>() {
+            BY_THE_CLOCK
+        } else {
+            SERVING
+        };
         self.desk.as_mut().set_tag(tag);
     }
 
@@ -798,7 +806,8 @@ impl<A: Actor, T: Ticks> NextOf<'_, '_, A, T> {
             return Poll::Ready(Next::Tick(index));
         }
         let ahead = const {
-            if A::HANDLERS_WAIT || A::CONCURRENT {
+            // One that keeps its turn could not be told from one that is at work.
+            if A::HANDLERS_WAIT || A::CONCURRENT || T::KEEPS_TURN {
                 Ahead::No
             } else {
                 Ahead::Yes
