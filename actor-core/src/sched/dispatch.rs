@@ -52,6 +52,8 @@ pub(crate) struct Inner<T, M> {
     pub(crate) machines: usize,
     /// The parked M with a deadline, and the deadline.
     pub(crate) timekeeper: Option<(Arc<M>, u64)>,
+    /// Ms taken off the idle list to be woken.
+    pub(crate) wakes: u64,
     pub(crate) stopping: bool,
 }
 
@@ -101,6 +103,7 @@ impl<T, M: Idler> Dispatch<T, M> {
                 held: 0,
                 machines: 0,
                 timekeeper: None,
+                wakes: 0,
                 stopping: false,
             }),
             injected: AtomicUsize::new(0),
@@ -203,6 +206,7 @@ impl<T, M: Idler> Dispatch<T, M> {
         if keeper(inner, &m) {
             inner.timekeeper = None;
         }
+        inner.wakes += 1;
         m.hand(p);
         Wake::Idle(m)
     }

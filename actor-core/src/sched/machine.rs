@@ -278,8 +278,13 @@ impl Worker<'_> {
         self.shared.fire_timers(now);
         #[cfg(feature = "tokio")]
         self.shared.driver.turn_after(tuning::IO_EVERY, now);
-        self.share_backlog();
-        self.take_injected(1)
+        let next = self.take_injected(1);
+        let p = self.p();
+        // One goroutine is no backlog: it runs here, now.
+        if p.ring.len() > usize::from(next.is_none() && !p.has_runnext()) {
+            self.shared.wake_for_backlog(p);
+        }
+        next
     }
 
     fn take_injected(&mut self, max: usize) -> Option<RunToken> {

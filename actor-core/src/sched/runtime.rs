@@ -479,6 +479,7 @@ impl Handle {
                 .map(|p| self.shared.processor(p).steals.load(Ordering::Relaxed))
                 .sum(),
             polls: self.shared.polls(),
+            wakes: inner.wakes,
             goroutines,
         }
     }
@@ -502,6 +503,9 @@ pub struct Metrics {
     pub steals: u64,
     /// Polls of goroutines begun, on all Ps.
     pub polls: u64,
+    /// Ms woken to run goroutines: each is a system call here and a core that has to get going, some 10 µs,
+    /// so two that talk to each other must not cause any.
+    pub wakes: u64,
 }
 
 /// Keeps a runtime current; see [`Handle::enter`].

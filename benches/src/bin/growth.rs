@@ -213,21 +213,8 @@ fn actors_and_senders(quick: bool) {
     }
 }
 
-/// How often threads of this process have gone to sleep, or zero where the system doesn't say it as
-/// Linux does.
-fn sleeps() -> u64 {
-    let statuses = threads().filter_map(|path| fs::read_to_string(path.join("status")).ok());
-    statuses
-        .filter_map(|status| {
-            let mut lines = status.lines();
-            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-            count.trim().parse::<u64>().ok()
-        })
-        .sum()
-}
-
-/// What the real runtime does on so many Ps: polls, steals and sleeping threads per ask, of twice as
-/// many pairs as Ps.
+/// What the real runtime does on so many Ps: polls, steals and wakes per ask, of twice as many pairs
+/// as Ps.
 fn of_procs(procs: usize) -> [f64; 3] {
     let rt = Runtime::builder()
         .procs(procs)
@@ -237,7 +224,7 @@ fn of_procs(procs: usize) -> [f64; 3] {
     let handle = rt.handle().clone();
     rt.run(async move {
         let counters = start(2 * procs).await;
-        let (before, slept) = (handle.metrics(), sleeps());
+        let before = handle.metrics();
         let pairs = (0..).zip(counters).map(|(pair, counter)| {
             let asks = share(CALLS, 2 * procs as u64, pair);
             go(async move {
@@ -254,7 +241,7 @@ fn of_procs(procs: usize) -> [f64; 3] {
         [
             per_ask(after.polls - before.polls),
             per_ask(after.steals - before.steals),
-            per_ask(sleeps().saturating_sub(slept)),
+            per_ask(after.wakes - before.wakes),
         ]
     })
 }
@@ -265,7 +252,7 @@ fn runtime_on_too_many_ps(quick: bool) {
          Two talking pairs per P, {CALLS} asks; per thousand asks.\n",
         cores()
     );
-    println!("| Ps | polls | steals | threads that went to sleep |\n|---:|---:|---:|---:|");
+    println!("| Ps | polls | steals | wakes |\n|---:|---:|---:|---:|");
     for power in 1..=(if quick { 4 } else { 6 }) {
         let procs = 1 << power;
         let counts = medians(if quick { 1 } else { 3 }, || of_procs(procs));
