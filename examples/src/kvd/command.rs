@@ -164,7 +164,7 @@ const fn each(op: Op, step: usize, join: Join) -> Route {
 }
 
 /// Sorted by name.
-static TABLE: &[Spec] = &[
+const TABLE: &[Spec] = &[
     write("append", 3, Op::Append),
     local("auth", -2, Local::Auth),
     local("client", -2, Local::Client),
@@ -231,16 +231,39 @@ static TABLE: &[Spec] = &[
     read("zscore", 3, Op::ZScore),
 ];
 
+/// The names as numbers, which compare as the names do.
+static NUMBERS: [u128; TABLE.len()] = {
+    let mut numbers = [0; TABLE.len()];
+    let mut at = 0;
+    while at < TABLE.len() {
+        numbers[at] = match number(TABLE[at].name.as_bytes()) {
+            Some(number) => number,
+            None => panic!("a name is too long"),
+        };
+        at += 1;
+    }
+    numbers
+};
+
+/// A name of at most 16 bytes, in any case, as a number.
+const fn number(name: &[u8]) -> Option<u128> {
+    let mut bytes = [0; 16];
+    if name.len() > bytes.len() {
+        return None;
+    }
+    let mut at = 0;
+    while at < name.len() {
+        bytes[at] = name[at].to_ascii_lowercase();
+        at += 1;
+    }
+    Some(u128::from_be_bytes(bytes))
+}
+
 /// The command called `name`, in any case.
 pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
-    let mut lower = [0_u8; 16];
-    let lower = lower.get_mut(..name.len())?;
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    let at = TABLE
-        .binary_search_by(|spec| spec.name.as_bytes().cmp(lower))
-        .ok()?;
-    Some(&TABLE[at])
+    let at = NUMBERS.binary_search(&number(name)?).ok()?;
+    // A name with a zero byte at its end has the number of one without.
+    Some(&TABLE[at]).filter(|spec| spec.name.len() == name.len())
 }
 
 /// The command of a request, or the error reply's text.

@@ -46,7 +46,7 @@ enum Slot {
 /// A shard's part.
 #[derive(Debug, Default)]
 struct Lane {
-    batch: Option<Pooled<Batch>>,
+    batch: Option<Pooled<Box<Batch>>>,
     /// Every reply that is left in this lane, when its shard could not run the batch.
     failure: Option<String>,
     /// The reply to what was done but could not be logged.
@@ -197,35 +197,32 @@ impl Plan {
     /// the writes are logged; with `--fsync always` also those that were read.
     async fn run_lanes(&mut self, services: &Services, only: Option<usize>) {
         let strict = services.config.fsync == Fsync::Always;
-        let mut tickets = 0;
-        let mut asks = Vec::new();
-        for (shard, lane) in self.lanes.iter_mut().enumerate() {
+        let (mut tickets, acks) = (0, &mut self.acks);
+        let lanes = self.lanes.iter_mut().enumerate();
+        let mut asks = lanes.filter_map(|(shard, lane)| {
             if only.is_some_and(|only| only != shard) {
-                continue;
+                return None;
             }
-            let Some(mut batch) = lane.batch.take() else {
-                continue;
-            };
+            let mut batch = lane.batch.take()?;
             if strict || batch.writes() {
-                let (acks, _) = self
-                    .acks
-                    .get_or_insert_with(|| buffered(services.shards.len()));
+                let (acks, _) = acks.get_or_insert_with(|| buffered(services.shards.len()));
                 batch.ticket = Some(Ticket::new(shard, acks.clone()));
                 tickets += 1;
             }
-            asks.push((shard, services.shards[shard].run(batch)));
-        }
-        if asks.len() == 1 {
-            for (shard, ask) in asks {
-                tickets -= self.lanes[shard].returned(shard, ask.await);
-            }
-        } else {
-            let asks = asks
-                .into_iter()
-                .map(|(shard, ask)| async move { (shard, ask.await) });
+            Some((shard, services.shards[shard].run(batch)))
+        });
+        let Some((shard, ask)) = asks.next() else {
+            return;
+        };
+        if let Some(second) = asks.next() {
+            let asks = [(shard, ask), second].into_iter().chain(asks);
+            let asks = asks.map(|(shard, ask)| async move { (shard, ask.await) });
             for (shard, result) in join_all(asks).await {
                 tickets -= self.lanes[shard].returned(shard, result);
             }
+        } else {
+            drop(asks);
+            tickets -= self.lanes[shard].returned(shard, ask.await);
         }
         let Some((_, acks)) = &self.acks else { return };
         for _ in 0..tickets {
@@ -244,7 +241,7 @@ impl Plan {
 
 impl Lane {
     /// Takes what a shard answered; how many tickets came back with it.
-    fn returned(&mut self, shard: usize, result: Result<Pooled<Batch>, CallError>) -> usize {
+    fn returned(&mut self, shard: usize, result: Result<Pooled<Box<Batch>>, CallError>) -> usize {
         match result {
             Ok(mut batch) => {
                 let ticket = batch.ticket.take();

@@ -140,10 +140,10 @@ impl Parser {
         }
         if self.args_left.is_none() {
             let too_big = ProtocolError::MultibulkHeaderTooBig;
-            let Some((line, next)) = line(buf, 1, too_big)? else {
+            let Some((count, next)) = number(buf, 1, too_big)? else {
                 return Ok(None);
             };
-            let count = parse_i64(line).ok_or(ProtocolError::MultibulkLength)?;
+            let count = count.ok_or(ProtocolError::MultibulkLength)?;
             if count > ARGS_MAX {
                 return Err(ProtocolError::MultibulkLength);
             }
@@ -193,10 +193,10 @@ impl Parser {
                     Some(b'$') => {}
                     Some(&got) => return Err(ProtocolError::ExpectedDollar(got)),
                 }
-                let Some((line, next)) = line(buf, self.scanned + 1, too_big)? else {
+                let Some((len, next)) = number(buf, self.scanned + 1, too_big)? else {
                     return Ok(false);
                 };
-                let len = parse_i64(line)
+                let len = len
                     .and_then(|len| usize::try_from(len).ok())
                     .filter(|&len| len <= self.bulk_bytes_max)
                     .ok_or(ProtocolError::BulkLength)?;
@@ -242,6 +242,34 @@ impl Parser {
             .ok_or(ProtocolError::UnbalancedQuotes)?;
         Ok(Some(end + 1))
     }
+}
+
+/// The number on the line that begins at `from`, and where the next one begins, if it is one of those
+/// that nearly all are: of one digit or two.
+#[inline]
+fn short_number(buf: &[u8], from: usize) -> Option<(i64, usize)> {
+    let digit = |digit: u8| i64::from(digit - b'0');
+    match *buf.get(from..)? {
+        [one @ b'0'..=b'9', b'\r', b'\n', ..] => Some((digit(one), from + 3)),
+        [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Some((10 * digit(ten) + digit(one), from + 4))
+        }
+        _ => None,
+    }
+}
+
+/// The number on the line that begins at `from`, if it is one, and where the next one begins.
+#[inline]
+fn number(
+    buf: &[u8],
+    from: usize,
+    too_big: ProtocolError,
+) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    if let Some((number, next)) = short_number(buf, from) {
+        return Ok(Some((Some(number), next)));
+    }
+    let line = line(buf, from, too_big)?;
+    Ok(line.map(|(line, next)| (parse_i64(line), next)))
 }
 
 /// The line that begins at `from`, without its end, and where the next one begins.

@@ -25,7 +25,8 @@ pub(crate) struct Services {
     pub(crate) pubsub: PubSubRef,
     /// Input and output buffers. An idle connection holds none.
     pub(crate) buffers: Pool<Vec<u8>>,
-    pub(crate) batches: Pool<Batch>,
+    /// Boxed: they go to a shard and back, and move at every step on the way.
+    pub(crate) batches: Pool<Box<Batch>>,
     pub(crate) stop: Stop,
     /// Connections that are open.
     pub(crate) open: WaitGroup,
@@ -142,6 +143,6 @@ pub(crate) fn buffer_pool() -> Pool<Vec<u8>> {
     Pool::with_reset(Vec::new, |buffer| *buffer = recycled(buffer))
 }
 
-pub(crate) fn batch_pool() -> Pool<Batch> {
-    Pool::with_reset(Batch::default, Batch::reset)
+pub(crate) fn batch_pool() -> Pool<Box<Batch>> {
+    Pool::with_reset(Box::default, |batch: &mut Box<Batch>| batch.reset())
 }

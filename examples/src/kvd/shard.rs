@@ -104,7 +104,7 @@ impl Shard {
     }
 
     /// Runs a batch, at least in part, and queues its records.
-    pub(crate) async fn run(&mut self, mut batch: Pooled<Batch>) -> Pooled<Batch> {
+    pub(crate) async fn run(&mut self, mut batch: Pooled<Box<Batch>>) -> Pooled<Box<Batch>> {
         if let Err(error) = self.follow_log().await {
             batch.refuse(&format!("ERR shard {}: {error}", self.config.place.index));
             return batch;
