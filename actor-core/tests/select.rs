@@ -763,3 +763,48 @@ fn a_future_that_selects_is_send_if_its_arms_are() {
     };
     assert_eq!(poll_once(pin!(selecting)), Poll::Ready(5));
 }
+
+/// Arms lie in rows of eight; a select of this many has three.
+#[test]
+fn each_of_many_arms_can_win() {
+    run(async {
+        let channels: Vec<_> = (0..20).map(|_| buffered::<u64>(1)).collect();
+        let rx = |n: usize| &channels[n].1;
+        for n in 0..20 {
+            for early in [true, false] {
+                let tx = channels[n].0.clone();
+                let send = go(async move {
+                    if !early {
+                        yield_now().await;
+                    }
+                    tx.send(n as u64).await.unwrap();
+                });
+                if early {
+                    send.await.unwrap();
+                }
+                let (arm, value) = select! {
+                    v = rx(0).recv() => (0, v), v = rx(1).recv() => (1, v), v = rx(2).recv() => (2, v),
+                    v = rx(3).recv() => (3, v), v = rx(4).recv() => (4, v), v = rx(5).recv() => (5, v),
+                    v = rx(6).recv() => (6, v), v = rx(7).recv() => (7, v), v = rx(8).recv() => (8, v),
+                    v = rx(9).recv() => (9, v), v = rx(10).recv() => (10, v), v = rx(11).recv() => (11, v),
+                    v = rx(12).recv() => (12, v), v = rx(13).recv() => (13, v), v = rx(14).recv() => (14, v),
+                    v = rx(15).recv() => (15, v), v = rx(16).recv() => (16, v), v = rx(17).recv() => (17, v),
+                    v = rx(18).recv() => (18, v), v = rx(19).recv() => (19, v),
+                };
+                assert_eq!((arm, value), (n as u64, Some(n as u64)));
+            }
+        }
+    });
+}
+
+#[test]
+fn an_arm_may_refer_to_what_is_made_in_its_expression() {
+    run(async {
+        let never = buffered::<u8>(0);
+        let got = select! {
+            v = &mut std::future::ready(7) => v,
+            _ = never.1.recv() => 0,
+        };
+        assert_eq!(got, 7);
+    });
+}

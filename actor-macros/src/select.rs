@@ -24,6 +24,9 @@ use crate::mistakes::Mistakes;
 /// As many as `select!` accepts.
 const ARMS_MAX: usize = 64;
 
+/// The places of a row of arms.
+const ROW: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
 const ARM_FORM: &str = "an arm is `pattern = operation => handler`, or `pattern = operation, if \
                         condition => handler`";
 
@@ -94,17 +97,37 @@ fn waiting(
     let variants: Vec<_> = (0..arms.len()).map(|n| format_ident!("Arm{n}")).collect();
     let count = numbers.last().map_or(0, |last| last.index as usize + 1);
 
-    let futures = arms.iter().enumerate().map(|(n, arm)| future(n, arm));
-    let list = (0..arms.len())
-        .rev()
-        .fold(quote!(__select::End), |tail, n| {
-            let arm = local(&format!("arm{n}"));
-            quote!(__select::Cons::new(#arm, #tail))
-        });
+    let futures: TokenStream = (arms.iter().enumerate())
+        .map(|(n, arm)| future(n, arm))
+        .collect();
+    // What is in scope while the select waits is kept beside it, in the future that awaits it, and so can't
+    // be built in registers.
+    let (outside, inside) = if arms.iter().any(|arm| may_borrow(&arm.operation)) {
+        (futures, TokenStream::new())
+    } else {
+        (TokenStream::new(), futures)
+    };
+    let list =
+        (0..arms.len())
+            .step_by(ROW.len())
+            .rev()
+            .fold(quote!(__select::End), |tail, first| {
+                let arms = (first..first + ROW.len()).map(|n| {
+                    let arm = local(&format!("arm{n}"));
+                    if n < arms.len() {
+                        quote!(#arm)
+                    } else {
+                        quote!(__select::End)
+                    }
+                });
+                let places = ROW.map(|place| format_ident!("{place}"));
+                quote!(__select::Row { #(#places: #arms,)* tail: #tail })
+            });
     let places: Vec<_> = (0..arms.len())
         .map(|n| {
-            let tails = std::iter::repeat_n(quote!(.tail()), n);
-            quote!(#select.as_mut().arms() #(#tails)* .head())
+            let tails = std::iter::repeat_n(quote!(.tail()), n / ROW.len());
+            let place = format_ident!("{}", ROW[n % ROW.len()]);
+            quote!(#select.as_mut().arms() #(#tails)* .#place())
         })
         .collect();
     let misses: Vec<_> = arms
@@ -191,9 +214,11 @@ fn waiting(
             Disabled,
         }
         let #picked = {
-            #(#futures)*
-            let #select = __select::Selecting::<_, #count>::new(#list, #biased, #has_default);
-            let mut #select = ::core::pin::pin!(#select);
+            #outside
+            let mut #select = ::core::pin::pin!({
+                #inside
+                __select::Selecting::<_, #count>::new(#list, #biased, #has_default)
+            });
             #pick
         };
         // By value, so that a pattern may say `ref mut`.
@@ -203,6 +228,17 @@ fn waiting(
             #on_disabled
         }
     }}
+}
+
+/// Whether it may be a reference to something that has to live as long as the variable that it is put in.
+fn may_borrow(operation: &Expr) -> bool {
+    let borrows = |arg: &Expr| matches!(arg, Expr::Reference(_));
+    match operation {
+        Expr::MethodCall(_) | Expr::Path(_) | Expr::Field(_) => false,
+        // It may be no function but a constructor.
+        Expr::Call(call) => call.args.iter().any(borrows),
+        _ => true,
+    }
 }
 
 /// Evaluates an arm's expression, if its precondition holds, and finds out what sort of arm it is.

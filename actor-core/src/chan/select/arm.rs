@@ -38,20 +38,28 @@ pub trait Operation: Future {
     fn settle(self: Pin<&mut Self>) -> Self::Output;
 }
 
+/// What came of trying an arm.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The output is here now.
+    Ready,
+    Pending,
+    /// It takes no part.
+    Disabled,
+}
+
 /// What the engine asks of an arm.
 #[allow(private_interfaces, reason = "only this crate can implement it")]
 #[doc(hidden)]
 pub trait Arm {
-    /// Whether it takes part.
-    fn is_enabled(&self) -> bool;
-
-    /// The lock of its channel; null for a plain future.
+    /// The lock of its channel; null for a plain future, and for an arm that takes no part.
     fn word(&self) -> *const WordLock;
 
-    /// Tries to finish it; true if the output is here now. Runs user code.
-    fn attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool;
+    /// Tries to finish it. Runs user code.
+    fn attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Attempt;
 
-    /// As `attempt`, under the lock; never true for a plain future.
+    /// As `attempt`, under the lock; true if it is ready, which a plain future never is.
     ///
     /// # Safety
     /// As for [`Operation::attempt`].
@@ -122,23 +130,26 @@ impl<F: Future> PlainArm<F, F::Output> {
 
 #[allow(private_interfaces, reason = "as the trait")]
 impl<F: Operation> Arm for ChannelArm<F> {
-    fn is_enabled(&self) -> bool {
-        self.operation.is_some()
-    }
-
     fn word(&self) -> *const WordLock {
         self.operation
             .as_ref()
             .map_or(std::ptr::null(), Operation::word)
     }
 
-    fn attempt(self: Pin<&mut Self>, _: &mut Context<'_>) -> bool {
+    fn attempt(self: Pin<&mut Self>, _: &mut Context<'_>) -> Attempt {
+        let word = self.word();
+        if word.is_null() {
+            return Attempt::Disabled;
+        }
         let mut wakers = WakeList::new();
-        let mut word = [self.word()];
         // SAFETY: the channel lives as long as the operation on it, longer than this call.
-        let _locked = unsafe { Locks::take(&mut word) };
+        let _locked = unsafe { Locks::hold(std::slice::from_ref(&word)) };
         // SAFETY: locked; the engine tries arms while the group is BUSY.
-        unsafe { self.attempt_locked(&mut wakers) }
+        if unsafe { self.attempt_locked(&mut wakers) } {
+            Attempt::Ready
+        } else {
+            Attempt::Pending
+        }
     }
 
     unsafe fn attempt_locked(self: Pin<&mut Self>, wakers: &mut WakeList) -> bool {
@@ -171,25 +182,21 @@ impl<F: Operation> Arm for ChannelArm<F> {
 
 #[allow(private_interfaces, reason = "as the trait")]
 impl<F: Future> Arm for PlainArm<F, F::Output> {
-    fn is_enabled(&self) -> bool {
-        self.future.is_some()
-    }
-
     fn word(&self) -> *const WordLock {
         std::ptr::null()
     }
 
-    fn attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+    fn attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Attempt {
         let this = self.project();
         let Some(future) = this.future.as_pin_mut() else {
-            return false;
+            return Attempt::Disabled;
         };
         match future.poll(cx) {
             Poll::Ready(output) => {
                 *this.output = Some(output);
-                true
+                Attempt::Ready
             }
-            Poll::Pending => false,
+            Poll::Pending => Attempt::Pending,
         }
     }
 
@@ -233,66 +240,81 @@ impl<F: Future> TakeOutput for PlainArm<F, F::Output> {
 /// The arms of one `select`, by number.
 #[doc(hidden)]
 pub trait Arms {
-    fn count(&self) -> usize;
-
     fn at<'s>(self: Pin<&'s mut Self>, arm: usize) -> Pin<&'s mut (dyn Arm + 's)>;
 }
 
-pin_project! {
-    /// An arm and those after it: the arms of `select!`, each of its own type.
-    #[doc(hidden)]
-    #[derive(Debug)]
-    pub struct Cons<H, T> {
-        #[pin]
-        head: H,
-        #[pin]
-        tail: T,
-    }
+macro_rules! row {
+    ($($place:ident $type:ident $number:literal),*) => {
+        pin_project! {
+            /// The next arms of a `select!`, each of its own type, and those after them. Not one by one: an
+            /// arm would be moved once for each that comes before it.
+            #[doc(hidden)]
+            #[derive(Debug)]
+            pub struct Row<$($type,)* T> {
+                $(#[pin] pub $place: $type,)*
+                #[pin]
+                pub tail: T,
+            }
+        }
+
+        impl<$($type,)* T> Row<$($type,)* T> {
+            $(
+                pub fn $place(self: Pin<&mut Self>) -> Pin<&mut $type> {
+                    self.project().$place
+                }
+            )*
+
+            pub fn tail(self: Pin<&mut Self>) -> Pin<&mut T> {
+                self.project().tail
+            }
+        }
+
+        impl<$($type: Arm,)* T: Arms> Arms for Row<$($type,)* T> {
+            #[inline]
+            fn at<'s>(self: Pin<&'s mut Self>, arm: usize) -> Pin<&'s mut (dyn Arm + 's)> {
+                let this = self.project();
+                match arm {
+                    $($number => this.$place,)*
+                    _ => this.tail.at(arm - ROW),
+                }
+            }
+        }
+    };
 }
 
-/// After the last arm.
+/// The arms of a row; the macro knows it too.
+const ROW: usize = 8;
+
+row!(a A 0, b B 1, c C 2, d D 3, e E 4, f F 5, g G 6, h H 7);
+
+/// The rest of a row, and what comes after the last row. It is never asked for: numbers end before it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct End;
 
-impl<H, T> Cons<H, T> {
-    pub fn new(head: H, tail: T) -> Self {
-        Self { head, tail }
-    }
-
-    pub fn head(self: Pin<&mut Self>) -> Pin<&mut H> {
-        self.project().head
-    }
-
-    pub fn tail(self: Pin<&mut Self>) -> Pin<&mut T> {
-        self.project().tail
-    }
-}
-
-impl<H: Arm, T: Arms> Arms for Cons<H, T> {
-    #[inline]
-    fn count(&self) -> usize {
-        1 + self.tail.count()
-    }
-
-    #[inline]
-    fn at<'s>(self: Pin<&'s mut Self>, arm: usize) -> Pin<&'s mut (dyn Arm + 's)> {
-        let this = self.project();
-        match arm.checked_sub(1) {
-            None => this.head,
-            Some(arm) => this.tail.at(arm),
-        }
-    }
-}
-
 impl Arms for End {
-    fn count(&self) -> usize {
-        0
-    }
-
     fn at<'s>(self: Pin<&'s mut Self>, _: usize) -> Pin<&'s mut (dyn Arm + 's)> {
         unreachable!("an arm that is not there");
     }
+}
+
+#[allow(private_interfaces, reason = "as the trait")]
+impl Arm for End {
+    fn word(&self) -> *const WordLock {
+        std::ptr::null()
+    }
+
+    fn attempt(self: Pin<&mut Self>, _: &mut Context<'_>) -> Attempt {
+        Attempt::Disabled
+    }
+
+    unsafe fn attempt_locked(self: Pin<&mut Self>, _: &mut WakeList) -> bool {
+        false
+    }
+
+    unsafe fn enqueue(self: Pin<&mut Self>, _: &Group, _: u32) {}
+
+    fn settle(self: Pin<&mut Self>) {}
 }
 
 /// How `select!` tells what sort of arm an expression is: [`ChannelKind`] is found first.

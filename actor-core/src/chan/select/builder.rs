@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::arm::{Arm, Arms, ChannelArm, PlainArm, TakeOutput};
+use super::arm::{Arm, Arms, Attempt, ChannelArm, PlainArm, TakeOutput};
 use super::engine::{self, Options, Picked, Scratch};
 use super::group::Group;
 use crate::chan::waiters::WakeList;
@@ -231,10 +231,6 @@ struct BuiltArms<'a, R> {
 }
 
 impl<R> Arms for BuiltArms<'_, R> {
-    fn count(&self) -> usize {
-        self.arms.len()
-    }
-
     fn at<'s>(self: Pin<&'s mut Self>, arm: usize) -> Pin<&'s mut (dyn Arm + 's)> {
         self.get_mut().arms[arm].as_mut()
     }
@@ -265,15 +261,11 @@ impl<R, A: TakeOutput, G: FnOnce(A::Output) -> R> BuiltArm<R> for Built<A, G> {
 }
 
 impl<A: Arm, G> Arm for Built<A, G> {
-    fn is_enabled(&self) -> bool {
-        self.arm.is_enabled()
-    }
-
     fn word(&self) -> *const WordLock {
         self.arm.word()
     }
 
-    fn attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+    fn attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Attempt {
         self.project().arm.attempt(cx)
     }
 

@@ -14,7 +14,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::arm::Arms;
+use super::arm::{Arms, Attempt};
 use super::group::{Begin, Group};
 use super::locks::Locks;
 use super::random::Random;
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     pub(crate) default: bool,
 }
 
-/// Memory for one poll, as long as there are arms.
+/// Memory for one poll, as long as there are arms: that is how their number is known.
 pub(crate) struct Scratch<'a> {
     pub(crate) order: &'a mut [u32],
     pub(crate) words: &'a mut [*const WordLock],
@@ -68,31 +68,38 @@ pub(crate) unsafe fn poll(
         group.settled();
         return Poll::Ready(Picked::Arm(arm as usize));
     }
-    let (mut enabled, mut channels) = (0, 0);
-    for n in 0..arms.count() {
-        let arm = arms.as_mut().at(n);
-        if arm.is_enabled() {
-            scratch.order[enabled] = n as u32;
-            enabled += 1;
-            let word = arm.word();
-            if !word.is_null() {
-                scratch.words[channels] = word;
-                channels += 1;
+    let order = &mut *scratch.order;
+    let count = order.len();
+    for (n, arm) in order.iter_mut().enumerate() {
+        *arm = n as u32;
+    }
+    let mut random = (!options.biased && count > 1).then(Random::new);
+    // Those that take part are moved to the front, in the order in which they were tried.
+    let mut enabled = 0;
+    for n in 0..count {
+        if let Some(random) = &mut random {
+            order.swap(n, n + random.below(count - n));
+        }
+        let arm = order[n];
+        match arms.as_mut().at(arm as usize).attempt(cx) {
+            Attempt::Ready => return Poll::Ready(Picked::Arm(arm as usize)),
+            Attempt::Pending => {
+                order[enabled] = arm;
+                enabled += 1;
             }
+            Attempt::Disabled => {}
         }
     }
-    let order = &mut scratch.order[..enabled];
+    let order = &mut order[..enabled];
     if order.is_empty() {
         return Poll::Ready(Picked::Disabled);
     }
-    let mut random = (!options.biased && enabled > 1).then(Random::new);
-    for n in 0..enabled {
-        if let Some(random) = &mut random {
-            order.swap(n, n + random.below(enabled - n));
-        }
-        let arm = order[n] as usize;
-        if arms.as_mut().at(arm).attempt(cx) {
-            return Poll::Ready(Picked::Arm(arm));
+    let mut channels = 0;
+    for &mut arm in &mut *order {
+        let word = arms.as_mut().at(arm as usize).word();
+        if !word.is_null() {
+            scratch.words[channels] = word;
+            channels += 1;
         }
     }
     if options.default {

@@ -27,7 +27,16 @@ impl<'a> Locks<'a> {
                 }
             }
         }
-        let held = &words[..distinct];
+        // SAFETY: as the caller promises; sorted, and each once.
+        unsafe { Self::hold(&words[..distinct]) }
+    }
+
+    /// Takes them all, in their order.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take); and they are sorted, each once.
+    #[inline]
+    pub(crate) unsafe fn hold(held: &'a [*const WordLock]) -> Self {
         for word in held {
             // SAFETY: alive, as the caller promises.
             unsafe { (**word).lock() };
@@ -37,6 +46,7 @@ impl<'a> Locks<'a> {
 }
 
 impl Drop for Locks<'_> {
+    #[inline]
     fn drop(&mut self) {
         for word in self.held {
             // SAFETY: alive; locked in `take`.

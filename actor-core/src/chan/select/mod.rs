@@ -33,7 +33,7 @@ pub(crate) use group::{Claim, Group};
 /// What `select!` expands to; not for use by hand.
 #[doc(hidden)]
 pub mod expansion {
-    pub use super::arm::{ChannelKind, Cons, End, PlainKind, TakeOutput};
+    pub use super::arm::{ChannelKind, End, PlainKind, Row, TakeOutput};
     pub use super::engine::Picked;
     pub use super::selecting::Selecting;
 }

@@ -21,6 +21,7 @@ pub struct Selecting<A, const N: usize> {
 
 impl<A, const N: usize> Selecting<A, N> {
     /// `N` is the number of arms.
+    #[inline]
     pub fn new(arms: A, biased: bool, default: bool) -> Self {
         Self {
             arms,
