@@ -23,6 +23,9 @@ pub(super) struct Ticker {
     /// Not the goroutine's own, but one that says nothing about whether it waits: a tick never wakes
     /// a handler, so it is no way out of a deadlock.
     waker: Option<Waker>,
+    /// What the sleep's `rounds` were when it was polled last: it is asked for each message, and has
+    /// hardly ever anything new to say.
+    rounds: Option<u64>,
 }
 
 /// What may have a tick for the actor; `()` never has, and takes no room.
@@ -78,6 +81,7 @@ impl Ticker {
             periods,
             due,
             waker: None,
+            rounds: None,
         }))
     }
 
@@ -90,11 +94,18 @@ impl Ticker {
     /// The index of a period that has passed.
     fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let waker = match &self.waker {
-            Some(known) if wait::same(known, cx.waker()) => known,
+            Some(known) if wait::same(known, cx.waker()) => {
+                if self.rounds.is_some() && self.rounds == self.sleep.rounds() {
+                    return Poll::Pending;
+                }
+                known
+            }
             _ => self.waker.insert(wait::store(cx.waker())),
         };
         let cx = &mut Context::from_waker(waker);
         loop {
+            // Before the poll: who fires it afterwards is noticed.
+            self.rounds = self.sleep.rounds();
             if self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

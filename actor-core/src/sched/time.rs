@@ -111,6 +111,14 @@ impl Sleep {
         Poll::Pending
     }
 
+    /// While it stays what it was before a poll that returned `Pending`, another poll with the same waker
+    /// would do so again. `None` when it waits nowhere.
+    #[inline]
+    pub(crate) fn rounds(&self) -> Option<u64> {
+        let (shared, p, _) = self.registered.as_ref()?;
+        Some(shared.processor(*p).timers.rounds())
+    }
+
     fn cancel(&mut self) {
         if let Some((shared, p, key)) = self.registered.take() {
             shared.processor(p).timers.cancel(key);

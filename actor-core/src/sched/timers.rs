@@ -58,6 +58,7 @@ struct Heap {
 pub(crate) struct Timers {
     heap: Mutex<Heap>,
     next: AtomicU64,
+    rounds: AtomicU64,
 }
 
 impl Timers {
@@ -65,7 +66,16 @@ impl Timers {
         Self {
             heap: Mutex::new(Heap::default()),
             next: AtomicU64::new(NEVER),
+            rounds: AtomicU64::new(0),
         }
+    }
+
+    /// How often timers have fired here. While it stays what it was, so does each timer: whoever was woken
+    /// by one sees another number.
+    #[inline]
+    pub(crate) fn rounds(&self) -> u64 {
+        // ORDERING: Relaxed: the wake orders it.
+        self.rounds.load(Ordering::Relaxed)
     }
 
     /// The earliest deadline in nanoseconds, or [`NEVER`].
@@ -143,6 +153,9 @@ impl Timers {
                     n += 1;
                 }
                 self.publish(&heap);
+                // ORDERING: Relaxed: see `rounds`; written under the lock only.
+                let rounds = self.rounds.load(Ordering::Relaxed);
+                self.rounds.store(rounds + 1, Ordering::Relaxed);
             }
             for waker in batch[..n].iter_mut().filter_map(Option::take) {
                 shield(|| waker.wake());
