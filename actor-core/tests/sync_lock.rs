@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use actor_core::sync::{Mutex, WaitGroup};
-use actor_core::{Runtime, yield_now};
+use actor_core::{Runtime, sim, yield_now};
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -88,6 +89,104 @@ fn who_waits_for_a_millisecond_is_handed_the_lock() {
     drop(held);
     assert!(mutex.try_lock().is_none(), "nobody may barge");
     assert!(poll_once(waits.as_mut()).is_ready());
+}
+
+/// The clock stands still, as in any simulation, and a newcomer is always faster.
+#[test]
+fn who_was_woken_in_vain_for_some_times_is_handed_the_lock() {
+    let barging = sim::check(|_| async {
+        let mutex = Mutex::new(());
+        let mut barges = mutex.try_lock().unwrap();
+        let mut waits = Box::pin(mutex.lock());
+        let mut times = 0;
+        while poll_once(waits.as_mut()).is_pending() {
+            drop(barges);
+            let Some(again) = mutex.try_lock() else {
+                break; // it was handed over
+            };
+            barges = again;
+            times += 1;
+            assert!(times < 20, "it starves");
+        }
+        assert!(times > 2, "handed over already after {times}");
+        assert!(poll_once(waits.as_mut()).is_ready());
+    });
+    barging.seeds(1).run();
+}
+
+#[test]
+fn a_waiter_gets_in_while_another_goroutine_locks_again_and_again() {
+    Runtime::builder().procs(2).build().unwrap().run(async {
+        let mutex = Arc::new(Mutex::new(false));
+        let barges = actor_core::go({
+            let mutex = mutex.clone();
+            async move {
+                let mut guard = mutex.lock().await;
+                while !*guard {
+                    yield_now().await; // with the lock held: whoever is woken comes too late
+                    drop(guard);
+                    guard = mutex.lock().await;
+                }
+            }
+        });
+        for _ in 0..20 {
+            drop(mutex.lock().await);
+        }
+        *mutex.lock().await = true;
+        barges.await.unwrap();
+    });
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+impl Woken {
+    /// Polls a future that has to wait; counts from then on.
+    fn queue<F: Future>(future: Pin<&mut F>) -> Arc<Self> {
+        let woken = Arc::new(Self::default());
+        let waker = Waker::from(woken.clone());
+        let polled = future.poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        woken
+    }
+}
+
+#[test]
+fn a_called_waiter_that_gets_in_calls_those_behind_it_when_it_leaves() {
+    let mutex = Mutex::new(());
+    let held = mutex.try_lock().unwrap();
+    let mut first = Box::pin(mutex.lock());
+    assert!(poll_once(first.as_mut()).is_pending());
+    let mut second = Box::pin(mutex.lock());
+    let woken = Woken::queue(second.as_mut());
+    drop(held); // calls the first
+    let guard = poll_once(first.as_mut());
+    assert!(guard.is_ready());
+    assert_eq!(woken.0.load(Relaxed), 0, "it would come in vain");
+    drop(guard);
+    assert_eq!(woken.0.load(Relaxed), 1);
+    assert!(poll_once(second.as_mut()).is_ready());
+}
+
+#[test]
+fn a_call_to_a_waiter_that_leaves_goes_to_the_one_behind_it() {
+    let mutex = Mutex::new(());
+    let held = mutex.try_lock().unwrap();
+    let mut first = Box::pin(mutex.lock());
+    assert!(poll_once(first.as_mut()).is_pending());
+    let mut second = Box::pin(mutex.lock());
+    let woken = Woken::queue(second.as_mut());
+    drop(held); // calls the first
+    drop(first);
+    assert_eq!(woken.0.load(Relaxed), 1);
+    assert!(poll_once(second.as_mut()).is_ready());
 }
 
 #[test]

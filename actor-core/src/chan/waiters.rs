@@ -467,6 +467,14 @@ impl WakeList {
             self.more.push(waker);
         }
     }
+
+    /// Whom [`WaitList::call_first`] found.
+    #[inline]
+    pub(crate) fn push_some(&mut self, waker: Option<Waker>) {
+        if let Some(waker) = waker {
+            self.push(waker);
+        }
+    }
 }
 
 impl Drop for WakeList {

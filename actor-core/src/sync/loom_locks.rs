@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use loom::thread;
 
+use super::loom_models::both_ways;
 use super::{Barrier, Condvar, Mutex, RwLock, RwLockWriteGuard, Semaphore};
 use crate::chan::loom_models::{block_on, model, poll_once};
 
@@ -14,7 +15,7 @@ use crate::chan::loom_models::{block_on, model, poll_once};
 
 #[test]
 fn loom_an_rwlock_keeps_readers_and_writers_apart() {
-    model(|| {
+    both_ways(|| {
         let lock = Arc::new(RwLock::new(0));
         let writer = thread::spawn({
             let lock = lock.clone();
@@ -33,7 +34,7 @@ fn loom_an_rwlock_keeps_readers_and_writers_apart() {
 
 #[test]
 fn loom_a_writer_comes_after_the_readers_it_waited_for() {
-    model(|| {
+    both_ways(|| {
         let lock = Arc::new(RwLock::new(0));
         let readers = [(); 2].map(|()| {
             let lock = lock.clone();
@@ -49,7 +50,7 @@ fn loom_a_writer_comes_after_the_readers_it_waited_for() {
 
 #[test]
 fn loom_a_writer_that_gives_up_unblocks_the_readers_behind_it() {
-    model(|| {
+    both_ways(|| {
         let lock = Arc::new(RwLock::new(0));
         let held = lock.try_read().unwrap();
         let gives_up = thread::spawn({
@@ -74,7 +75,7 @@ fn loom_a_writer_that_gives_up_unblocks_the_readers_behind_it() {
 
 #[test]
 fn loom_a_reader_that_gives_up_passes_its_grant_on() {
-    model(|| {
+    both_ways(|| {
         let lock = Arc::new(RwLock::new(0));
         let held = lock.try_write().unwrap();
         let gives_up = thread::spawn({
@@ -94,7 +95,7 @@ fn loom_a_reader_that_gives_up_passes_its_grant_on() {
 
 #[test]
 fn loom_a_downgraded_writer_lets_no_writer_in() {
-    model(|| {
+    both_ways(|| {
         let lock = Arc::new(RwLock::new(0));
         let mut held = lock.try_write().unwrap();
         let writer = thread::spawn({
@@ -112,6 +113,71 @@ fn loom_a_downgraded_writer_lets_no_writer_in() {
         writer.join().unwrap();
         assert!([1, 11].contains(&reader.join().unwrap()));
         assert_eq!(*lock.try_write().unwrap(), 11);
+    });
+}
+
+#[test]
+fn loom_a_called_writer_that_gives_up_passes_its_call_on() {
+    both_ways(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let held = lock.try_write().unwrap();
+        let gives_up = thread::spawn({
+            let lock = lock.clone();
+            // Dropped while queued, called, granted or holding: whatever comes first.
+            move || drop(poll_once(pin!(lock.write())))
+        });
+        let writer = thread::spawn({
+            let lock = lock.clone();
+            move || *block_on(lock.write()) += 1
+        });
+        drop(held);
+        gives_up.join().unwrap();
+        writer.join().unwrap();
+        assert_eq!(*lock.try_write().expect("free at the end"), 1);
+    });
+}
+
+#[test]
+fn loom_those_that_wait_for_an_rwlock_are_called_though_somebody_barges() {
+    for barges_to_write in [false, true] {
+        both_ways(move || {
+            let lock = Arc::new(RwLock::new(0));
+            let held = lock.try_write().unwrap();
+            let writer = thread::spawn({
+                let lock = lock.clone();
+                move || *block_on(lock.write()) += 1
+            });
+            let reader = thread::spawn({
+                let lock = lock.clone();
+                move || *block_on(lock.read())
+            });
+            drop(held);
+            if barges_to_write {
+                drop(lock.try_write());
+            } else {
+                drop(lock.try_read());
+            }
+            writer.join().unwrap();
+            assert!(reader.join().unwrap() <= 1);
+            assert_eq!(*lock.try_write().expect("free at the end"), 1);
+        });
+    }
+}
+
+#[test]
+fn loom_two_called_writers_come_one_after_the_other() {
+    both_ways(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let held = lock.try_write().unwrap();
+        let writers = [(); 2].map(|()| {
+            let lock = lock.clone();
+            thread::spawn(move || *block_on(lock.write()) += 1)
+        });
+        drop(held);
+        writers
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
+        assert_eq!(*lock.try_write().expect("free at the end"), 2);
     });
 }
 

@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// Runs the model without and with starvation: barging, and hand-off.
-fn both_ways(f: impl Fn() + Sync + Send + Clone + 'static) {
+pub(super) fn both_ways(f: impl Fn() + Sync + Send + Clone + 'static) {
     for starving in [false, true] {
         STARVING.set(starving);
         model(f.clone());
@@ -60,6 +60,25 @@ fn loom_a_lock_given_up_passes_its_turn_on() {
         gives_up.join().unwrap();
         waits.join().unwrap();
         assert!(*total.try_lock().expect("free at the end") >= 10);
+    });
+}
+
+#[test]
+fn loom_who_waits_is_called_again_though_somebody_barges() {
+    both_ways(|| {
+        let total = Arc::new(Mutex::new(0));
+        let held = total.try_lock().unwrap();
+        let waits = thread::spawn({
+            let total = total.clone();
+            move || *block_on(total.lock()) += 1
+        });
+        drop(held);
+        if let Some(mut guard) = total.try_lock() {
+            *guard += 10;
+        }
+        waits.join().unwrap();
+        let total = *total.try_lock().expect("free at the end");
+        assert!([1, 11].contains(&total));
     });
 }
 

@@ -34,6 +34,7 @@ mod mutex;
 mod mutex_owned;
 mod once;
 mod once_value;
+mod patience;
 mod pool;
 mod rwlock;
 mod rwlock_guards;

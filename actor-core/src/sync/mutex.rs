@@ -1,20 +1,25 @@
 //! An async mutex with Go's fairness: barging while it is cheap, hand-off when somebody starves.
 //!
 //! ```text
-//!              lock: one CAS                        unlock, nobody waits: one CAS
+//!              lock: one CAS                        unlock, not WAITERS: one CAS
 //!   free ────────────────────▶ LOCKED ────────────────────────────────▶ free
 //!                                │
 //!                                │ unlock, WAITERS:
-//!                                ├─ first waits < 1 ms: free, *call* the first (it competes)
-//!                                └─ first waits ≥ 1 ms: stays LOCKED, *granted* to the first
+//!                                ├─ first doesn't starve: free, *call* the first (it competes)
+//!                                └─ first starves:        stays LOCKED, *granted* to the first
 //! ```
 //!
+//! Who finds it locked spins, then queues. Who starves is in `patience.rs`.
+//!
 //! Invariants:
-//! - `WAITERS` and the queue change only under the queue's lock. `WAITERS` ⇔ the queue is not empty.
-//! - Free with waiters ⇒ the first one was called since (its waker was taken out), or is polling. A
-//!   called waiter stays the first: if it loses the race it waits on at its place, as in Go.
-//! - So: who leaves the queue while the mutex is free passes the call on (drop of a called future);
-//!   who was granted the mutex and is dropped unlocks it.
+//! - `WAITERS`: somebody waits that was not called. It and the queue change only under the queue's
+//!   lock, and `WAITERS` ⇒ `LOCKED`: whoever holds it will call.
+//! - Waiters, but not `WAITERS` ⇒ the first was called (its waker was taken out) and has not been polled
+//!   since. So those that run meanwhile lock and unlock by one CAS each, as Go's do while a waiter is
+//!   woken. A called waiter stays the first: if it loses the race it sets `WAITERS` and waits on at its
+//!   place; if it wins it sets `WAITERS` for those behind it.
+//! - So: who was called and leaves the queue passes the call on (drop of a called future); who was
+//!   granted the mutex and is dropped unlocks it.
 //! - Barging needs no flag against it: a granted mutex is never free in between.
 //!
 //! The lock knows who holds it and who waits, for `sched::lock_cycle`: a waiter is published when it is
@@ -28,16 +33,15 @@ use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-#[cfg(not(actor_loom))]
-use std::time::Duration;
 
+use super::patience::{Waiting, spin};
 use crate::chan::waiters::{WaitList, WaitState, Waiter, pin_field};
 use crate::chan::word_lock::Locked;
 use crate::sched::holders::Home;
 use crate::sched::lock_cycle::{self, WaitsFor};
 use crate::sched::record::RecordRef;
 use crate::sched::wait::{Wait, WaitKind};
-use crate::sched::{self, Deadlock, Instant, block_on_thread, coop};
+use crate::sched::{self, Deadlock, block_on_thread, coop};
 use crate::shim::UnsafeCell;
 use crate::shim::atomic::{AtomicU8, Ordering};
 use crate::shim::const_unless_modelled;
@@ -45,27 +49,12 @@ use crate::shim::const_unless_modelled;
 const LOCKED: u8 = 1;
 const WAITERS: u8 = 2;
 
-/// Who waits longer is handed the mutex. Go's `starvationThresholdNs`.
-#[cfg(not(actor_loom))]
-const STARVATION: Duration = Duration::from_millis(1);
-
-#[cfg(not(actor_loom))]
-fn starves(since: &Instant) -> bool {
-    since.elapsed() >= STARVATION
-}
-
-/// A model has no clock: it says beforehand whether waiters starve.
-#[cfg(actor_loom)]
-fn starves(_since: &Instant) -> bool {
-    super::loom_models::STARVING.get()
-}
-
 /// A lock around a value, which a goroutine may hold across an `.await`.
 ///
 /// Go's `sync.Mutex`, with the value inside and a guard for `Unlock`. Fast and unfair while nobody
-/// waits long; a goroutine that has waited for 1 ms is handed the lock next. A panic while it is
-/// held unlocks it and poisons nothing: keep the value valid between statements, or let an actor own
-/// it.
+/// waits long; a goroutine that has waited for 1 ms, or was woken 16 times and came too late, is
+/// handed the lock next. A panic while it is held unlocks it and poisons nothing: keep the value valid
+/// between statements, or let an actor own it.
 ///
 /// ```
 /// use actor_core::{sched::Runtime, sync::Mutex};
@@ -83,12 +72,6 @@ pub struct Mutex<T> {
     state: AtomicU8,
     queue: Queue,
     pub(super) value: UnsafeCell<T>,
-}
-
-/// Since when a waiter waits, and for whom.
-struct Waiting {
-    since: Instant,
-    who: RecordRef,
 }
 
 /// Those that wait for one mutex, in the order of their arrival.
@@ -233,6 +216,18 @@ impl<T> Mutex<T> {
         false
     }
 
+    /// Whether it pays to go on looking, and whether it is free, for [`spin`].
+    fn looks_free(&self) -> Option<bool> {
+        // ORDERING: Relaxed, a guess.
+        let seen = self.state.load(Ordering::Relaxed);
+        // Once somebody waits to be called, a turn is a switch anyhow.
+        (seen & WAITERS == 0).then_some(seen & LOCKED == 0)
+    }
+
+    fn look(&self) -> Option<bool> {
+        self.looks_free().map(|free| free && self.try_acquire())
+    }
+
     /// Acquires it, or sets `WAITERS`, in one step. The queue's lock is held.
     fn acquire_or_announce(&self) -> bool {
         let mut seen = self.state.load(Ordering::Relaxed);
@@ -272,8 +267,7 @@ impl<T> Mutex<T> {
     #[cold]
     fn unlock_contended(&self) {
         let mut queue = self.queue.waiters.lock();
-        let starving = queue.peek_first(|waiting| starves(&waiting.since));
-        let waker = if starving == Some(true) {
+        let waker = if queue.peek_first(Waiting::starves) == Some(true) {
             // The lock stays LOCKED and is the waiter's. The value travels with the waiter's state
             // (Release in `finish_first`, Acquire in `state`).
             let granted = queue.finish_first(WaitState::Done, |waiting| {
@@ -288,7 +282,7 @@ impl<T> Mutex<T> {
             granted.map(|((), waker)| waker)
         } else {
             // ORDERING: Release pairs with the Acquire in `try_acquire`.
-            self.state.fetch_and(!LOCKED, Ordering::Release);
+            self.state.store(0, Ordering::Release);
             queue.call_first()
         };
         drop(queue);
@@ -371,12 +365,19 @@ impl<'a, T> Lock<'a, T> {
 }
 
 impl<T> Mutex<T> {
+    #[cold]
     fn poll_contended(
         &self,
         mut waiter: Pin<&mut Waiter<Waiting>>,
         told: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Result<MutexGuard<'_, T>, Deadlock>> {
+        match waiter.state() {
+            WaitState::Idle if spin(|| self.look()) => return Poll::Ready(Ok(self.guard())),
+            // Called, perhaps. What is free is taken under the queue's lock.
+            WaitState::Queued => _ = spin(|| self.looks_free()),
+            _ => {}
+        }
         let wait = Wait::on(WaitKind::Mutex, self);
         // Whoever polls is whoever waits, from now on.
         let who = if told {
@@ -396,11 +397,20 @@ impl<T> Mutex<T> {
         }
         let queued = waiter.state() == WaitState::Queued;
         let acquired = self.acquire_or_announce();
+        let mut next = None;
         let (waker, left) = if acquired || deadlock.is_some() {
-            self.leave_queue(&mut queue, waiter.as_mut(), queued)
+            let (waker, left) = self.leave_queue(&mut queue, waiter.as_mut(), queued);
+            if acquired && !queue.is_empty() {
+                // Those behind it were not called.
+                // ORDERING: Relaxed: the flag guards nothing, the queue's lock does.
+                self.state.fetch_or(WAITERS, Ordering::Relaxed);
+            } else if queued && waker.is_none() {
+                next = queue.call_first(); // its call is the next one's
+            }
+            (waker, left)
         } else if queued {
             // Lost the race: wait on, at the same place.
-            self.changes_hands(waiter.as_mut(), who);
+            self.waits_on(waiter.as_mut(), who);
             self.queue.publish(who);
             // SAFETY: locked; QUEUED, and in the only list it can be in.
             (
@@ -408,10 +418,7 @@ impl<T> Mutex<T> {
                 None,
             )
         } else {
-            waiter.as_mut().put_value(Waiting {
-                since: Instant::now(),
-                who,
-            });
+            waiter.as_mut().put_value(Waiting::new(who));
             self.queue.publish(who);
             // SAFETY: locked; pinned in this future, whose drop cancels it.
             unsafe { queue.enqueue(waiter, cx.waker(), wait) };
@@ -419,6 +426,9 @@ impl<T> Mutex<T> {
         };
         drop(queue);
         drop((waker, left));
+        if let Some(next) = next {
+            next.wake();
+        }
         match deadlock {
             _ if acquired => Poll::Ready(Ok(self.guard())),
             Some(deadlock) => Poll::Ready(Err(*deadlock)),
@@ -426,12 +436,14 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// A queued waiter was polled by `who`, perhaps not the same as before. The queue's lock is held.
-    fn changes_hands(&self, waiter: Pin<&mut Waiter<Waiting>>, who: RecordRef) {
+    /// A queued waiter was polled in vain by `who`, perhaps not the same as before. The queue's lock is
+    /// held.
+    fn waits_on(&self, waiter: Pin<&mut Waiter<Waiting>>, who: RecordRef) {
         // SAFETY: the caller holds the lock.
         let before = unsafe {
             waiter.with_value(|waiting| {
                 let waiting = waiting.as_mut()?;
+                waiting.lost();
                 Some(std::mem::replace(&mut waiting.who, who))
             })
         };
@@ -448,7 +460,6 @@ impl<T> Mutex<T> {
         queued: bool,
     ) -> (Option<Waker>, Option<Waiting>) {
         if !queued {
-            self.forget_waiters_if_none(queue);
             return (None, None);
         }
         // SAFETY: the caller holds the lock; QUEUED, and in the only list it can be in.
@@ -484,10 +495,11 @@ impl<T> Lock<'_, T> {
             return;
         }
         let (waker, _) = mutex.leave_queue(&mut queue, waiter, true);
-        // Free: the call that we got, or would have got, is the next one's.
-        // ORDERING: Relaxed: if somebody locks it meanwhile, its unlock calls the first.
-        let free = mutex.state.load(Ordering::Relaxed) & LOCKED == 0;
-        let next = if free { queue.call_first() } else { None };
+        // A call that we got is the next one's.
+        let next = match waker {
+            Some(_) => None,
+            None => queue.call_first(),
+        };
         drop(queue);
         drop(waker);
         if let Some(next) = next {

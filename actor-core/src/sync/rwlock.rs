@@ -8,12 +8,12 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use super::patience::Waiting;
 use super::rwlock_guards::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard,
 };
 use super::rwlock_raw::{Access, RawRwLock};
 use crate::chan::waiters::{WaitState, Waiter, pin_field};
-use crate::sched::record::RecordRef;
 use crate::sched::{Deadlock, block_on_thread, coop};
 use crate::shim::const_unless_modelled;
 use crate::shim::{Arc, UnsafeCell};
@@ -22,9 +22,13 @@ use crate::shim::{Arc, UnsafeCell};
 /// an `.await`.
 ///
 /// Go's `sync.RWMutex`, with the value inside and guards for `RUnlock` and `Unlock`. A waiting writer
-/// blocks new readers, so writers don't starve; when a writer unlocks, all readers that wait by then
-/// are let in before the next writer, so readers don't either. A panic while it is held unlocks it
-/// and poisons nothing.
+/// blocks new readers, and is next when those inside have left. When a writer unlocks, those that
+/// wait are woken and compete with those that run; who has waited for 1 ms by then, or was woken
+/// 16 times and came too late, is let in, readers first. So neither side starves. A panic while it is
+/// held unlocks it and poisons nothing.
+///
+/// Go lets all readers that wait in each time a writer unlocks. Its documentation doesn't promise that,
+/// and here it would make each turn a switch of goroutines, once somebody has had to wait.
 ///
 /// Reading twice in one goroutine waits for ever if a writer comes in between: it waits for the first
 /// guard, and the second reader waits for it. This is Go's rule too ("prohibits recursive read
@@ -231,7 +235,7 @@ impl<T: fmt::Debug> fmt::Debug for RwLock<T> {
 #[must_use = "nothing is locked until the future is awaited"]
 pub struct ReadLock<'a, T> {
     lock: &'a RwLock<T>,
-    waiter: Waiter<RecordRef>,
+    waiter: Waiter<Waiting>,
     /// A cycle was logged: wait on without looking for it.
     told: bool,
 }
@@ -239,6 +243,7 @@ pub struct ReadLock<'a, T> {
 impl<'a, T> Future for ReadLock<'a, T> {
     type Output = RwLockReadGuard<'a, T>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
@@ -294,7 +299,7 @@ impl<T> fmt::Debug for ReadLock<'_, T> {
 #[must_use = "nothing is locked until the future is awaited"]
 pub struct WriteLock<'a, T> {
     lock: &'a RwLock<T>,
-    waiter: Waiter<RecordRef>,
+    waiter: Waiter<Waiting>,
     /// A cycle was logged: wait on without looking for it.
     told: bool,
 }
@@ -302,6 +307,7 @@ pub struct WriteLock<'a, T> {
 impl<'a, T> Future for WriteLock<'a, T> {
     type Output = RwLockWriteGuard<'a, T>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if coop::poll_proceed(cx).is_pending() {
             return Poll::Pending;
