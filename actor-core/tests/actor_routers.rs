@@ -1,8 +1,8 @@
 //! Routers and pools: which worker gets a call, and what happens when workers crash, come and go.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use actor_core::actor::{ActorId, ExitReason, UndeliveredReason, registry};
@@ -125,6 +125,50 @@ async fn least_loaded_takes_an_idle_worker_before_one_at_work() {
         yield_now().await;
     }
     gates.iter().for_each(WaitGroup::done);
+    router.stop().await;
+}
+
+/// Its handler computes: its future never waits.
+struct Cruncher;
+
+#[actor(vis = pub(self))]
+impl Cruncher {
+    #[init]
+    fn new() -> Self {
+        Cruncher
+    }
+
+    pub(crate) fn crunch(&mut self, began: mpsc::Sender<()>, end: mpsc::Receiver<()>) {
+        began.send(()).unwrap();
+        end.recv().unwrap();
+    }
+
+    pub(crate) fn nothing(&mut self) {}
+}
+
+#[actor_core::test]
+async fn a_worker_that_computes_is_at_work() {
+    let child = |number| Cruncher::child(format!("cruncher-{number}"));
+    let router = Router::least_loaded("r", 2, child).start().await.unwrap();
+    let workers: Vec<CruncherRef> = router.workers();
+    // Both have slept before: what they do then is another way than the first.
+    for worker in &workers {
+        worker.nothing().await.unwrap();
+    }
+    let (began, has_begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    workers[0].crunch(began, ended).tell().await.unwrap();
+    actor_core::blocking(|| has_begun.recv()).unwrap();
+    // Until it sleeps, the other one may seem to be at work as well.
+    let taken = timeout(Duration::from_secs(30), async {
+        while (0..3).any(|_| router.pick() != workers[1]) {
+            yield_now().await;
+        }
+    });
+    taken
+        .await
+        .expect("the one that computes is taken for idle");
+    end.send(()).unwrap();
     router.stop().await;
 }
 

@@ -11,7 +11,8 @@ use std::{
 };
 
 use super::{
-    Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, life::State, ties::Peer,
+    Actor, Cell, ExitReason, Monitor, Phase, StopReason, WeakRef, incarnation::is_by_the_clock,
+    life::State, ties::Peer,
 };
 
 /// The identity of an actor: unique in the process, kept across restarts.
@@ -104,7 +105,9 @@ impl<A: Actor> ActorRef<A> {
 
     /// Whether it has nothing to do, as far as its mailbox knows: one that handles a tick seems to.
     pub(crate) fn is_idle(&self) -> bool {
-        self.cell.mailbox.is_awaited()
+        let mailbox = &self.cell.mailbox;
+        // One that parks before it handles the only message has its turn while it is at that.
+        mailbox.is_awaited() && (is_by_the_clock::<A>() || !mailbox.has_receiver())
     }
 
     /// Asks the actor to stop after what is queued: new messages are refused at once, queued ones

@@ -122,7 +122,8 @@ impl<A: Actor, T: Ticks> NextOf<'_, '_, A, T> {
             return Poll::Ready(Next::Tick(index));
         }
         let ahead = const {
-            if A::HANDLERS_WAIT || A::CONCURRENT {
+            // One that keeps its turn could not be told from one that is at work.
+            if A::HANDLERS_WAIT || A::CONCURRENT || T::KEEPS_TURN {
                 Ahead::No
             } else {
                 Ahead::Yes

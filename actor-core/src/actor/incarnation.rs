@@ -110,6 +110,11 @@ fn spawn_begun<A: Actor, L: Link>(cell: &Arc<Cell<A>>, args: A::Args, link: L) {
 /// What a goroutine that is an actor consists of; see [`Lent`] for how it stays small.
 type Desk<A> = Lent<Ctx<A>, A, Step<A>>;
 
+/// Whether it has ticks or time limits. Such a one keeps its turn at the mailbox, busy or not.
+pub(super) fn is_by_the_clock<A: Actor>() -> bool {
+    A::LIMITED || !A::ticks().is_empty()
+}
+
 /// What a future at the desk has come to.
 pub(super) enum Step<A: Actor> {
     Made(Result<A, Failure>),
@@ -262,8 +267,11 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
         self.desk.as_mut().put(state);
         self.ctx().cell().life.running();
         self.link.started();
-        let by_the_clock = A::LIMITED || !A::ticks().is_empty();
-        let tag = if by_the_clock { BY_THE_CLOCK } else { SERVING };
+        let tag = if is_by_the_clock::<A>() {
+            BY_THE_CLOCK
+        } else {
+            SERVING
+        };
         self.desk.as_mut().set_tag(tag);
     }
 

@@ -27,6 +27,9 @@ pub(super) struct Ticker {
 
 /// What may have a tick for the actor; `()` never has, and takes no room.
 pub(super) trait Ticks: Send {
+    /// Whether the actor that has it keeps its turn at the mailbox while it has nothing to do.
+    const KEEPS_TURN: bool;
+
     fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize>;
 
     /// A tick that was taken and not run is due at once.
@@ -34,6 +37,8 @@ pub(super) trait Ticks: Send {
 }
 
 impl Ticks for () {
+    const KEEPS_TURN: bool = false;
+
     #[inline]
     fn poll_tick(&mut self, _: &mut Context<'_>) -> Poll<usize> {
         Poll::Pending
@@ -43,6 +48,8 @@ impl Ticks for () {
 }
 
 impl Ticks for Option<Box<Ticker>> {
+    const KEEPS_TURN: bool = true;
+
     fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         match self {
             Some(ticker) => ticker.poll_tick(cx),

@@ -447,6 +447,7 @@ impl<R> ReplyFuture<R> {
     pub(crate) fn stand_down(&mut self) {
         let Some(slot) = &self.slot else { return };
         let state = &slot.slot().state;
+        // ORDERING: Relaxed, a guess for the exchange: only the asker puts wakers there.
         let seen = state.load(Ordering::Relaxed);
         if is_waker(seen) && exchange(state, seen, EMPTY).is_ok() {
             self.registered = (ptr::null(), ptr::null());

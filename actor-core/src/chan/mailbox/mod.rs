@@ -428,7 +428,7 @@ impl<M> Mailbox<M> {
                 waker.wake_by_ref();
             }
         });
-        // ORDERING: Release pairs with the Acquire in `store_waker`: our use is over before the
+        // ORDERING: Release pairs with the Acquire in `exchange_waker` and `replace_waker`: our use is over before the
         // receiver writes the cell.
         self.waking.store(false, Ordering::Release);
     }
@@ -500,9 +500,16 @@ impl<M> Mailbox<M> {
         self.word.unlock(flags & !CLOSED);
     }
 
-    /// Whether its receiver sleeps because there is nothing. A moment's view.
+    /// Whether its receiver sleeps because there is nothing, or will when it is done with the message in
+    /// hand. A moment's view.
     pub(crate) fn is_awaited(&self) -> bool {
         self.word.peek() & PARKED != 0
+    }
+
+    /// Whether somebody is the receiver, for a turn or for longer. A moment's view.
+    pub(crate) fn has_receiver(&self) -> bool {
+        // ORDERING: Relaxed, a hint.
+        self.receiving.load(Ordering::Relaxed)
     }
 
     #[inline]
