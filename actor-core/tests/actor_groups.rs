@@ -1,12 +1,13 @@
 //! Groups: who is a member, who is told, and that no message is lost without a word.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use actor_core::actor::groups::{self, Change, Group, GroupError};
-use actor_core::actor::{Overflow, Undelivered, UndeliveredReason};
+use actor_core::actor::{Overflow, Report, Undelivered, UndeliveredReason};
 use actor_core::prelude::*;
 use actor_core::sync::WaitGroup;
 
@@ -244,6 +245,70 @@ macro_rules! full_member {
         ear.hear(1).tell().await.unwrap();
         (ear, gate)
     }};
+}
+
+/// Must be used: its Drop panics otherwise.
+struct Must(bool);
+
+impl Drop for Must {
+    fn drop(&mut self) {
+        assert!(self.0, "dropped unused");
+    }
+}
+
+struct User;
+
+#[actor(mailbox = buffered(1), vis = pub(self))]
+impl User {
+    #[init]
+    fn new() -> Self {
+        User
+    }
+
+    pub(crate) fn make_use(&mut self, mut it: Must) {
+        it.0 = true;
+    }
+
+    pub(crate) async fn hold(&self, entered: WaitGroup, gate: WaitGroup) {
+        entered.done();
+        gate.wait().await;
+    }
+}
+
+#[actor_core::test]
+async fn a_copy_whose_drop_panics_is_reported_like_any_other() {
+    let group = group();
+    let mut users = Vec::new();
+    for _ in 0..2 {
+        let user: UserRef = User::start().await.unwrap();
+        let (entered, gate) = (WaitGroup::new(), WaitGroup::new());
+        entered.add(1);
+        gate.add(1);
+        user.hold(entered.clone(), gate.clone())
+            .tell()
+            .await
+            .unwrap();
+        entered.wait().await;
+        user.make_use(Must(true)).try_tell().unwrap();
+        group
+            .join(&user, |user, _| user.make_use(Must(false)))
+            .unwrap();
+        users.push(user);
+    }
+    let reasons = |report: Report| {
+        assert_eq!(report.delivered, 0);
+        let reasons = report.undelivered.iter().map(|missed| missed.reason);
+        reasons.collect::<Vec<_>>()
+    };
+    let (full, stopped) = (UndeliveredReason::Full, UndeliveredReason::Stopped);
+    assert_eq!(reasons(group.try_publish(Event(1))), [full, full]);
+    let mut waits = pin!(group.publish(Event(2)));
+    let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    for user in &users {
+        user.kill().await;
+    }
+    assert_eq!(reasons(waits.await), [stopped, stopped]);
 }
 
 #[actor_core::test]
