@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actor_core::actor::{
-    AnyRef, CallError, DeadLetterReason, TrySendError, subscribe_dead_letters,
+    AnyRef, CallError, DeadLetterReason, Overflow, TrySendError, subscribe_dead_letters,
 };
 use actor_core::prelude::*;
 use actor_core::sim::{self, FailureKind, Pct, Sim, TimeUnits};
@@ -124,6 +124,65 @@ fn a_panic_that_is_injected_costs_one_message() {
 }
 
 #[test]
+fn the_nth_message_is_the_nth_whatever_befell_those_before() {
+    sim::check(|sim| async move {
+        let counter = sim.supervise(Counter::child("counter")).await.unwrap();
+        sim.faults()
+            .stall(&counter, 1.ms())
+            .panic_at(&counter, 2)
+            .panic_at(&counter, 3);
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            answers.push(counter.add(1).await);
+        }
+        let panicked = Err(CallError::Panicked);
+        assert_eq!(answers, [Ok(1), panicked.clone(), panicked, Ok(1)]);
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn a_stopped_actor_with_a_full_mailbox_says_that_it_is_stopped() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().full_mailbox(&counter);
+        let full = counter.add(1).try_tell();
+        sometimes!(matches!(full, Err(TrySendError::Full(_))), "it looks full");
+        counter.stop().await;
+        let letters = dead_letters();
+        let refused = counter.add(1).try_tell();
+        assert!(
+            matches!(refused, Err(TrySendError::Closed(_))),
+            "{refused:?}"
+        );
+        let refused = counter.add(1).overflow(Overflow::DropNewest).tell().await;
+        assert!(
+            matches!(refused, Err(TrySendError::Closed(_))),
+            "{refused:?}"
+        );
+        letters.expect_none();
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn a_mailbox_that_looks_full_costs_nobody_a_message_who_drops_the_oldest() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().full_mailbox(&counter);
+        for _ in 0..4 {
+            let add = counter.add(1).overflow(Overflow::DropOldest);
+            add.tell().await.unwrap();
+        }
+        assert_eq!(counter.get().await, Ok(4));
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
 fn each_fault_happens_in_some_seed_and_not_in_all() {
     sim::check(|sim| async move {
         let counter = sim.supervise(Counter::child("counter")).await.unwrap();
@@ -233,6 +292,41 @@ fn a_partition_lasts_until_it_is_dropped_in_both_directions() {
         }
         assert_eq!(one.ask().await, Ok(Some(3)), "what it gave up was not sent");
         assert_eq!(begin.elapsed(), 1.secs());
+    })
+    .run();
+}
+
+#[test]
+fn a_partition_that_has_ended_heals_no_later_one() {
+    sim::check(|sim| async {
+        let counter = Counter::start().await.unwrap();
+        let asker = Asker::start(counter.clone()).await.unwrap();
+        let cut = || {
+            sim.faults()
+                .partition([AnyRef::of(&asker)], [AnyRef::of(&counter)])
+        };
+        let ended = cut();
+        sim.faults().end();
+        let later = cut();
+        ended.heal();
+        assert_eq!(asker.ask().await, Ok(None));
+        later.heal();
+        assert_eq!(asker.ask().await, Ok(Some(1)));
+    })
+    .run();
+}
+
+#[test]
+fn what_lists_the_sides_of_a_partition_may_use_the_faults() {
+    sim::check(|sim| async {
+        let counter = Counter::start().await.unwrap();
+        let asker = Asker::start(counter.clone()).await.unwrap();
+        let side = std::iter::once_with(|| {
+            let _ = sim.faults().drop_tell(1.0);
+            AnyRef::of(&asker)
+        });
+        let _cut = sim.faults().partition(side, [AnyRef::of(&counter)]);
+        assert_eq!(asker.ask().await, Ok(None));
     })
     .run();
 }
