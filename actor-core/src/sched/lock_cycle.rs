@@ -32,10 +32,11 @@
 //!
 //! Actors take part as locks do: a handler that waits for another actor (for its answer, or for room in
 //! its mailbox) waits for the goroutine of that actor, whose handler holds it like a lock until it
-//! returns. Concurrent handlers, each with a goroutine of its own, hold it as readers do. Who asks without being an actor, or having taken a lock, is in no cycle and is not published.
+//! returns. Concurrent handlers, each with a goroutine of its own, hold it as readers do. Who asks
+//! without being an actor, or having taken a lock, is in no cycle and is not published.
 //!
-//! A wait with a way out (`timeout`, `select!`) has more than one waker and is
-//! never marked. A lock held by a thread outside of any runtime has no holder to follow.
+//! A wait with a way out (`timeout`, `select!`) has more than one waker and is never marked. A lock held
+//! by a thread outside of any runtime has no holder to follow.
 //!
 //! Rejected: a table of all locks and waiters under one lock (every contended lock of the process
 //! would meet there); searching from sysmon (milliseconds late, and a scan of all goroutines).
