@@ -369,7 +369,10 @@ fn failed_attempts_of_a_group_count_each_and_requests_are_served_in_between() {
             ("c".to_owned(), ChildState::Stopped),
         ];
         assert_eq!(seen, expected);
-        assert_eq!(app.restart_child("b").await, Err(ChildError::Restarting));
+        assert_eq!(
+            app.restart_child("b").await,
+            Err(ChildError::Restarting { id: "b".into() })
+        );
         app.stop().await;
     });
 }

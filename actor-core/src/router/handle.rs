@@ -124,7 +124,7 @@ impl<A: Actor> Shared<A> {
                 };
                 match gone {
                     // A temporary one is forgotten when it ends.
-                    Ok(()) | Err(ChildError::NotFound) => {}
+                    Ok(()) | Err(ChildError::NotFound { .. }) => {}
                     Err(error) => return Err(ResizeError::Child(error)),
                 }
             }
