@@ -1,5 +1,7 @@
 //! The faults of a simulation: each happens in some seeds, breaks no promise, and can be ended.
 
+mod counter;
+
 use std::time::Duration;
 
 use actor_core::actor::{
@@ -9,27 +11,7 @@ use actor_core::prelude::*;
 use actor_core::sim::{self, FailureKind, Pct, Sim, TimeUnits};
 use actor_core::testkit::dead_letters;
 use actor_core::{always, sometimes};
-
-struct Counter {
-    value: u64,
-}
-
-#[actor]
-impl Counter {
-    #[init]
-    fn new() -> Self {
-        Counter { value: 0 }
-    }
-
-    pub fn get(&self) -> u64 {
-        self.value
-    }
-
-    pub fn add(&mut self, by: u64) -> u64 {
-        self.value += by;
-        self.value
-    }
-}
+use counter::{Counter, CounterRef};
 
 // ---- a whole test -------------------------------------------------------------------------------
 
