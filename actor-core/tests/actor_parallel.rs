@@ -410,6 +410,11 @@ impl Brittle {
     pub async fn tear(&self) {
         panic!("torn");
     }
+
+    #[concurrent]
+    pub async fn pipe_a_panic(&self, ctx: &Ctx<Self>) {
+        ctx.pipe(async { panic!("beside") }, |me, ()| me.tear());
+    }
 }
 
 impl Drop for Brittle {
@@ -428,19 +433,23 @@ impl Drop for Shard {
 
 #[actor_core::test(procs = 2)]
 async fn panics_of_drops_at_the_end_change_nothing_about_it() {
-    for killed in [false, true] {
+    let panicked = |message: &str| ExitReason::Panicked {
+        message: message.into(),
+    };
+    for ends_with in [ExitReason::Killed, panicked("torn"), panicked("beside")] {
         let (begun, begins) = buffered(1);
         let brittle = Brittle::start(begun).await.unwrap();
         let other = brittle.clone();
         let waiting = go(async move { other.linger().await });
         begins.recv().await;
-        let reason = if killed {
-            brittle.kill().await
-        } else {
-            assert_eq!(brittle.tear().await, Err(CallError::Panicked));
-            brittle.wait().await
-        };
-        assert_eq!(reason == ExitReason::Killed, killed, "{reason}");
+        match &ends_with {
+            ExitReason::Killed => drop(brittle.kill()),
+            ExitReason::Panicked { message } if message == "torn" => {
+                assert_eq!(brittle.tear().await, Err(CallError::Panicked));
+            }
+            _ => brittle.pipe_a_panic().tell().await.unwrap(),
+        }
+        assert_eq!(brittle.wait().await, ends_with);
         assert!(waiting.await.unwrap().is_err());
     }
 }

@@ -559,6 +559,19 @@ impl Index {
         ctx.handle().look().await.map_err(|e| told(&e))
     }
 
+    /// Leaves no room in the other's mailbox, and asks it for one more lookup.
+    pub async fn crowd(&mut self) -> Result<u32, String> {
+        let other = self.other.clone().expect("set");
+        while other.look().try_tell().is_ok() {}
+        other.look().await.map_err(|e| told(&e))
+    }
+
+    #[concurrent]
+    pub async fn look_and_be_crowded(&self) -> Result<u32, String> {
+        let other = self.other.clone().expect("set");
+        other.crowd().await.map_err(|e| told(&e))
+    }
+
     #[concurrent]
     pub async fn look_and_change_both(&self) -> Result<(), String> {
         let other = self.other.clone().expect("set");
@@ -617,4 +630,14 @@ async fn a_cycle_goes_through_the_concurrent_handlers_of_one_and_the_exclusive_o
     assert!(error.contains("Index"), "{error}");
     assert_eq!(one.change().await, Ok(()));
     assert_eq!(two.change().await, Ok(()));
+}
+
+#[actor_core::test(procs = 1)]
+async fn a_wait_for_room_where_handlers_run_beside_each_other_is_in_no_cycle() {
+    let (_, opened) = chan::buffered::<()>(1);
+    let one = Index::start(opened.clone()).await.unwrap();
+    let two = Index::start(opened).await.unwrap();
+    one.set_other(two.clone()).await.unwrap();
+    two.set_other(one.clone()).await.unwrap();
+    assert_eq!(one.look_and_be_crowded().await, Ok(1));
 }

@@ -345,17 +345,42 @@ mod tests {
         }
     }
 
+    /// Two of whom each holds what the other one waits for.
+    fn two() -> ([RecordRef; 2], [Home; 2]) {
+        let [a, b] = [1, 2].map(|id| new_record(id, None, Location::caller()));
+        let homes = [Home::new(), Home::new()];
+        homes[0].set(a);
+        homes[1].set(b);
+        publish(a, WaitsFor::Mutex(homes[1].lock()));
+        publish(b, WaitsFor::Mutex(homes[0].lock()));
+        ([a, b], homes)
+    }
+
+    /// Goes to sleep, without a look.
+    fn park(who: RecordRef) {
+        let mut notes = who.notes().expect("it has a record");
+        notes.parked = Some(Mark(NonNull::from(&Asleep)));
+        notes.epoch += 1;
+    }
+
+    #[test]
+    fn who_has_moved_since_the_walk_is_in_no_cycle_although_it_sleeps_again() {
+        let ([a, b], _homes) = two();
+        park(a);
+        park(b);
+        let walked = find(a).expect("a cycle");
+        assert!(confirm(&walked).is_some());
+        resume(b);
+        assert!(confirm(&walked).is_none(), "it runs");
+        park(b);
+        assert!(confirm(&walked).is_none(), "it ran");
+        a.release();
+        b.release();
+    }
+
     #[test]
     fn of_two_that_closed_one_cycle_only_the_first_to_ask_is_told() {
-        let (a, b) = (
-            new_record(1, None, Location::caller()),
-            new_record(2, None, Location::caller()),
-        );
-        let (held_by_a, held_by_b) = (Home::new(), Home::new());
-        held_by_a.set(a);
-        held_by_b.set(b);
-        publish(a, WaitsFor::Mutex(held_by_b.lock()));
-        publish(b, WaitsFor::Mutex(held_by_a.lock()));
+        let ([a, b], _homes) = two();
         // SAFETY: `Asleep` is a constant.
         let settle = |who| unsafe { settle(who, &Asleep) };
         assert!(!settle(a), "the other one does not sleep yet");
