@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actor_core::actor::{Attachment, CallError, ExitReason, StopReason, dead_letters};
 use actor_core::chan::{Receiver, Sender, buffered, rendezvous};
 use actor_core::prelude::*;
+use actor_core::sim::Sim;
 use futures_core::Stream;
 
 /// Says when it is dropped.
@@ -465,4 +467,53 @@ async fn nothing_from_beside_an_old_incarnation_reaches_the_next_one() {
     );
     app.stop().await;
     assert!(log.try_recv().is_err());
+}
+
+/// What is piped to it meets, or none of it returns.
+struct Meeting {
+    gate: Receiver<()>,
+    here: AtomicUsize,
+    met: Sender<()>,
+}
+
+#[actor]
+impl Meeting {
+    #[init]
+    fn new(gate: Receiver<()>, met: Sender<()>) -> Self {
+        Meeting {
+            gate,
+            here: AtomicUsize::new(0),
+            met,
+        }
+    }
+
+    pub async fn pipe_two_and_hold(&mut self, ctx: &Ctx<Self>) {
+        for _ in 0..2 {
+            ctx.pipe(async {}, |me, ()| me.meet());
+        }
+        self.gate.recv().await;
+    }
+
+    #[concurrent]
+    pub async fn meet(&self) {
+        self.here.fetch_add(1, Ordering::SeqCst);
+        while self.here.load(Ordering::SeqCst) < 2 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        self.met.try_send(()).unwrap();
+    }
+}
+
+#[actor_core::test(sim, seeds = 50)]
+async fn what_has_come_from_beside_before_the_end_runs_concurrently_as_before(sim: &Sim) {
+    let (open, gate) = buffered(1);
+    let (met, meetings) = buffered(2);
+    let meeting = Meeting::start(gate, met).await.unwrap();
+    meeting.pipe_two_and_hold().tell().await.unwrap();
+    sim.settle().await;
+    let ended = meeting.stop();
+    open.send(()).await.unwrap();
+    let ended = timeout(Duration::from_secs(60), ended).await;
+    assert_eq!(ended, Ok(ExitReason::Normal));
+    assert_eq!((meetings.try_recv(), meetings.try_recv()), (Ok(()), Ok(())));
 }

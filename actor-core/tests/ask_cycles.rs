@@ -53,6 +53,14 @@ impl Node {
         Ok(())
     }
 
+    /// Asks the next one, has its answer, and waits for something else.
+    pub async fn ping_and_wait(&mut self, begun: WaitGroup, gate: WaitGroup) {
+        let next = self.next.clone().expect("set");
+        next.ping().await.unwrap();
+        begun.done();
+        gate.wait().await;
+    }
+
     pub async fn with_the_lock(&mut self) -> Result<u32, String> {
         let lock = self.lock.clone();
         let _held = lock.lock().await;
@@ -484,6 +492,26 @@ async fn an_asker_that_was_answered_is_in_no_cycle() {
 }
 
 /// An ask that was begun by one goroutine and goes on in another: the first one waits for nobody.
+#[actor_core::test(procs = 1)]
+async fn an_ask_that_was_answered_is_no_edge_any_more() {
+    let nodes = ring(2).await;
+    let (begun, gate) = (WaitGroup::new(), WaitGroup::new());
+    begun.add(1);
+    gate.add(1);
+    let (one, inside, closed) = (nodes[0].clone(), begun.clone(), gate.clone());
+    let waits = go(async move { one.ping_and_wait(inside, closed).await });
+    begun.wait().await;
+    let two = nodes[1].clone();
+    let asks = go(async move { two.visit(1).await });
+    // It asks the first one, which sleeps, and whose last ask was to it.
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    gate.done();
+    waits.await.unwrap().unwrap();
+    assert_eq!(asks.await.unwrap(), Ok(0));
+}
+
 #[actor_core::test(procs = 1)]
 async fn an_ask_that_moves_takes_its_edge_along() {
     let (lock, mine) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));

@@ -371,7 +371,7 @@ mod tests {
         let walked = find(a).expect("a cycle");
         assert!(confirm(&walked).is_some());
         resume(b);
-        assert!(confirm(&walked).is_none(), "it runs");
+        assert!(find(a).is_none() && confirm(&walked).is_none(), "it runs");
         park(b);
         assert!(confirm(&walked).is_none(), "it ran");
         a.release();
