@@ -302,6 +302,8 @@ async fn a_copy_whose_drop_panics_is_reported_like_any_other() {
     };
     let (full, stopped) = (UndeliveredReason::Full, UndeliveredReason::Stopped);
     assert_eq!(reasons(group.try_publish(Event(1))), [full, full]);
+    let given_up = timeout(Duration::from_millis(1), group.publish(Event(2))).await;
+    assert!(given_up.is_err());
     let mut waits = pin!(group.publish(Event(2)));
     let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());

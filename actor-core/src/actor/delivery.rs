@@ -144,7 +144,7 @@ impl Delivery {
         for (actor, waiting) in std::mem::take(&mut self.waiting) {
             self.miss(actor, missed(waiting, UndeliveredReason::Full));
         }
-        self.report
+        std::mem::take(&mut self.report)
     }
 
     /// Waits until every mailbox has had room, or for so long.
@@ -180,5 +180,14 @@ impl Delivery {
             }
         })
         .await;
+    }
+}
+
+impl Drop for Delivery {
+    /// One by one: two copies whose Drop panics would end the process.
+    fn drop(&mut self) {
+        for (_, waiting) in self.waiting.drain(..) {
+            let _ = caught(|| drop(waiting));
+        }
     }
 }
