@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use actor_core::actor::{Attachment, CallError, ExitReason, StopReason, dead_letters};
 use actor_core::chan::{Receiver, Sender, buffered, rendezvous};
@@ -469,51 +468,52 @@ async fn nothing_from_beside_an_old_incarnation_reaches_the_next_one() {
     assert!(log.try_recv().is_err());
 }
 
-/// What is piped to it meets, or none of it returns.
-struct Meeting {
+/// Gets exclusive and concurrent messages from beside.
+struct Mixed {
     gate: Receiver<()>,
-    here: AtomicUsize,
-    met: Sender<()>,
+    seen: Sender<u64>,
 }
 
 #[actor]
-impl Meeting {
+impl Mixed {
     #[init]
-    fn new(gate: Receiver<()>, met: Sender<()>) -> Self {
-        Meeting {
-            gate,
-            here: AtomicUsize::new(0),
-            met,
-        }
+    fn new(gate: Receiver<()>, seen: Sender<u64>) -> Self {
+        Mixed { gate, seen }
     }
 
-    pub async fn pipe_two_and_hold(&mut self, ctx: &Ctx<Self>) {
-        for _ in 0..2 {
-            ctx.pipe(async {}, |me, ()| me.meet());
-        }
+    pub async fn attach_and_hold(&mut self, numbers: Receiver<u64>, ctx: &Ctx<Self>) {
+        ctx.attach(numbers.into_stream(), |me, n| match n % 2 {
+            0 => me.alone(n),
+            _ => me.beside(n),
+        });
         self.gate.recv().await;
     }
 
+    pub fn alone(&mut self, n: u64) {
+        self.seen.try_send(n).unwrap();
+    }
+
     #[concurrent]
-    pub async fn meet(&self) {
-        self.here.fetch_add(1, Ordering::SeqCst);
-        while self.here.load(Ordering::SeqCst) < 2 {
-            sleep(Duration::from_millis(1)).await;
-        }
-        self.met.try_send(()).unwrap();
+    pub async fn beside(&self, n: u64) {
+        self.seen.try_send(n).unwrap();
     }
 }
 
 #[actor_core::test(sim, seeds = 50)]
-async fn what_has_come_from_beside_before_the_end_runs_concurrently_as_before(sim: &Sim) {
+async fn all_kinds_of_messages_from_beside_are_handled_before_the_end(sim: &Sim) {
     let (open, gate) = buffered(1);
-    let (met, meetings) = buffered(2);
-    let meeting = Meeting::start(gate, met).await.unwrap();
-    meeting.pipe_two_and_hold().tell().await.unwrap();
+    let (seen, log) = buffered(8);
+    let (give, numbers) = buffered(4);
+    for n in 0..4 {
+        give.try_send(n).unwrap();
+    }
+    let mixed = Mixed::start(gate, seen).await.unwrap();
+    mixed.attach_and_hold(numbers).tell().await.unwrap();
     sim.settle().await;
-    let ended = meeting.stop();
+    let ended = mixed.stop();
     open.send(()).await.unwrap();
-    let ended = timeout(Duration::from_secs(60), ended).await;
-    assert_eq!(ended, Ok(ExitReason::Normal));
-    assert_eq!((meetings.try_recv(), meetings.try_recv()), (Ok(()), Ok(())));
+    assert_eq!(ended.await, ExitReason::Normal);
+    for n in 0..4 {
+        assert_eq!(log.try_recv(), Ok(n));
+    }
 }
