@@ -64,6 +64,20 @@ fn an_asker_that_moves_to_another_task_is_woken_there() {
 }
 
 #[test]
+fn an_asker_that_leaves_takes_its_waker_along() {
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let (_early, future) = reply_to::<u8>(&waker);
+    drop(future);
+    assert_eq!(Arc::strong_count(&count), 2, "registered from the start");
+    let (_late, mut future) = reply::<u8>();
+    let _ = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+    assert_eq!(Arc::strong_count(&count), 3);
+    drop(future);
+    assert_eq!(Arc::strong_count(&count), 2, "registered when polled");
+}
+
+#[test]
 fn a_dropped_reply_says_so_and_says_why() {
     let (dropped, mut future) = reply::<u8>();
     drop(dropped);
