@@ -244,6 +244,49 @@ fn a_partition_holds_back_what_is_sent_across_until_it_is_healed() {
 }
 
 #[test]
+fn a_message_is_delayed_once_and_for_a_time_in_the_range() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().delay(1.0, 1.secs()..2.secs());
+        let range = 1.secs()..2.secs();
+        for n in 1..=3 {
+            let begin = sim.now();
+            counter.add(1).tell().await.unwrap();
+            assert!(range.contains(&begin.elapsed()), "{:?}", begin.elapsed());
+            let begin = sim.now();
+            assert_eq!(counter.add(1).await, Ok(2 * n));
+            assert!(range.contains(&begin.elapsed()), "{:?}", begin.elapsed());
+            // What was called off while it was delayed delays nothing later.
+            let off = counter.add(100).timeout(500.ms()).await;
+            assert_eq!(off, Err(CallError::Timeout));
+            sleep(1.minutes()).await;
+        }
+        sim.faults().delay(0.5, 1.secs()..2.secs());
+        let begin = sim.now();
+        counter.add(1).tell().await.unwrap();
+        sometimes!(begin.elapsed() == 0.secs(), "in time");
+        sometimes!(range.contains(&begin.elapsed()), "late");
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn a_message_that_is_delayed_is_sent_when_the_faults_end() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().delay(1.0, 1.hours()..2.hours());
+        let other = counter.clone();
+        let sent = go(async move { other.add(1).await });
+        sim.settle().await;
+        sim.faults().end();
+        assert_eq!(sent.await.unwrap(), Ok(1));
+        assert_eq!(sim.elapsed(), Duration::ZERO);
+    })
+    .run();
+}
+
+#[test]
 fn a_clock_that_jumps_makes_timers_late() {
     sim::check(|sim| async move {
         sim.faults().clock_jump(0.5, 1.hours());

@@ -91,6 +91,14 @@ struct Cut {
     held: Vec<Waker>,
 }
 
+/// A goroutine whose message to an actor is delayed.
+struct Delayed {
+    from: u64,
+    to: u64,
+    until: Instant,
+    waker: Waker,
+}
+
 #[derive(Default)]
 pub(super) struct Rules {
     rules: Vec<Rule>,
@@ -100,6 +108,7 @@ pub(super) struct Rules {
     jump: Option<(f64, Duration)>,
     cuts: Vec<Cut>,
     next_cut: u64,
+    delayed: Vec<Delayed>,
 }
 
 /// How likely a fault is that has no probability of its own, each time it could happen.
@@ -353,13 +362,14 @@ impl Rules {
         let ended = world.rules.take();
         // Whoever holds a partition that has ended must not heal a later one.
         world.rules.borrow_mut().next_cut = ended.next_cut;
-        for waker in ended.cuts.into_iter().flat_map(|cut| cut.held) {
-            waker.wake();
-        }
+        let held = ended.cuts.into_iter().flat_map(|cut| cut.held);
+        let delayed = ended.delayed.into_iter().map(|delayed| delayed.waker);
+        held.chain(delayed).for_each(Waker::wake);
     }
 
     pub(super) fn hold(world: &World, to: u64, waker: &Waker) -> bool {
-        let from = world.actors.borrow().get(&simulated::running()).copied();
+        let goroutine = simulated::running();
+        let from = world.actors.borrow().get(&goroutine).copied();
         let (delay, looks_full) = {
             let mut rules = world.rules.borrow_mut();
             let apart = |cut: &&mut Cut| {
@@ -373,6 +383,9 @@ impl Rules {
                 cut.held.push(waker.clone());
                 return true;
             }
+            if let Some(is_early) = rules.is_early(goroutine, to, waker) {
+                return is_early;
+            }
             let full = |rule: &Rule| rule.actor == to && matches!(rule.what, What::Full);
             (rules.delay.clone(), rules.rules.iter().any(full))
         };
@@ -383,8 +396,32 @@ impl Rules {
             _ if looks_full && world.happens(OFTEN) => world.within(Duration::from_millis(10)),
             _ => return false,
         };
-        simulated::wake_at(Instant::now() + pause.max(Duration::from_nanos(1)), waker);
+        let until = Instant::now() + pause.max(Duration::from_nanos(1));
+        world.rules.borrow_mut().delayed.push(Delayed {
+            from: goroutine,
+            to,
+            until,
+            waker: waker.clone(),
+        });
+        simulated::wake_at(until, waker);
         true
+    }
+
+    /// Of a message that was delayed, whether it still is: each is once.
+    fn is_early(&mut self, from: u64, to: u64, waker: &Waker) -> Option<bool> {
+        let now = Instant::now();
+        // Who was delayed comes back in time, or has called its message off.
+        self.delayed.retain(|delayed| delayed.until >= now);
+        let is_it = |delayed: &Delayed| (delayed.from, delayed.to) == (from, to);
+        let at = self.delayed.iter().position(is_it)?;
+        let delayed = &mut self.delayed[at];
+        if delayed.until == now {
+            self.delayed.swap_remove(at);
+            return Some(false);
+        }
+        delayed.waker.clone_from(waker);
+        simulated::wake_at(delayed.until, waker);
+        Some(true)
     }
 
     pub(super) fn is_full(world: &World, actor: u64) -> bool {
