@@ -137,7 +137,7 @@ macro_rules! workers_that_compute {
 
             struct Cruncher;
 
-            #[actor(vis = pub(self))]
+            #[actor(vis = pub(crate))]
             impl Cruncher {
                 #[init]
                 fn new() -> Self {
