@@ -342,6 +342,26 @@ async fn what_a_full_members_own_policy_does_with_its_copy_is_in_the_report() {
 }
 
 #[actor_core::test]
+async fn the_policy_of_the_call_is_kept_while_the_copy_waits() {
+    let group = group();
+    let (ear, gate) = full_member!(Refuses, group);
+    group
+        .join(&ear, |ear, event| {
+            ear.hear(event.0).overflow(Overflow::Wait)
+        })
+        .unwrap();
+    let publishing = go({
+        let group = group.clone();
+        async move { group.publish(Event(2)).await }
+    });
+    yield_now().await;
+    gate.done();
+    let report = publishing.await.unwrap();
+    assert_eq!((report.delivered, report.is_complete()), (1, true));
+    assert_eq!(ear.heard().overflow(Overflow::Wait).await, Ok(vec![1, 2]));
+}
+
+#[actor_core::test]
 async fn publish_waits_for_a_full_member_when_the_others_have_theirs() {
     let group = group();
     let (full, free) = (ear_in(&group).await, ear_in(&group).await);
@@ -457,6 +477,18 @@ async fn a_topic_has_one_type_of_message_while_it_is_in_use() {
     assert!(error.to_string().contains("\"events\" carries"));
     ear.stop().await;
     Group::<u8>::open("events").expect("its last member is gone, and nobody has it open");
+}
+
+#[actor_core::test]
+async fn a_group_that_all_have_left_ends_with_its_last_handle() {
+    let group = group();
+    let ear = ear_in(&group).await;
+    // Twice, which is one membership.
+    group.join(&ear, |ear, event| ear.hear(event.0)).unwrap();
+    assert!(group.leave(&ear));
+    drop(group);
+    assert!(Group::<u32>::open("events").is_ok(), "the topic is free");
+    ear.stop().await;
 }
 
 #[actor_core::test]
