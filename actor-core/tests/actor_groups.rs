@@ -350,13 +350,11 @@ async fn the_policy_of_the_call_is_kept_while_the_copy_waits() {
             ear.hear(event.0).overflow(Overflow::Wait)
         })
         .unwrap();
-    let publishing = go({
-        let group = group.clone();
-        async move { group.publish(Event(2)).await }
-    });
-    yield_now().await;
+    let mut waits = pin!(group.publish(Event(2)));
+    let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
     gate.done();
-    let report = publishing.await.unwrap();
+    let report = waits.await;
     assert_eq!((report.delivered, report.is_complete()), (1, true));
     assert_eq!(ear.heard().overflow(Overflow::Wait).await, Ok(vec![1, 2]));
 }
