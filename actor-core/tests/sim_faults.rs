@@ -106,6 +106,22 @@ fn a_panic_that_is_injected_costs_one_message() {
 }
 
 #[test]
+fn a_panic_that_is_to_come_once_comes_once() {
+    sim::check(|sim| async move {
+        let counter = sim.supervise(Counter::child("counter")).await.unwrap();
+        sim.faults().panic_once_in(&counter, "add");
+        let mut panics = 0;
+        for _ in 0..30 {
+            panics += u32::from(counter.add(1).await == Err(CallError::Panicked));
+        }
+        always!(panics <= 1, "more than once");
+        sometimes!(panics == 1, "once");
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
 fn the_nth_message_is_the_nth_whatever_befell_those_before() {
     sim::check(|sim| async move {
         let counter = sim.supervise(Counter::child("counter")).await.unwrap();
