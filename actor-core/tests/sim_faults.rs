@@ -381,6 +381,7 @@ fn what_a_partition_holds_back_is_sent_when_the_test_ends() {
             .faults()
             .partition([AnyRef::of(&asker)], [AnyRef::of(&counter)]);
         asker.ask_for_ever().tell().await.unwrap();
+        sim.settle().await; // it is held
         std::mem::forget(cut); // a leak otherwise: the asker would wait for ever
     })
     .run();
