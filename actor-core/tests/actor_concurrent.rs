@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use actor_core::Instant;
 use actor_core::actor::{Actor, CallError, Down, ExitReason};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
@@ -499,4 +501,43 @@ async fn a_down_is_exclusive_and_comes_before_a_message_that_was_not_begun() {
     expect(&log, &["down Library", "read 2"]).await;
     drop(open_2);
     watching.stop().await;
+}
+
+/// Says how long after its start it ticks.
+struct Clock {
+    began: Instant,
+    log: Sender<Duration>,
+}
+
+#[actor]
+impl Clock {
+    #[init]
+    fn new(log: Sender<Duration>) -> Self {
+        Clock {
+            began: Instant::now(),
+            log,
+        }
+    }
+
+    #[every(seconds = 2)]
+    fn tick(&mut self) {
+        self.log.try_send(self.began.elapsed()).unwrap();
+    }
+
+    #[concurrent]
+    pub async fn stay(&self, time: Duration) {
+        sleep(time).await;
+    }
+}
+
+#[actor_core::test(sim, seeds = 20)]
+async fn a_tick_that_falls_among_concurrent_handlers_comes_when_they_have_ended() {
+    let (log, ticks) = buffered(16);
+    let clock = Clock::start(log).await.unwrap();
+    let seconds = Duration::from_secs;
+    clock.stay(seconds(3)).await.unwrap();
+    for at in [3, 5] {
+        assert_eq!(ticks.recv().await, Some(seconds(at)));
+    }
+    clock.stop().await;
 }

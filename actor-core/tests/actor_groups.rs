@@ -1,12 +1,13 @@
 //! Groups: who is a member, who is told, and that no message is lost without a word.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use actor_core::actor::groups::{self, Change, Group, GroupError};
-use actor_core::actor::{Overflow, Undelivered, UndeliveredReason};
+use actor_core::actor::{Overflow, Report, Undelivered, UndeliveredReason};
 use actor_core::prelude::*;
 use actor_core::sync::WaitGroup;
 
@@ -246,6 +247,72 @@ macro_rules! full_member {
     }};
 }
 
+/// Must be used: its Drop panics otherwise.
+struct Must(bool);
+
+impl Drop for Must {
+    fn drop(&mut self) {
+        assert!(self.0, "dropped unused");
+    }
+}
+
+struct User;
+
+#[actor(mailbox = buffered(1), vis = pub(self))]
+impl User {
+    #[init]
+    fn new() -> Self {
+        User
+    }
+
+    pub(crate) fn make_use(&mut self, mut it: Must) {
+        it.0 = true;
+    }
+
+    pub(crate) async fn hold(&self, entered: WaitGroup, gate: WaitGroup) {
+        entered.done();
+        gate.wait().await;
+    }
+}
+
+#[actor_core::test]
+async fn a_copy_whose_drop_panics_is_reported_like_any_other() {
+    let group = group();
+    let mut users = Vec::new();
+    for _ in 0..2 {
+        let user: UserRef = User::start().await.unwrap();
+        let (entered, gate) = (WaitGroup::new(), WaitGroup::new());
+        entered.add(1);
+        gate.add(1);
+        user.hold(entered.clone(), gate.clone())
+            .tell()
+            .await
+            .unwrap();
+        entered.wait().await;
+        user.make_use(Must(true)).try_tell().unwrap();
+        group
+            .join(&user, |user, _| user.make_use(Must(false)))
+            .unwrap();
+        users.push(user);
+    }
+    let reasons = |report: Report| {
+        assert_eq!(report.delivered, 0);
+        let reasons = report.undelivered.iter().map(|missed| missed.reason);
+        reasons.collect::<Vec<_>>()
+    };
+    let (full, stopped) = (UndeliveredReason::Full, UndeliveredReason::Stopped);
+    assert_eq!(reasons(group.try_publish(Event(1))), [full, full]);
+    let given_up = timeout(Duration::from_millis(1), group.publish(Event(2))).await;
+    assert!(given_up.is_err());
+    let mut waits = pin!(group.publish(Event(2)));
+    let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    for user in &users {
+        user.kill().await;
+    }
+    assert_eq!(reasons(waits.await), [stopped, stopped]);
+}
+
 #[actor_core::test]
 async fn what_a_full_members_own_policy_does_with_its_copy_is_in_the_report() {
     for waits in [true, false] {
@@ -272,6 +339,24 @@ async fn what_a_full_members_own_policy_does_with_its_copy_is_in_the_report() {
         ];
         assert_eq!(heard, [Ok(vec![1]), Ok(vec![1]), Ok(vec![2])]);
     }
+}
+
+#[actor_core::test]
+async fn the_policy_of_the_call_is_kept_while_the_copy_waits() {
+    let group = group();
+    let (ear, gate) = full_member!(Refuses, group);
+    group
+        .join(&ear, |ear, event| {
+            ear.hear(event.0).overflow(Overflow::Wait)
+        })
+        .unwrap();
+    let mut waits = pin!(group.publish(Event(2)));
+    let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    gate.done();
+    let report = waits.await;
+    assert_eq!((report.delivered, report.is_complete()), (1, true));
+    assert_eq!(ear.heard().overflow(Overflow::Wait).await, Ok(vec![1, 2]));
 }
 
 #[actor_core::test]
@@ -390,6 +475,18 @@ async fn a_topic_has_one_type_of_message_while_it_is_in_use() {
     assert!(error.to_string().contains("\"events\" carries"));
     ear.stop().await;
     Group::<u8>::open("events").expect("its last member is gone, and nobody has it open");
+}
+
+#[actor_core::test]
+async fn a_group_that_all_have_left_ends_with_its_last_handle() {
+    let group = group();
+    let ear = ear_in(&group).await;
+    // Twice, which is one membership.
+    group.join(&ear, |ear, event| ear.hear(event.0)).unwrap();
+    assert!(group.leave(&ear));
+    drop(group);
+    assert!(Group::<u32>::open("events").is_ok(), "the topic is free");
+    ear.stop().await;
 }
 
 #[actor_core::test]

@@ -314,6 +314,25 @@ fn one_wait_is_reported_once_and_short_or_hidden_ones_never() {
 }
 
 #[test]
+fn each_incarnation_that_waits_too_long_is_reported() {
+    run(async {
+        let reports = actor::wedged_reports();
+        let (_give, never) = chan::rendezvous();
+        let child = Waiter::child("waiter", never, Arc::default());
+        let waiter = child.handle();
+        let app = Supervisor::one_for_one("app").child(child);
+        let app = app.start().await.unwrap();
+        for incarnation in 1..=2 {
+            waiter.receive().tell().await.unwrap();
+            let report = next_of(&reports, waiter.id()).await;
+            assert_eq!(report.incarnation, incarnation);
+            waiter.kill().await;
+        }
+        app.stop().await;
+    });
+}
+
+#[test]
 fn a_deadlock_is_found_although_a_handler_waits_and_is_watched() {
     let deadlock = || {
         let panic = actor_core::DeadlockPolicy::Panic;
@@ -391,6 +410,13 @@ impl Crowd {
     #[limit(minutes = 5)]
     pub async fn receive_within(&self, from: Receiver<u32>) -> Option<u32> {
         from.recv().await
+    }
+
+    #[concurrent]
+    #[limit(minutes = 5)]
+    pub async fn yield_then_lock(&self, lock: Arc<Mutex<u32>>) {
+        yield_now().await;
+        *lock.lock().await += 1;
     }
 
     #[batch]
@@ -483,5 +509,25 @@ fn each_concurrent_handler_that_waits_too_long_is_reported() {
         assert_eq!(handlers, ["receive", "receive_within"]);
         give.send(1).await.unwrap();
         give.send(2).await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_concurrent_handler_with_a_limit_waits_for_is_what_it_waits_for_last() {
+    run(async {
+        let reports = actor::wedged_reports();
+        let crowd = crowd().await;
+        let lock = Arc::new(Mutex::new(0));
+        for attempt in 1.. {
+            let held = lock.lock().await;
+            crowd.yield_then_lock(lock.clone()).tell().await.unwrap();
+            let report = next_of(&reports, crowd.id()).await;
+            drop(held);
+            if report.waits_for.starts_with("mutex lock") {
+                break;
+            }
+            // On a machine that has come to a halt it may have been seen before it waits for the lock.
+            assert!(attempt < 20, "{report}");
+        }
     });
 }

@@ -445,6 +445,7 @@ fn a_supervised_actor_that_a_link_ended_is_started_again() {
         drop(probe.kill());
         log.seen("plain dropped", 1).await;
         assert_eq!(plain.ping().await, Ok(()), "the next incarnation answers");
+        assert_eq!(plain.kill().await, ExitReason::Killed, "and ends by itself");
         app.stop().await;
     });
 }

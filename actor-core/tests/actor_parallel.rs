@@ -9,6 +9,7 @@ use actor_core::actor::DeadLetterReason::Stopped;
 use actor_core::actor::{CallError, ExitReason, subscribe_dead_letters};
 use actor_core::chan::{Receiver, Sender, buffered};
 use actor_core::prelude::*;
+use actor_core::sched::JoinHandle;
 use actor_core::{Runtime, sim};
 
 /// So that what never comes is a failure.
@@ -160,6 +161,18 @@ async fn crew() -> (CrewRef, Receiver<String>) {
     (crew, lines)
 }
 
+/// Has one of the crew block its thread until it is told to go on; it returns 7 then.
+async fn one_that_computes(
+    crew: &CrewRef,
+    log: &Receiver<String>,
+) -> (mpsc::Sender<()>, JoinHandle<Result<u64, CallError>>) {
+    let (open, until) = blocked();
+    let crew = crew.clone();
+    let blocking = go(async move { crew.block(until).await });
+    expect(log, &["blocks"]).await;
+    (open, blocking)
+}
+
 async fn expect(log: &Receiver<String>, lines: &[&str]) {
     for line in lines {
         assert_eq!(log.recv().await.as_deref(), Some(*line));
@@ -188,10 +201,7 @@ async fn handlers_that_block_their_threads_until_the_others_have_begun_all_retur
 #[actor_core::test(procs = 4)]
 async fn one_that_blocks_its_thread_holds_up_no_other_concurrent_handler() {
     let (crew, log) = crew().await;
-    let (open, until) = blocked();
-    let blocker = crew.clone();
-    let blocking = go(async move { blocker.block(until).await });
-    expect(&log, &["blocks"]).await;
+    let (open, blocking) = one_that_computes(&crew, &log).await;
     for _ in 0..100 {
         assert_eq!(crew.read().await, Ok(0));
     }
@@ -228,10 +238,7 @@ async fn an_exclusive_handler_never_runs_beside_another() {
 #[actor_core::test(procs = 4)]
 async fn a_stop_waits_for_one_that_computes() {
     let (crew, log) = crew().await;
-    let (open, until) = blocked();
-    let blocker = crew.clone();
-    let blocking = go(async move { blocker.block(until).await });
-    expect(&log, &["blocks"]).await;
+    let (open, blocking) = one_that_computes(&crew, &log).await;
     let stopped = go(crew.stop_now());
     for _ in 0..100 {
         yield_now().await;
@@ -250,11 +257,9 @@ async fn the_end_by_a_kill_is_told_when_the_last_that_computes_is_done_and_the_s
     let crew = child.handle();
     let app = (Supervisor::one_for_one("app").child(child).start().await).unwrap();
     expect(&log, &["init"]).await;
-    let (open, until) = blocked();
+    let (open, blocking) = one_that_computes(&crew, &log).await;
     let (_never, door) = buffered(1);
-    let (blocker, waiter) = (crew.clone(), crew.clone());
-    let blocking = go(async move { blocker.block(until).await });
-    expect(&log, &["blocks"]).await;
+    let waiter = crew.clone();
     let waiting = go(async move { waiter.linger(door).await });
     expect(&log, &["waits"]).await;
     let killed = go(crew.kill());
@@ -277,11 +282,9 @@ async fn the_end_by_a_kill_is_told_when_the_last_that_computes_is_done_and_the_s
 #[actor_core::test(procs = 4)]
 async fn a_panic_waits_for_one_that_computes_which_may_answer() {
     let (crew, log) = crew().await;
-    let (open, until) = blocked();
+    let (open, blocking) = one_that_computes(&crew, &log).await;
     let (_never, door) = buffered(1);
-    let (blocker, waiter) = (crew.clone(), crew.clone());
-    let blocking = go(async move { blocker.block(until).await });
-    expect(&log, &["blocks"]).await;
+    let waiter = crew.clone();
     let waiting = go(async move { waiter.linger(door).await });
     expect(&log, &["waits"]).await;
     assert_eq!(crew.tear().await, Err(CallError::Panicked));
@@ -352,11 +355,9 @@ fn a_handler_that_was_started_and_never_ran_is_a_dead_letter() {
 #[actor_core::test(procs = 4)]
 async fn a_time_limit_waits_for_one_that_computes() {
     let (crew, log) = crew().await;
-    let (open, until) = blocked();
+    let (open, blocking) = one_that_computes(&crew, &log).await;
     let (_never, door) = buffered(1);
-    let (blocker, late) = (crew.clone(), crew.clone());
-    let blocking = go(async move { blocker.block(until).await });
-    expect(&log, &["blocks"]).await;
+    let late = crew.clone();
     let late = go(async move { late.be_late(door).await });
     assert_eq!(late.await.unwrap(), Err(CallError::TimedOut));
     expect(&log, &["late"]).await;
@@ -370,16 +371,13 @@ async fn a_time_limit_waits_for_one_that_computes() {
 #[test]
 fn a_runtime_that_ends_waits_for_one_that_computes_and_drops_the_rest() {
     let runtime = Runtime::builder().procs(4).build().unwrap();
-    let (open, until) = blocked();
     let (_never, door) = buffered::<()>(1);
-    let log = runtime.block_on(async move {
+    let (open, log) = runtime.block_on(async move {
         let (crew, log) = crew().await;
-        let blocker = crew.clone();
-        go(async move { blocker.block(until).await });
-        expect(&log, &["blocks"]).await;
+        let (open, _) = one_that_computes(&crew, &log).await;
         go(async move { crew.linger(door).await });
         expect(&log, &["waits"]).await;
-        log
+        (open, log)
     });
     let ending = std::thread::spawn(move || drop(runtime));
     assert_eq!(log.recv_blocking().as_deref(), Some("waited"));
@@ -412,6 +410,11 @@ impl Brittle {
     pub async fn tear(&self) {
         panic!("torn");
     }
+
+    #[concurrent]
+    pub async fn pipe_a_panic(&self, ctx: &Ctx<Self>) {
+        ctx.pipe(async { panic!("beside") }, |me, ()| me.tear());
+    }
 }
 
 impl Drop for Brittle {
@@ -430,19 +433,23 @@ impl Drop for Shard {
 
 #[actor_core::test(procs = 2)]
 async fn panics_of_drops_at_the_end_change_nothing_about_it() {
-    for killed in [false, true] {
+    let panicked = |message: &str| ExitReason::Panicked {
+        message: message.into(),
+    };
+    for ends_with in [ExitReason::Killed, panicked("torn"), panicked("beside")] {
         let (begun, begins) = buffered(1);
         let brittle = Brittle::start(begun).await.unwrap();
         let other = brittle.clone();
         let waiting = go(async move { other.linger().await });
         begins.recv().await;
-        let reason = if killed {
-            brittle.kill().await
-        } else {
-            assert_eq!(brittle.tear().await, Err(CallError::Panicked));
-            brittle.wait().await
-        };
-        assert_eq!(reason == ExitReason::Killed, killed, "{reason}");
+        match &ends_with {
+            ExitReason::Killed => drop(brittle.kill()),
+            ExitReason::Panicked { message } if message == "torn" => {
+                assert_eq!(brittle.tear().await, Err(CallError::Panicked));
+            }
+            _ => brittle.pipe_a_panic().tell().await.unwrap(),
+        }
+        assert_eq!(brittle.wait().await, ends_with);
         assert!(waiting.await.unwrap().is_err());
     }
 }

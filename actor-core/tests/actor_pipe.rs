@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use actor_core::actor::{Attachment, CallError, ExitReason, StopReason, dead_letters};
 use actor_core::chan::{Receiver, Sender, buffered, rendezvous};
 use actor_core::prelude::*;
+use actor_core::sim::Sim;
 use futures_core::Stream;
 
 /// Says when it is dropped.
@@ -465,4 +466,54 @@ async fn nothing_from_beside_an_old_incarnation_reaches_the_next_one() {
     );
     app.stop().await;
     assert!(log.try_recv().is_err());
+}
+
+/// Gets exclusive and concurrent messages from beside.
+struct Mixed {
+    gate: Receiver<()>,
+    seen: Sender<u64>,
+}
+
+#[actor]
+impl Mixed {
+    #[init]
+    fn new(gate: Receiver<()>, seen: Sender<u64>) -> Self {
+        Mixed { gate, seen }
+    }
+
+    pub async fn attach_and_hold(&mut self, numbers: Receiver<u64>, ctx: &Ctx<Self>) {
+        ctx.attach(numbers.into_stream(), |me, n| match n % 2 {
+            0 => me.alone(n),
+            _ => me.beside(n),
+        });
+        self.gate.recv().await;
+    }
+
+    pub fn alone(&mut self, n: u64) {
+        self.seen.try_send(n).unwrap();
+    }
+
+    #[concurrent]
+    pub async fn beside(&self, n: u64) {
+        self.seen.try_send(n).unwrap();
+    }
+}
+
+#[actor_core::test(sim, seeds = 50)]
+async fn all_kinds_of_messages_from_beside_are_handled_before_the_end(sim: &Sim) {
+    let (open, gate) = buffered(1);
+    let (seen, log) = buffered(8);
+    let (give, numbers) = buffered(4);
+    for n in 0..4 {
+        give.try_send(n).unwrap();
+    }
+    let mixed = Mixed::start(gate, seen).await.unwrap();
+    mixed.attach_and_hold(numbers).tell().await.unwrap();
+    sim.settle().await;
+    let ended = mixed.stop();
+    open.send(()).await.unwrap();
+    assert_eq!(ended.await, ExitReason::Normal);
+    for n in 0..4 {
+        assert_eq!(log.try_recv(), Ok(n));
+    }
 }

@@ -128,49 +128,70 @@ async fn least_loaded_takes_an_idle_worker_before_one_at_work() {
     router.stop().await;
 }
 
-/// Its handler computes: its future never waits.
-struct Cruncher;
+/// A test of workers whose handlers compute: their futures never wait. Those with a clock sleep in
+/// another way.
+macro_rules! workers_that_compute {
+    ($kind:ident { $($clock:tt)* }) => {
+        mod $kind {
+            use super::*;
 
-#[actor(vis = pub(self))]
-impl Cruncher {
-    #[init]
-    fn new() -> Self {
-        Cruncher
-    }
+            struct Cruncher;
 
-    pub(crate) fn crunch(&mut self, began: mpsc::Sender<()>, end: mpsc::Receiver<()>) {
-        began.send(()).unwrap();
-        end.recv().unwrap();
-    }
+            #[actor(vis = pub(crate))]
+            impl Cruncher {
+                #[init]
+                fn new() -> Self {
+                    Cruncher
+                }
 
-    pub(crate) fn nothing(&mut self) {}
-}
+                pub(crate) fn crunch(&mut self, began: mpsc::Sender<()>, end: mpsc::Receiver<()>) {
+                    began.send(()).unwrap();
+                    end.recv().unwrap();
+                }
 
-#[actor_core::test]
-async fn a_worker_that_computes_is_at_work() {
-    let child = |number| Cruncher::child(format!("cruncher-{number}"));
-    let router = Router::least_loaded("r", 2, child).start().await.unwrap();
-    let workers: Vec<CruncherRef> = router.workers();
-    // Both have slept before: what they do then is another way than the first.
-    for worker in &workers {
-        worker.nothing().await.unwrap();
-    }
-    let (began, has_begun) = mpsc::channel();
-    let (end, ended) = mpsc::channel();
-    workers[0].crunch(began, ended).tell().await.unwrap();
-    actor_core::blocking(|| has_begun.recv()).unwrap();
-    // Until it sleeps, the other one may seem to be at work as well.
-    let taken = timeout(Duration::from_secs(30), async {
-        while (0..3).any(|_| router.pick() != workers[1]) {
-            yield_now().await;
+                pub(crate) fn nothing(&mut self) {}
+
+                $($clock)*
+            }
+
+            #[actor_core::test]
+            async fn a_worker_that_computes_is_at_work() {
+                let child = |number| Cruncher::child(format!("cruncher-{number}"));
+                let router = Router::least_loaded("r", 2, child).start().await.unwrap();
+                let workers: Vec<CruncherRef> = router.workers();
+                // Both have slept before: what they do then is another way than the first.
+                for worker in &workers {
+                    worker.nothing().await.unwrap();
+                }
+                let (began, has_begun) = mpsc::channel();
+                let (end, ended) = mpsc::channel();
+                workers[0].crunch(began, ended).tell().await.unwrap();
+                actor_core::blocking(|| has_begun.recv()).unwrap();
+                // Until it sleeps, the other one may seem to be at work as well.
+                let taken = timeout(Duration::from_secs(30), async {
+                    while (0..3).any(|_| router.pick() != workers[1]) {
+                        yield_now().await;
+                    }
+                });
+                taken
+                    .await
+                    .expect("the one that computes is taken for idle");
+                end.send(()).unwrap();
+                router.stop().await;
+            }
         }
-    });
-    taken
-        .await
-        .expect("the one that computes is taken for idle");
-    end.send(()).unwrap();
-    router.stop().await;
+    };
 }
+
+workers_that_compute!(without_a_clock {});
+workers_that_compute!(with_ticks {
+    #[every(seconds = 3600)]
+    fn tick(&mut self) {}
+});
+workers_that_compute!(with_a_limit {
+    #[limit(seconds = 3600)]
+    pub(crate) fn limited(&mut self) {}
+});
 
 #[actor_core::test]
 async fn idle_workers_are_equally_loaded_and_taken_in_turn() {

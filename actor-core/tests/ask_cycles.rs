@@ -53,6 +53,14 @@ impl Node {
         Ok(())
     }
 
+    /// Asks the next one, has its answer, and waits for something else.
+    pub async fn ping_and_wait(&mut self, begun: WaitGroup, gate: WaitGroup) {
+        let next = self.next.clone().expect("set");
+        next.ping().await.unwrap();
+        begun.done();
+        gate.wait().await;
+    }
+
     pub async fn with_the_lock(&mut self) -> Result<u32, String> {
         let lock = self.lock.clone();
         let _held = lock.lock().await;
@@ -485,6 +493,26 @@ async fn an_asker_that_was_answered_is_in_no_cycle() {
 
 /// An ask that was begun by one goroutine and goes on in another: the first one waits for nobody.
 #[actor_core::test(procs = 1)]
+async fn an_ask_that_was_answered_is_no_edge_any_more() {
+    let nodes = ring(2).await;
+    let (begun, gate) = (WaitGroup::new(), WaitGroup::new());
+    begun.add(1);
+    gate.add(1);
+    let (one, inside, closed) = (nodes[0].clone(), begun.clone(), gate.clone());
+    let waits = go(async move { one.ping_and_wait(inside, closed).await });
+    begun.wait().await;
+    let two = nodes[1].clone();
+    let asks = go(async move { two.visit(1).await });
+    // It asks the first one, which sleeps, and whose last ask was to it.
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    gate.done();
+    waits.await.unwrap().unwrap();
+    assert_eq!(asks.await.unwrap(), Ok(0));
+}
+
+#[actor_core::test(procs = 1)]
 async fn an_ask_that_moves_takes_its_edge_along() {
     let (lock, mine) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
     let clerk = Clerk::start(lock.clone()).await.unwrap();
@@ -559,6 +587,27 @@ impl Index {
         ctx.handle().look().await.map_err(|e| told(&e))
     }
 
+    #[concurrent(max = 1)]
+    pub async fn browse(&self) {
+        self.opened.recv().await;
+    }
+
+    /// Leaves no room in the other's mailbox, and asks it for a lookup.
+    pub async fn crowd(&mut self) -> Result<u32, String> {
+        let other = self.other.clone().expect("set");
+        for _ in 0..10 {
+            while other.browse().try_tell().is_ok() {}
+            yield_now().await; // it takes what it can
+        }
+        other.look().await.map_err(|e| told(&e))
+    }
+
+    #[concurrent]
+    pub async fn look_and_be_crowded(&self) -> Result<u32, String> {
+        let other = self.other.clone().expect("set");
+        other.crowd().await.map_err(|e| told(&e))
+    }
+
     #[concurrent]
     pub async fn look_and_change_both(&self) -> Result<(), String> {
         let other = self.other.clone().expect("set");
@@ -617,4 +666,20 @@ async fn a_cycle_goes_through_the_concurrent_handlers_of_one_and_the_exclusive_o
     assert!(error.contains("Index"), "{error}");
     assert_eq!(one.change().await, Ok(()));
     assert_eq!(two.change().await, Ok(()));
+}
+
+#[actor_core::test(procs = 1)]
+async fn a_wait_for_room_where_handlers_run_beside_each_other_is_in_no_cycle() {
+    let (open, opened) = chan::buffered::<()>(1);
+    let one = Index::start(opened.clone()).await.unwrap();
+    let two = Index::start(opened).await.unwrap();
+    one.set_other(two.clone()).await.unwrap();
+    two.set_other(one.clone()).await.unwrap();
+    let looking = go(async move { one.look_and_be_crowded().await });
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    // Those that browse end, and make the room.
+    drop(open);
+    assert_eq!(looking.await.unwrap(), Ok(1));
 }

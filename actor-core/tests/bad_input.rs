@@ -61,7 +61,7 @@ fn a_duplicate_child_id_starts_nothing_and_is_refused_later() {
         }
         app.terminate_child("a").await.unwrap();
         let refused = app.start_child(idle("a")).await;
-        assert_eq!(refused, Err(ChildError::AlreadyPresent));
+        assert_eq!(refused, Err(ChildError::AlreadyPresent { id: "a".into() }));
         assert_eq!(log.lines(), [""; 0]);
         app.stop().await;
     });

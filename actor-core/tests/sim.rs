@@ -1,5 +1,7 @@
 //! The simulation: what it finds, what it promises, what it refuses.
 
+mod counter;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use actor_core::sim::{
 };
 use actor_core::sync::Mutex;
 use actor_core::{Instant, always, chan, sometimes};
+use counter::Counter;
 
 fn failure<T>(test: impl Fn(&'static Sim) -> T + 'static) -> Failure
 where
@@ -21,31 +24,6 @@ where
         .seeds(500)
         .try_run()
         .expect_err("it must fail")
-}
-
-struct Counter {
-    value: u64,
-}
-
-#[actor]
-impl Counter {
-    #[init]
-    fn new() -> Self {
-        Counter { value: 0 }
-    }
-
-    pub fn get(&self) -> u64 {
-        self.value
-    }
-
-    pub fn set(&mut self, value: u64) {
-        self.value = value;
-    }
-
-    pub fn add(&mut self, by: u64) -> u64 {
-        self.value += by;
-        self.value
-    }
 }
 
 // ---- time ---------------------------------------------------------------------------------------

@@ -1,35 +1,17 @@
 //! The faults of a simulation: each happens in some seeds, breaks no promise, and can be ended.
 
+mod counter;
+
 use std::time::Duration;
 
 use actor_core::actor::{
-    AnyRef, CallError, DeadLetterReason, TrySendError, subscribe_dead_letters,
+    AnyRef, CallError, DeadLetterReason, Overflow, TrySendError, subscribe_dead_letters,
 };
 use actor_core::prelude::*;
 use actor_core::sim::{self, FailureKind, Pct, Sim, TimeUnits};
 use actor_core::testkit::dead_letters;
 use actor_core::{always, sometimes};
-
-struct Counter {
-    value: u64,
-}
-
-#[actor]
-impl Counter {
-    #[init]
-    fn new() -> Self {
-        Counter { value: 0 }
-    }
-
-    pub fn get(&self) -> u64 {
-        self.value
-    }
-
-    pub fn add(&mut self, by: u64) -> u64 {
-        self.value += by;
-        self.value
-    }
-}
+use counter::{Counter, CounterRef};
 
 // ---- a whole test -------------------------------------------------------------------------------
 
@@ -124,6 +106,81 @@ fn a_panic_that_is_injected_costs_one_message() {
 }
 
 #[test]
+fn a_panic_that_is_to_come_once_comes_once() {
+    sim::check(|sim| async move {
+        let counter = sim.supervise(Counter::child("counter")).await.unwrap();
+        sim.faults().panic_once_in(&counter, "add");
+        let mut panics = 0;
+        for _ in 0..30 {
+            panics += u32::from(counter.add(1).await == Err(CallError::Panicked));
+        }
+        always!(panics <= 1, "more than once");
+        sometimes!(panics == 1, "once");
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn the_nth_message_is_the_nth_whatever_befell_those_before() {
+    sim::check(|sim| async move {
+        let counter = sim.supervise(Counter::child("counter")).await.unwrap();
+        sim.faults()
+            .stall(&counter, 1.ms())
+            .panic_at(&counter, 2)
+            .panic_at(&counter, 3);
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            answers.push(counter.add(1).await);
+        }
+        let panicked = Err(CallError::Panicked);
+        assert_eq!(answers, [Ok(1), panicked.clone(), panicked, Ok(1)]);
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn a_stopped_actor_with_a_full_mailbox_says_that_it_is_stopped() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().full_mailbox(&counter);
+        let full = counter.add(1).try_tell();
+        sometimes!(matches!(full, Err(TrySendError::Full(_))), "it looks full");
+        counter.stop().await;
+        let letters = dead_letters();
+        let refused = counter.add(1).try_tell();
+        assert!(
+            matches!(refused, Err(TrySendError::Closed(_))),
+            "{refused:?}"
+        );
+        let refused = counter.add(1).overflow(Overflow::DropNewest).tell().await;
+        assert!(
+            matches!(refused, Err(TrySendError::Closed(_))),
+            "{refused:?}"
+        );
+        letters.expect_none();
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn a_mailbox_that_looks_full_costs_nobody_a_message_who_drops_the_oldest() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().full_mailbox(&counter);
+        for _ in 0..4 {
+            let add = counter.add(1).overflow(Overflow::DropOldest);
+            add.tell().await.unwrap();
+        }
+        assert_eq!(counter.get().await, Ok(4));
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
 fn each_fault_happens_in_some_seed_and_not_in_all() {
     sim::check(|sim| async move {
         let counter = sim.supervise(Counter::child("counter")).await.unwrap();
@@ -203,6 +260,49 @@ fn a_partition_holds_back_what_is_sent_across_until_it_is_healed() {
 }
 
 #[test]
+fn a_message_is_delayed_once_and_for_a_time_in_the_range() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().delay(1.0, 1.secs()..2.secs());
+        let range = 1.secs()..2.secs();
+        for n in 1..=3 {
+            let begin = sim.now();
+            counter.add(1).tell().await.unwrap();
+            assert!(range.contains(&begin.elapsed()), "{:?}", begin.elapsed());
+            let begin = sim.now();
+            assert_eq!(counter.add(1).await, Ok(2 * n));
+            assert!(range.contains(&begin.elapsed()), "{:?}", begin.elapsed());
+            // What was called off while it was delayed delays nothing later.
+            let off = counter.add(100).timeout(500.ms()).await;
+            assert_eq!(off, Err(CallError::Timeout));
+            sleep(1.minutes()).await;
+        }
+        sim.faults().delay(0.5, 1.secs()..2.secs());
+        let begin = sim.now();
+        counter.add(1).tell().await.unwrap();
+        sometimes!(begin.elapsed() == 0.secs(), "in time");
+        sometimes!(range.contains(&begin.elapsed()), "late");
+    })
+    .seeds(50)
+    .run();
+}
+
+#[test]
+fn a_message_that_is_delayed_is_sent_when_the_faults_end() {
+    sim::check(|sim| async move {
+        let counter = Counter::start().await.unwrap();
+        sim.faults().delay(1.0, 1.hours()..2.hours());
+        let other = counter.clone();
+        let sent = go(async move { other.add(1).await });
+        sim.settle().await;
+        sim.faults().end();
+        assert_eq!(sent.await.unwrap(), Ok(1));
+        assert_eq!(sim.elapsed(), Duration::ZERO);
+    })
+    .run();
+}
+
+#[test]
 fn a_clock_that_jumps_makes_timers_late() {
     sim::check(|sim| async move {
         sim.faults().clock_jump(0.5, 1.hours());
@@ -238,6 +338,41 @@ fn a_partition_lasts_until_it_is_dropped_in_both_directions() {
 }
 
 #[test]
+fn a_partition_that_has_ended_heals_no_later_one() {
+    sim::check(|sim| async {
+        let counter = Counter::start().await.unwrap();
+        let asker = Asker::start(counter.clone()).await.unwrap();
+        let cut = || {
+            sim.faults()
+                .partition([AnyRef::of(&asker)], [AnyRef::of(&counter)])
+        };
+        let ended = cut();
+        sim.faults().end();
+        let later = cut();
+        ended.heal();
+        assert_eq!(asker.ask().await, Ok(None));
+        later.heal();
+        assert_eq!(asker.ask().await, Ok(Some(1)));
+    })
+    .run();
+}
+
+#[test]
+fn what_lists_the_sides_of_a_partition_may_use_the_faults() {
+    sim::check(|sim| async {
+        let counter = Counter::start().await.unwrap();
+        let asker = Asker::start(counter.clone()).await.unwrap();
+        let side = std::iter::once_with(|| {
+            let _ = sim.faults().drop_tell(1.0);
+            AnyRef::of(&asker)
+        });
+        let _cut = sim.faults().partition(side, [AnyRef::of(&counter)]);
+        assert_eq!(asker.ask().await, Ok(None));
+    })
+    .run();
+}
+
+#[test]
 fn what_a_partition_holds_back_is_sent_when_the_test_ends() {
     sim::check(|sim| async {
         let counter = Counter::start().await.unwrap();
@@ -246,6 +381,7 @@ fn what_a_partition_holds_back_is_sent_when_the_test_ends() {
             .faults()
             .partition([AnyRef::of(&asker)], [AnyRef::of(&counter)]);
         asker.ask_for_ever().tell().await.unwrap();
+        sim.settle().await; // it is held
         std::mem::forget(cut); // a leak otherwise: the asker would wait for ever
     })
     .run();

@@ -155,11 +155,17 @@ fn requests_are_served_and_siblings_run_during_a_backoff() {
     run(async {
         let log = Log::default();
         let (app, _) = backing_off(&log).await;
-        assert_eq!(app.restart_child("a").await, Err(ChildError::Restarting));
-        assert_eq!(app.delete_child("a").await, Err(ChildError::Restarting));
+        assert_eq!(
+            app.restart_child("a").await,
+            Err(ChildError::Restarting { id: "a".into() })
+        );
+        assert_eq!(
+            app.delete_child("a").await,
+            Err(ChildError::Restarting { id: "a".into() })
+        );
         assert_eq!(
             app.start_child(kid("a", &log).child).await,
-            Err(ChildError::AlreadyPresent)
+            Err(ChildError::AlreadyPresent { id: "a".into() })
         );
         let c = kid("c", &log);
         app.start_child(c.child).await.unwrap();
@@ -305,8 +311,14 @@ fn a_broken_child_stays_down_and_refuses_at_once_while_its_siblings_run() {
         assert_eq!(Probe::echo(&a, 1).await, Err(CallError::Stopped));
         assert_eq!(Probe::echo(&b.handle, 1).await, Ok(1));
         assert_eq!(log.count("a init"), 2);
-        assert_eq!(app.restart_child("a").await, Err(ChildError::Restarting));
-        assert_eq!(app.delete_child("a").await, Err(ChildError::Restarting));
+        assert_eq!(
+            app.restart_child("a").await,
+            Err(ChildError::Restarting { id: "a".into() })
+        );
+        assert_eq!(
+            app.delete_child("a").await,
+            Err(ChildError::Restarting { id: "a".into() })
+        );
         app.stop().await;
     });
 }

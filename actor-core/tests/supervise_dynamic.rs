@@ -90,7 +90,9 @@ fn terminating_one_that_is_gone_is_fine_and_a_strangers_key_is_not_found() {
         let stranger = other.start_child(idle()).await.unwrap();
         assert_eq!(
             app.terminate_child(stranger).await,
-            Err(ChildError::NotFound)
+            Err(ChildError::NotFound {
+                child: stranger.into()
+            })
         );
         assert_eq!(other.count_children().await.unwrap().active, 1);
         assert_eq!(app.terminate_child(key).await, Ok(()));
@@ -99,7 +101,10 @@ fn terminating_one_that_is_gone_is_fine_and_a_strangers_key_is_not_found() {
         let next = app.start_child(idle()).await.unwrap();
         assert_ne!(key, next);
         assert_eq!(app.terminate_child(key).await, Ok(()));
-        assert_eq!(app.which_child(key).await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.which_child(key).await,
+            Err(ChildError::NotFound { child: key.into() })
+        );
         assert_eq!(app.count_children().await.unwrap().active, 1);
         app.stop().await;
         other.stop().await;

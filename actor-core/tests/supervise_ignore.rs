@@ -158,7 +158,12 @@ fn a_temporary_child_that_says_not_now_is_forgotten() {
             .start()
             .await
             .unwrap();
-        assert_eq!(state_of(&app, "shy").await, Err(ChildError::NotFound));
+        assert_eq!(
+            state_of(&app, "shy").await,
+            Err(ChildError::NotFound {
+                child: "shy".into()
+            })
+        );
         assert_eq!(app.which_children().await.unwrap(), []);
         app.stop().await;
     });
@@ -172,7 +177,7 @@ fn start_child_tells_that_it_said_not_now_and_keeps_it() {
         assert_eq!(app.start_child(shy()).await, Err(ChildError::Ignored));
         assert_eq!(state_of(&app, "shy").await, Ok(ChildState::Stopped));
         let again = app.start_child(shy()).await;
-        assert_eq!(again, Err(ChildError::AlreadyPresent));
+        assert_eq!(again, Err(ChildError::AlreadyPresent { id: "shy".into() }));
         app.delete_child("shy").await.unwrap();
         let temporary = shy().restart(Restart::Temporary);
         assert_eq!(app.start_child(temporary).await, Err(ChildError::Ignored));

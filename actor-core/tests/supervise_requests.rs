@@ -44,8 +44,14 @@ fn requests_about_a_running_child() {
             twin_ref.is_stopped(),
             "the refused spec's actor will never start"
         );
-        assert_eq!(app.restart_child("a").await, Err(ChildError::Running));
-        assert_eq!(app.delete_child("a").await, Err(ChildError::Running));
+        assert_eq!(
+            app.restart_child("a").await,
+            Err(ChildError::Running { id: "a".into() })
+        );
+        assert_eq!(
+            app.delete_child("a").await,
+            Err(ChildError::Running { id: "a".into() })
+        );
         assert_eq!(app.terminate_child("a").await, Ok(()));
         assert!(probe.is_stopped());
         app.stop().await;
@@ -72,11 +78,43 @@ fn requests_about_a_stopped_child_and_its_handle_lives_again_after_restart_child
         );
         assert_eq!(
             app.start_child(child("a", &log).0).await,
-            Err(ChildError::AlreadyPresent)
+            Err(ChildError::AlreadyPresent { id: "a".into() })
         );
         assert_eq!(app.delete_child("a").await, Ok(()));
-        assert_eq!(app.delete_child("a").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.delete_child("a").await,
+            Err(ChildError::NotFound { child: "a".into() })
+        );
         assert!(app.start_child(child("a", &log).0).await.is_ok());
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_refusal_names_the_child() {
+    run(async {
+        let log = Log::default();
+        let app = Supervisor::one_for_one("app").child(child("a", &log).0);
+        let app = app.start().await.unwrap();
+        let twin = app.start_child(child("a", &log).0).await.unwrap_err();
+        assert_eq!(twin.to_string(), "a child with the id \"a\" is running");
+        let running = app.restart_child("a").await.unwrap_err();
+        assert_eq!(
+            running.to_string(),
+            "the child \"a\" is running; terminate it first"
+        );
+        let unknown = app.terminate_child("x").await.unwrap_err();
+        assert_eq!(unknown.to_string(), "no child has the id \"x\"");
+        let key = app.which_child("a").await.unwrap().key;
+        app.terminate_child("a").await.unwrap();
+        let twin = app.start_child(child("a", &log).0).await.unwrap_err();
+        assert_eq!(
+            twin.to_string(),
+            "a child with the id \"a\" exists and is not running; restart or delete it"
+        );
+        app.delete_child("a").await.unwrap();
+        let gone = app.which_child(key).await.unwrap_err();
+        assert_eq!(gone.to_string(), format!("no child has the key {key:?}"));
         app.stop().await;
     });
 }
@@ -85,9 +123,18 @@ fn requests_about_a_stopped_child_and_its_handle_lives_again_after_restart_child
 fn requests_about_an_unknown_child() {
     run(async {
         let app = Supervisor::one_for_one("app").start().await.unwrap();
-        assert_eq!(app.restart_child("x").await, Err(ChildError::NotFound));
-        assert_eq!(app.terminate_child("x").await, Err(ChildError::NotFound));
-        assert_eq!(app.delete_child("x").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.restart_child("x").await,
+            Err(ChildError::NotFound { child: "x".into() })
+        );
+        assert_eq!(
+            app.terminate_child("x").await,
+            Err(ChildError::NotFound { child: "x".into() })
+        );
+        assert_eq!(
+            app.delete_child("x").await,
+            Err(ChildError::NotFound { child: "x".into() })
+        );
         assert_eq!(app.which_children().await.unwrap(), []);
         app.stop().await;
         assert_eq!(
@@ -111,11 +158,17 @@ fn terminating_a_child_whose_restarts_fail_calls_off_the_retry() {
         assert_eq!(Probe::panic(&probe).await, Err(CallError::Panicked));
         log.seen("a init", 3).await;
         // Retries go through the mailbox, so requests are served between them.
-        assert_eq!(app.restart_child("a").await, Err(ChildError::Restarting));
-        assert_eq!(app.delete_child("a").await, Err(ChildError::Restarting));
+        assert_eq!(
+            app.restart_child("a").await,
+            Err(ChildError::Restarting { id: "a".into() })
+        );
+        assert_eq!(
+            app.delete_child("a").await,
+            Err(ChildError::Restarting { id: "a".into() })
+        );
         assert_eq!(
             app.start_child(child("a", &log).0).await,
-            Err(ChildError::AlreadyPresent)
+            Err(ChildError::AlreadyPresent { id: "a".into() })
         );
         let children = app.which_children().await.unwrap();
         assert_eq!(children[0].state, ChildState::Restarting);
@@ -246,7 +299,9 @@ fn thousands_of_temporary_goroutines_come_and_go_and_the_rest_is_stopped() {
         assert_eq!(app.terminate_child("conn-1").await, Ok(()));
         assert_eq!(
             app.terminate_child("conn-1").await,
-            Err(ChildError::NotFound)
+            Err(ChildError::NotFound {
+                child: "conn-1".into()
+            })
         );
         assert_eq!(app.stop().await, ExitReason::Normal);
     });

@@ -133,6 +133,27 @@ fn all_significant_waits_for_the_last_of_them() {
 }
 
 #[test]
+fn one_that_is_about_to_be_restarted_is_waited_for() {
+    run(async {
+        let log = Log::default();
+        let (a, a_ref) = significant("a", &log, Restart::Transient);
+        let (b, b_ref) = significant("b", &log, Restart::Transient);
+        let app = all().child(a.backoff(LONG..2 * LONG)).child(b);
+        let app = app.start().await.unwrap();
+        assert_eq!(Probe::panic(&a_ref).await, Err(CallError::Panicked));
+        while app.which_child("a").await.unwrap().state != ChildState::Restarting {
+            yield_now().await;
+        }
+        Probe::stop_self(&b_ref).await.unwrap();
+        until_down(&app, "b").await;
+        app.restart_child("b").await.unwrap();
+        app.terminate_child("a").await.unwrap();
+        Probe::stop_self(&b_ref).await.unwrap();
+        assert_eq!(app.wait().await, ExitReason::Shutdown);
+    });
+}
+
+#[test]
 fn terminate_child_never_ends_it_but_a_terminated_one_is_not_waited_for() {
     run(async {
         let log = Log::default();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actor_core::{
     actor::{ActorRef, CallError, ExitReason},
     sched::Instant,
-    supervise::{Child, ChildSpec, StopSignal, Supervisor},
+    supervise::{Child, ChildError, ChildSpec, StopSignal, Supervisor},
 };
 use probe::{Args, Gate, Log, Probe, run};
 
@@ -160,7 +160,10 @@ fn a_killed_inner_supervisor_is_restarted_after_its_children_are_gone() {
             assert_eq!(inner_ref.kill().await, ExitReason::Killed);
             log.seen("a up", life).await;
             if life % 3 == 0 {
-                assert_eq!(app.restart_child("inner").await, Err(supervise_running()));
+                assert_eq!(
+                    app.restart_child("inner").await,
+                    Err(ChildError::Running { id: "inner".into() })
+                );
             }
             if life >= 4 {
                 break;
@@ -174,10 +177,6 @@ fn a_killed_inner_supervisor_is_restarted_after_its_children_are_gone() {
         assert_eq!(Probe::life(&probe).await, Ok(4));
         app.stop().await;
     });
-}
-
-fn supervise_running() -> actor_core::supervise::ChildError {
-    actor_core::supervise::ChildError::Running
 }
 
 #[test]

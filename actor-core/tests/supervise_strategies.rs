@@ -22,17 +22,22 @@ struct Kid {
     errors: Arc<Mutex<u32>>,
 }
 
+fn child(id: &'static str, log: &Log) -> (Child<Probe>, Kid) {
+    let args = Args::new(id, log);
+    let errors = Arc::clone(&args.init_errors);
+    let child = Child::<Probe>::new(id, move || args.clone());
+    let handle = child.handle();
+    (child, Kid { handle, errors })
+}
+
 /// A supervisor with children a, b, c, whose restart types are given.
 async fn tree(app: Supervisor, log: &Log, types: [Restart; 3]) -> (SupervisorRef, [Kid; 3]) {
     let mut app = app;
     let mut kids = Vec::new();
     for (id, restart) in ["a", "b", "c"].into_iter().zip(types) {
-        let args = Args::new(id, log);
-        let errors = Arc::clone(&args.init_errors);
-        let child = Child::<Probe>::new(id, move || args.clone()).restart(restart);
-        let handle = child.handle();
-        kids.push(Kid { handle, errors });
-        app = app.child(child);
+        let (child, kid) = child(id, log);
+        kids.push(kid);
+        app = app.child(child.restart(restart));
     }
     let app = app.start().await.unwrap();
     log.take();
@@ -369,7 +374,10 @@ fn failed_attempts_of_a_group_count_each_and_requests_are_served_in_between() {
             ("c".to_owned(), ChildState::Stopped),
         ];
         assert_eq!(seen, expected);
-        assert_eq!(app.restart_child("b").await, Err(ChildError::Restarting));
+        assert_eq!(
+            app.restart_child("b").await,
+            Err(ChildError::Restarting { id: "b".into() })
+        );
         app.stop().await;
     });
 }
@@ -403,6 +411,41 @@ fn calling_off_the_retry_of_a_group_leaves_those_behind_it_down_and_tells_their_
         );
         app.restart_child("c").await.unwrap();
         assert_eq!(Probe::echo(&kids[2].handle, 7).await, Ok(7));
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_later_retry_is_no_reason_to_wait_for_those_before_it() {
+    run(async {
+        let log = Log::default();
+        let (a, a_kid) = child("a", &log);
+        let (b, b_kid) = child("b", &log);
+        let (c, c_kid) = child("c", &log);
+        let (d, d_kid) = child("d", &log);
+        let app = Supervisor::rest_for_one("app")
+            .intensity(u32::MAX, LONG)
+            .child(a)
+            .child(b.backoff(LONG..2 * LONG))
+            .child(c)
+            .child(d.backoff(LONG..2 * LONG));
+        let app = app.start().await.unwrap();
+        *b_kid.errors.lock().unwrap() = u32::MAX;
+        crash(&a_kid).await;
+        until_state(&app, "b", ChildState::Restarting).await;
+        app.restart_child("d").await.unwrap();
+        crash(&d_kid).await;
+        until_state(&app, "d", ChildState::Restarting).await;
+        // It waits for b's retry, as c does; d's, which is left then, would not start c.
+        let asked = actor_core::go({
+            let c = c_kid.handle.clone();
+            async move { Probe::echo(&c, 1).await }
+        });
+        while c_kid.handle.mailbox_len() < 1 {
+            yield_now().await;
+        }
+        app.terminate_child("b").await.unwrap();
+        assert_eq!(asked.await.unwrap(), Err(CallError::Stopped));
         app.stop().await;
     });
 }

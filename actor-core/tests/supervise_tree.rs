@@ -129,7 +129,10 @@ fn a_childs_information_tells_its_restarts_and_its_last_end() {
         );
         assert_eq!(again.key, info.key, "a restart keeps the key");
         assert_eq!(app.which_child(info.key).await.unwrap().id, "a");
-        assert_eq!(app.which_child("b").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.which_child("b").await,
+            Err(ChildError::NotFound { child: "b".into() })
+        );
         app.stop().await;
     });
 }
@@ -152,14 +155,17 @@ fn requests_about_a_child_that_finished() {
         };
         until_finished().await;
         let twin = app.start_child(child("a", &log).0).await;
-        assert_eq!(twin, Err(ChildError::AlreadyPresent));
+        assert_eq!(twin, Err(ChildError::AlreadyPresent { id: "a".into() }));
         assert_eq!(app.terminate_child("a").await, Ok(()));
         assert_eq!(app.restart_child("a").await, Ok(()));
         let order: Vec<_> = app.which_children().await.unwrap();
         assert_eq!(order[0].id, "a", "it keeps its place");
         until_finished().await;
         assert_eq!(app.delete_child("a").await, Ok(()));
-        assert_eq!(app.which_child("a").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.which_child("a").await,
+            Err(ChildError::NotFound { child: "a".into() })
+        );
         app.stop().await;
     });
 }
@@ -173,8 +179,14 @@ fn terminating_a_temporary_child_forgets_it() {
         let app = app.start().await.unwrap();
         assert_eq!(app.terminate_child("a").await, Ok(()));
         assert!(a_ref.is_stopped());
-        assert_eq!(app.terminate_child("a").await, Err(ChildError::NotFound));
-        assert_eq!(app.restart_child("a").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.terminate_child("a").await,
+            Err(ChildError::NotFound { child: "a".into() })
+        );
+        assert_eq!(
+            app.restart_child("a").await,
+            Err(ChildError::NotFound { child: "a".into() })
+        );
         app.stop().await;
     });
 }

@@ -53,7 +53,7 @@ use std::{
 use super::{
     Actor, Cell, Ctx, DeadLetterReason, caught,
     caught::Panic,
-    incarnation::{Inbox, Next, NextOf},
+    inbox::{Inbox, Next, NextOf},
     simulate,
     ticker::{Ticker, Ticks as _},
     work::{self, Beside, Cut, LimitTimer, Noted},

@@ -96,7 +96,7 @@ pub(crate) fn try_tell<'a, A: Actor, T, E>(
                 // Its reply slot is the empty one it was made with.
                 let again = Call::<A, (), Infallible>::new(&handle, msg, |_, _| {});
                 let sent = again.overflow(on_full).tell().await;
-                sent.map_err(|_| UndeliveredReason::Stopped)
+                sent.map_err(|refused| missed(refused, UndeliveredReason::Stopped))
             }))
         }
         Ok(Err((refused, _))) => {
@@ -104,15 +104,19 @@ pub(crate) fn try_tell<'a, A: Actor, T, E>(
                 Refused::Closed(_) => UndeliveredReason::Stopped,
                 _ => UndeliveredReason::Full,
             };
-            // The message's Drop is user code too.
-            let _ = caught(|| drop(refused));
-            Tried::Refused(reason)
+            Tried::Refused(missed(refused, reason))
         }
         Err(panic) => {
             tracing::error!(actor = handle.name(), ?panic, "making its message panicked");
             Tried::Refused(UndeliveredReason::Panicked)
         }
     }
+}
+
+/// Drops a copy, whose Drop is user code too.
+fn missed(copy: impl Sized, reason: UndeliveredReason) -> UndeliveredReason {
+    let _ = caught(|| drop(copy));
+    reason
 }
 
 /// A message under way to many.
@@ -138,11 +142,9 @@ impl Delivery {
     /// Waits for no room.
     pub(crate) fn give_up(mut self) -> Report {
         for (actor, waiting) in std::mem::take(&mut self.waiting) {
-            // The message's Drop is user code.
-            let _ = caught(|| drop(waiting));
-            self.miss(actor, UndeliveredReason::Full);
+            self.miss(actor, missed(waiting, UndeliveredReason::Full));
         }
-        self.report
+        std::mem::take(&mut self.report)
     }
 
     /// Waits until every mailbox has had room, or for so long.
@@ -178,5 +180,14 @@ impl Delivery {
             }
         })
         .await;
+    }
+}
+
+impl Drop for Delivery {
+    /// One by one: two copies whose Drop panics would end the process.
+    fn drop(&mut self) {
+        for (_, waiting) in self.waiting.drain(..) {
+            let _ = caught(|| drop(waiting));
+        }
     }
 }

@@ -9,14 +9,14 @@
 //!   ActorRef ──┤   ┌── Cell (Arc) ──┐  │  init ──► serve: { control? tick? message? } ──► stopped │
 //!   Ctx ───────┼──►│ mailbox        │◄─┤    │          │ panic                           │  │
 //!   supervisor ┘   │ control word   │  │    ▼          ▼                                  ▼  │
-//!                  │ life           │  │  (state dropped)  ──────────► ExitGuard: "it has ended" │
+//!                  │ life           │  │  (state dropped)  ───────────► tell: "it has ended"     │
 //!                  └────────────────┘  └──────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Invariants, each kept in the file named:
 //! - The cell outlives incarnations; a handle points at the cell, so it survives a restart (`cell`).
 //! - Control (stop, kill) never waits behind messages: it is a word looked at before each message,
-//!   and `Mailbox::wake_receiver` wakes an actor that sleeps (`control`, `incarnation`).
+//!   and `Mailbox::wake_receiver` wakes an actor that sleeps (`control`, `inbox`).
 //! - Signals of monitors and links come in the same lane, ahead of messages (`ties`).
 //! - "Ended" is told strictly after the state is dropped, whether by return, panic or kill
 //!   (`incarnation`).
@@ -50,6 +50,7 @@ mod forward;
 pub mod groups;
 mod handle;
 mod ignore;
+mod inbox;
 mod incarnation;
 mod life;
 mod link;

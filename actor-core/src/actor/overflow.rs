@@ -167,14 +167,17 @@ impl<A: Actor> Cell<A> {
         from: &mut Option<A::Msg>,
         on_full: Overflow,
     ) -> Result<(), Refused<A::Msg>> {
-        let looks_full = simulate::looks_full(self);
-        if !is_special::<A>() && !looks_full {
+        let why = if simulate::looks_full(self) {
+            Unsent::Full
+        } else if is_special::<A>() {
+            return self.offer(from.take(), on_full);
+        } else {
             match self.mailbox.try_send_from(from) {
                 Ok(()) => return Ok(()),
-                Err(why) => return self.not_posted(from.take(), why, on_full),
+                Err(why) => why,
             }
-        }
-        self.post_special(from.take(), on_full, looks_full)
+        };
+        self.not_posted(from.take(), why, on_full)
     }
 
     /// As [`post`](Self::post), for a tell: the one kind of message that a simulation may lose.
@@ -202,22 +205,7 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    #[inline(never)]
-    fn post_special(
-        &self,
-        msg: Option<A::Msg>,
-        on_full: Overflow,
-        looks_full: bool,
-    ) -> Result<(), Refused<A::Msg>> {
-        let msg = msg.expect(SENT_ONCE);
-        if looks_full {
-            return self.refuse(msg, on_full);
-        }
-        let post = post_of::<A>(&msg, on_full);
-        self.offer(msg, post, on_full)
-    }
-
-    /// What is left to do with a message that a plain mailbox refused.
+    /// What is left to do with a message for which there is no room, or seems to be none.
     #[cold]
     fn not_posted(
         &self,
@@ -225,17 +213,18 @@ impl<A: Actor> Cell<A> {
         why: Unsent,
         on_full: Overflow,
     ) -> Result<(), Refused<A::Msg>> {
-        let msg = msg.expect(SENT_ONCE);
         match why {
-            Unsent::Closed => Err(Refused::Closed(msg)),
-            Unsent::Full if on_full == Overflow::DropOldest => {
-                self.offer(msg, Post::default(), on_full)
-            }
-            Unsent::Full => self.refuse(msg, on_full),
+            Unsent::Full if on_full == Overflow::DropOldest => self.offer(msg, on_full),
+            Unsent::Full => self.refuse(msg.expect(SENT_ONCE), on_full),
+            Unsent::Closed => Err(Refused::Closed(msg.expect(SENT_ONCE))),
         }
     }
 
-    fn offer(&self, msg: A::Msg, post: Post, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+    /// Sends a message that a plain mailbox with room would not simply take.
+    #[inline(never)]
+    fn offer(&self, msg: Option<A::Msg>, on_full: Overflow) -> Result<(), Refused<A::Msg>> {
+        let msg = msg.expect(SENT_ONCE);
+        let post = post_of::<A>(&msg, on_full);
         let drop_oldest = on_full == Overflow::DropOldest;
         match self.mailbox.offer(msg, post, drop_oldest) {
             Ok(displaced) => {

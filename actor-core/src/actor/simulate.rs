@@ -38,10 +38,10 @@ fn is_held_now(to: u64, cx: &Context<'_>) -> bool {
     simulated::with(|director| director.holds(to, cx.waker())).unwrap_or(false)
 }
 
-/// Whether the actor's mailbox is to look full.
+/// Whether the actor's mailbox is to look full. One that is closed refuses by itself.
 #[inline]
 pub(super) fn looks_full<A: Actor>(cell: &Cell<A>) -> bool {
-    simulated::is_active() && looks_full_now(cell.id().number())
+    simulated::is_active() && !cell.mailbox.is_closed() && looks_full_now(cell.id().number())
 }
 
 #[cold]

@@ -10,7 +10,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::mailbox::{Capacity, Displaced, Mailbox, MailboxReceiver, MailboxSend, Post};
+use super::mailbox::{Ahead, Capacity, Displaced, Mailbox, MailboxReceiver, MailboxSend, Post};
 use super::{SendError, TrySendError};
 use crate::sched::block_on_thread;
 
@@ -49,6 +49,14 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 
 fn recv_now<M>(receiver: &mut MailboxReceiver<'_, M>) -> Poll<Option<M>> {
     receiver.poll_recv(&mut Context::from_waker(Waker::noop()))
+}
+
+/// As one that will not wait while it is at the message.
+fn recv_ahead<M>(receiver: &mut MailboxReceiver<'_, M>) -> Poll<Option<M>> {
+    let mut message = None;
+    let cx = &mut Context::from_waker(Waker::noop());
+    let polled = receiver.poll_recv_into(cx, &mut message, Ahead::Yes);
+    polled.map(|()| message)
 }
 
 fn recv<M>(receiver: &mut MailboxReceiver<'_, M>) -> Option<M> {
@@ -157,6 +165,35 @@ fn a_rendezvous_send_completes_when_the_message_is_taken() {
     assert!(recv_now(&mut receiver).is_pending());
     drop(receiver);
     assert_eq!(mailbox.try_send(4), Err(TrySendError::Full(4)));
+}
+
+#[test]
+fn a_rendezvous_takes_no_second_message_while_the_first_is_in_hand() {
+    let mailbox = Mailbox::new(Capacity::Rendezvous);
+    let mut receiver = mailbox.receiver();
+    assert!(recv_ahead(&mut receiver).is_pending());
+    mailbox.try_send(1).unwrap();
+    assert_eq!(recv_ahead(&mut receiver), Poll::Ready(Some(1)));
+    assert_eq!(mailbox.try_send(2), Err(TrySendError::Full(2)));
+    assert!(recv_ahead(&mut receiver).is_pending());
+    mailbox.try_send(3).unwrap();
+}
+
+#[test]
+fn who_has_a_batch_in_hand_is_not_awaited_and_gives_its_room_back() {
+    let mailbox = Mailbox::new(buffered(8));
+    let mut receiver = mailbox.receiver();
+    assert!(recv_ahead(&mut receiver).is_pending());
+    mailbox.try_send(1).unwrap();
+    mailbox.try_send(2).unwrap();
+    assert_eq!(recv_ahead(&mut receiver), Poll::Ready(Some(1)));
+    assert!(!mailbox.is_awaited());
+    assert_eq!(recv_ahead(&mut receiver), Poll::Ready(Some(2)));
+    assert!(recv_ahead(&mut receiver).is_pending());
+    for n in 0..8 {
+        mailbox.try_send(n).unwrap();
+    }
+    assert_eq!(mailbox.try_send(8), Err(TrySendError::Full(8)));
 }
 
 #[test]

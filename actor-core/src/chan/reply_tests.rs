@@ -2,9 +2,9 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread;
 
 use super::reply::{NoReply, Reply, discard_with, reply, reply_to};
@@ -64,6 +64,20 @@ fn an_asker_that_moves_to_another_task_is_woken_there() {
 }
 
 #[test]
+fn an_asker_that_leaves_takes_its_waker_along() {
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let (_early, future) = reply_to::<u8>(&waker);
+    drop(future);
+    assert_eq!(Arc::strong_count(&count), 2, "registered from the start");
+    let (_late, mut future) = reply::<u8>();
+    let _ = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+    assert_eq!(Arc::strong_count(&count), 3);
+    drop(future);
+    assert_eq!(Arc::strong_count(&count), 2, "registered when polled");
+}
+
+#[test]
 fn a_dropped_reply_says_so_and_says_why() {
     let (dropped, mut future) = reply::<u8>();
     drop(dropped);
@@ -115,6 +129,8 @@ fn an_answer_that_nobody_takes_is_dropped_with_the_future() {
 fn asker_and_replier_race_in_every_way() {
     const ROUNDS: usize = 10_000;
     let alive = Arc::new(());
+    let wakes = Arc::new(Count::default());
+    let waker = Waker::from(wakes.clone());
     thread::scope(|scope| {
         let (to_replier, replies) = std::sync::mpsc::sync_channel::<Reply<Arc<()>>>(16);
         let value = alive.clone();
@@ -131,8 +147,9 @@ fn asker_and_replier_race_in_every_way() {
             to_replier.send(reply).unwrap();
             let mut future = pin!(future);
             match n % 3 {
-                0 => {}                            // dropped at once
-                1 => drop(poll_once(&mut future)), // dropped while registered
+                0 => {} // dropped at once
+                // Dropped while registered.
+                1 => drop(future.as_mut().poll(&mut Context::from_waker(&waker))),
                 _ => {
                     let expected = n % 5 == 0;
                     assert_eq!(block_on_thread(future).is_err(), expected);
@@ -141,6 +158,46 @@ fn asker_and_replier_race_in_every_way() {
         }
     });
     assert_eq!(Arc::strong_count(&alive), 1, "no value is leaked");
+    assert_eq!(Arc::strong_count(&wakes), 2, "and no waker");
+}
+
+/// A waker that answers when it is cloned: while the asker registers it.
+struct Answers(Mutex<Option<Reply<u8>>>);
+
+impl Answers {
+    const VTABLE: RawWakerVTable =
+        RawWakerVTable::new(Self::clone, Self::release, |_| {}, Self::release);
+
+    fn waker(self: &Arc<Self>) -> Waker {
+        let data = Arc::into_raw(self.clone()).cast();
+        // SAFETY: the functions count the `Arc` that `data` came from.
+        unsafe { Waker::from_raw(RawWaker::new(data, &Self::VTABLE)) }
+    }
+
+    unsafe fn clone(data: *const ()) -> RawWaker {
+        let this = data.cast::<Self>();
+        // SAFETY: the waker that is cloned has a count of this `Arc`.
+        let reply = unsafe {
+            Arc::increment_strong_count(this);
+            (*this).0.lock().unwrap().take()
+        };
+        reply.into_iter().for_each(|reply| reply.send(7));
+        RawWaker::new(data, &Self::VTABLE)
+    }
+
+    unsafe fn release(data: *const ()) {
+        // SAFETY: the waker that goes has a count of this `Arc`.
+        unsafe { Arc::decrement_strong_count(data.cast::<Self>()) };
+    }
+}
+
+#[test]
+fn an_answer_that_comes_while_the_asker_registers_is_taken_at_once() {
+    let (reply, mut future) = reply();
+    let answers = Arc::new(Answers(Mutex::new(Some(reply))));
+    let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&answers.waker()));
+    assert_eq!(polled, Poll::Ready(Ok(7)));
+    assert_eq!(Arc::strong_count(&answers), 1, "its waker is not kept");
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl<A: Actor> Shared<A> {
                 };
                 match gone {
                     // A temporary one is forgotten when it ends.
-                    Ok(()) | Err(ChildError::NotFound) => {}
+                    Ok(()) | Err(ChildError::NotFound { .. }) => {}
                     Err(error) => return Err(ResizeError::Child(error)),
                 }
             }
@@ -214,7 +214,8 @@ impl<A: Actor> RouterRef<A> {
         first.unwrap_or(Err(CallError::Stopped))
     }
 
-    /// Tells all workers, and waits for room where a mailbox is full; the others have theirs before.
+    /// Tells all workers, and waits for room where a mailbox is full and its overflow policy is to
+    /// wait; the others have theirs before.
     ///
     /// Dropping the future takes back what waits for room.
     pub async fn tell_all<T, E, F>(&self, call: F) -> Report
@@ -232,7 +233,7 @@ impl<A: Actor> RouterRef<A> {
         self.deliver(call).finish(Some(within)).await
     }
 
-    /// As [`tell_all`](RouterRef::tell_all), without waiting: a full mailbox is reported.
+    /// As [`tell_all`](RouterRef::tell_all), without waiting: what would wait is reported as `Full`.
     pub fn try_tell_all<T, E, F>(&self, call: F) -> Report
     where
         F: for<'a> Fn(&'a A::Handle) -> Call<'a, A, T, E>,

@@ -476,7 +476,7 @@ impl<J, R, E> Shared<J, R, E> {
                 };
                 match gone {
                     // A temporary one is forgotten when it ends.
-                    Ok(()) | Err(ChildError::NotFound) => {}
+                    Ok(()) | Err(ChildError::NotFound { .. }) => {}
                     Err(error) => return Err(ResizeError::Child(error)),
                 }
             }

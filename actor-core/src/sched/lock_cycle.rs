@@ -32,10 +32,11 @@
 //!
 //! Actors take part as locks do: a handler that waits for another actor (for its answer, or for room in
 //! its mailbox) waits for the goroutine of that actor, whose handler holds it like a lock until it
-//! returns. Concurrent handlers, each with a goroutine of its own, hold it as readers do. Who asks without being an actor, or having taken a lock, is in no cycle and is not published.
+//! returns. Concurrent handlers, each with a goroutine of its own, hold it as readers do. Who asks
+//! without being an actor, or having taken a lock, is in no cycle and is not published.
 //!
-//! A wait with a way out (`timeout`, `select!`) has more than one waker and is
-//! never marked. A lock held by a thread outside of any runtime has no holder to follow.
+//! A wait with a way out (`timeout`, `select!`) has more than one waker and is never marked. A lock held
+//! by a thread outside of any runtime has no holder to follow.
 //!
 //! Rejected: a table of all locks and waiters under one lock (every contended lock of the process
 //! would meet there); searching from sysmon (milliseconds late, and a scan of all goroutines).
@@ -344,17 +345,42 @@ mod tests {
         }
     }
 
+    /// Two of whom each holds what the other one waits for.
+    fn two() -> ([RecordRef; 2], [Home; 2]) {
+        let [a, b] = [1, 2].map(|id| new_record(id, None, Location::caller()));
+        let homes = [Home::new(), Home::new()];
+        homes[0].set(a);
+        homes[1].set(b);
+        publish(a, WaitsFor::Mutex(homes[1].lock()));
+        publish(b, WaitsFor::Mutex(homes[0].lock()));
+        ([a, b], homes)
+    }
+
+    /// Goes to sleep, without a look.
+    fn park(who: RecordRef) {
+        let mut notes = who.notes().expect("it has a record");
+        notes.parked = Some(Mark(NonNull::from(&Asleep)));
+        notes.epoch += 1;
+    }
+
+    #[test]
+    fn who_has_moved_since_the_walk_is_in_no_cycle_although_it_sleeps_again() {
+        let ([a, b], _homes) = two();
+        park(a);
+        park(b);
+        let walked = find(a).expect("a cycle");
+        assert!(confirm(&walked).is_some());
+        resume(b);
+        assert!(find(a).is_none() && confirm(&walked).is_none(), "it runs");
+        park(b);
+        assert!(confirm(&walked).is_none(), "it ran");
+        a.release();
+        b.release();
+    }
+
     #[test]
     fn of_two_that_closed_one_cycle_only_the_first_to_ask_is_told() {
-        let (a, b) = (
-            new_record(1, None, Location::caller()),
-            new_record(2, None, Location::caller()),
-        );
-        let (held_by_a, held_by_b) = (Home::new(), Home::new());
-        held_by_a.set(a);
-        held_by_b.set(b);
-        publish(a, WaitsFor::Mutex(held_by_b.lock()));
-        publish(b, WaitsFor::Mutex(held_by_a.lock()));
+        let ([a, b], _homes) = two();
         // SAFETY: `Asleep` is a constant.
         let settle = |who| unsafe { settle(who, &Asleep) };
         assert!(!settle(a), "the other one does not sleep yet");

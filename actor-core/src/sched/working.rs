@@ -335,27 +335,32 @@ unsafe fn text(at: *mut u8, len: usize) -> &'static str {
 #[cfg(all(test, not(actor_loom)))]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
     use std::thread;
 
     #[test]
     fn a_text_that_is_read_while_it_is_written_is_one_of_those_that_were_written() {
-        let text = AtomicStr::empty();
+        let (text, is_enough) = (AtomicStr::empty(), AtomicBool::new(false));
+        let written = ["short", "a much longer one", ""];
         thread::scope(|threads| {
-            let writer = threads.spawn(|| {
-                for _ in 0..100_000 {
+            threads.spawn(|| {
+                while !is_enough.load(Ordering::SeqCst) {
                     text.set("short");
                     text.set("a much longer one");
                     text.clear();
                 }
             });
-            let mut seen = 0;
-            while !writer.is_finished() {
+            // So often that the two must have met.
+            let (mut changes, mut last, mut torn) = (0, "", None);
+            while changes < 200 && torn.is_none() {
                 if let Some(read) = text.read() {
-                    assert!(["short", "a much longer one", ""].contains(&read));
-                    seen += 1;
+                    torn = Some(read).filter(|read| !written.contains(read));
+                    changes += u32::from(read != last);
+                    last = read;
                 }
             }
-            assert!(seen > 0);
+            is_enough.store(true, Ordering::SeqCst);
+            assert_eq!(torn, None);
         });
         assert_eq!(text.read(), Some(""));
     }

@@ -91,6 +91,14 @@ struct Cut {
     held: Vec<Waker>,
 }
 
+/// A goroutine whose message to an actor is delayed.
+struct Delayed {
+    from: u64,
+    to: u64,
+    until: Instant,
+    waker: Waker,
+}
+
 #[derive(Default)]
 pub(super) struct Rules {
     rules: Vec<Rule>,
@@ -100,6 +108,7 @@ pub(super) struct Rules {
     jump: Option<(f64, Duration)>,
     cuts: Vec<Cut>,
     next_cut: u64,
+    delayed: Vec<Delayed>,
 }
 
 /// How likely a fault is that has no probability of its own, each time it could happen.
@@ -218,7 +227,8 @@ impl Faults {
     }
 
     /// The actor's mailbox looks full to some of those who send: they wait a while, or get what its
-    /// overflow policy says.
+    /// overflow policy says. Who drops the oldest message to make room is not concerned: nothing of
+    /// its own is refused.
     #[track_caller]
     pub fn full_mailbox<A: Actor>(self, actor: &impl AsRef<ActorRef<A>>) -> Self {
         self.rule(actor.as_ref(), None, What::Full)
@@ -292,6 +302,7 @@ impl Faults {
         let ids = |group: &mut dyn Iterator<Item = AnyRef>| -> HashSet<u64> {
             group.map(|actor| actor.id().number()).collect()
         };
+        let (one, other) = (ids(&mut one.into_iter()), ids(&mut other.into_iter()));
         let world = world::current();
         world.note("fault: a partition begins".to_owned());
         let mut rules = world.rules.borrow_mut();
@@ -299,8 +310,8 @@ impl Faults {
         rules.next_cut += 1;
         rules.cuts.push(Cut {
             key,
-            one: ids(&mut one.into_iter()),
-            other: ids(&mut other.into_iter()),
+            one,
+            other,
             held: Vec::new(),
         });
         Partition { key }
@@ -324,15 +335,14 @@ impl Drop for Partition {
         let Some(world) = world::try_current() else {
             return;
         };
-        let held = {
-            let mut rules = world.rules.borrow_mut();
-            let at = rules.cuts.iter().position(|cut| cut.key == self.key);
-            at.map_or_else(Vec::new, |at| rules.cuts.swap_remove(at).held)
+        let mut rules = world.rules.borrow_mut();
+        let Some(at) = rules.cuts.iter().position(|cut| cut.key == self.key) else {
+            return; // all faults have ended
         };
+        let healed = rules.cuts.swap_remove(at);
+        drop(rules);
         world.note("fault: a partition is healed".to_owned());
-        for waker in held {
-            waker.wake();
-        }
+        healed.held.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -350,13 +360,16 @@ impl Rules {
     /// No more faults.
     pub(super) fn end(world: &World) {
         let ended = world.rules.take();
-        for waker in ended.cuts.into_iter().flat_map(|cut| cut.held) {
-            waker.wake();
-        }
+        // Whoever holds a partition that has ended must not heal a later one.
+        world.rules.borrow_mut().next_cut = ended.next_cut;
+        let held = ended.cuts.into_iter().flat_map(|cut| cut.held);
+        let delayed = ended.delayed.into_iter().map(|delayed| delayed.waker);
+        held.chain(delayed).for_each(Waker::wake);
     }
 
     pub(super) fn hold(world: &World, to: u64, waker: &Waker) -> bool {
-        let from = world.actors.borrow().get(&simulated::running()).copied();
+        let goroutine = simulated::running();
+        let from = world.actors.borrow().get(&goroutine).copied();
         let (delay, looks_full) = {
             let mut rules = world.rules.borrow_mut();
             let apart = |cut: &&mut Cut| {
@@ -370,6 +383,9 @@ impl Rules {
                 cut.held.push(waker.clone());
                 return true;
             }
+            if let Some(is_early) = rules.is_early(goroutine, to, waker) {
+                return is_early;
+            }
             let full = |rule: &Rule| rule.actor == to && matches!(rule.what, What::Full);
             (rules.delay.clone(), rules.rules.iter().any(full))
         };
@@ -380,8 +396,32 @@ impl Rules {
             _ if looks_full && world.happens(OFTEN) => world.within(Duration::from_millis(10)),
             _ => return false,
         };
-        simulated::wake_at(Instant::now() + pause.max(Duration::from_nanos(1)), waker);
+        let until = Instant::now() + pause.max(Duration::from_nanos(1));
+        world.rules.borrow_mut().delayed.push(Delayed {
+            from: goroutine,
+            to,
+            until,
+            waker: waker.clone(),
+        });
+        simulated::wake_at(until, waker);
         true
+    }
+
+    /// Of a message that was delayed, whether it still is: each is once.
+    fn is_early(&mut self, from: u64, to: u64, waker: &Waker) -> Option<bool> {
+        let now = Instant::now();
+        // Who was delayed comes back in time, or has called its message off.
+        self.delayed.retain(|delayed| delayed.until >= now);
+        let is_it = |delayed: &Delayed| (delayed.from, delayed.to) == (from, to);
+        let at = self.delayed.iter().position(is_it)?;
+        let delayed = &mut self.delayed[at];
+        if delayed.until == now {
+            self.delayed.swap_remove(at);
+            return Some(false);
+        }
+        delayed.waker.clone_from(waker);
+        simulated::wake_at(delayed.until, waker);
+        Some(true)
     }
 
     pub(super) fn is_full(world: &World, actor: u64) -> bool {
@@ -395,37 +435,48 @@ impl Rules {
 
     /// Whether this tell is lost, unless its actor is stopped and would refuse it.
     pub(super) fn loses_tell(world: &World, what: Delivered<'_>) -> bool {
-        let mut at = 0;
-        let mut probability = world.rules.borrow().drop_tell;
-        // Each is drawn by itself, without the borrow.
-        while !world.happens(probability) {
+        let arrives = {
             let rules = world.rules.borrow();
-            let lost = rules.rules[at..].iter().enumerate().find_map(|(n, rule)| {
-                let What::Lose(probability) = rule.what else {
-                    return None;
-                };
-                (rule.actor == what.actor).then_some((n, probability))
-            });
-            let Some((n, likely)) = lost else {
-                return false;
+            let in_spite_of = |rule: &Rule| match rule.what {
+                What::Lose(probability) if rule.actor == what.actor => 1.0 - probability,
+                _ => 1.0,
             };
-            at += n + 1;
-            probability = likely;
+            let each = rules.rules.iter().map(in_spite_of);
+            (1.0 - rules.drop_tell) * each.product::<f64>()
+        };
+        let is_lost = world.happens(1.0 - arrives);
+        if is_lost {
+            world.note(format!(
+                "fault: `{}` to \"{}\" is lost",
+                what.message, what.name
+            ));
         }
-        world.note(format!(
-            "fault: `{}` to \"{}\" is lost",
-            what.message, what.name
-        ));
-        true
+        is_lost
+    }
+
+    /// Counts a message to this actor; true if it is the nth that somebody waits for.
+    fn is_nth(&mut self, actor: u64) -> bool {
+        let before = self.rules.len();
+        self.rules.retain_mut(|rule| match &mut rule.what {
+            What::PanicAt(left) if rule.actor == actor => {
+                *left -= 1;
+                *left > 0
+            }
+            _ => true,
+        });
+        self.rules.len() < before
     }
 
     pub(super) fn deliver(world: &World, what: Delivered<'_>) -> Fate {
+        if world.rules.borrow_mut().is_nth(what.actor) {
+            return panics(world, what);
+        }
         let mut at = 0;
         loop {
             // The choice is made without the borrow.
             let (probability, stall, once) = {
-                let mut rules = world.rules.borrow_mut();
-                let Some(rule) = rules.rules.get_mut(at) else {
+                let rules = world.rules.borrow();
+                let Some(rule) = rules.rules.get(at) else {
                     return Fate::Handled;
                 };
                 at += 1;
@@ -434,20 +485,11 @@ impl Rules {
                 if !concerns {
                     continue;
                 }
-                match &mut rule.what {
-                    What::PanicAt(left) => {
-                        *left = left.saturating_sub(1);
-                        if *left == 0 {
-                            rules.rules.remove(at - 1);
-                            drop(rules);
-                            return panics(world, what);
-                        }
-                        continue;
-                    }
-                    What::Full | What::Lose(_) => continue,
+                match rule.what {
+                    What::PanicAt(_) | What::Full | What::Lose(_) => continue,
                     What::PanicOnce => (OFTEN, None, true),
-                    What::Panic(probability) => (*probability, None, false),
-                    What::Stall(limit) => (OFTEN, Some(*limit), false),
+                    What::Panic(probability) => (probability, None, false),
+                    What::Stall(limit) => (OFTEN, Some(limit), false),
                 }
             };
             if !world.happens(probability) {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::ChildInfo;
+use super::{ChildInfo, ChildName};
 use crate::actor::StartError;
 
 /// Why a supervisor could not do what it was asked to do with a child.
@@ -15,13 +15,25 @@ pub enum ChildError {
         child: Box<ChildInfo>,
     },
     /// `start_child`: there is a child with this id; it is stopped or about to be restarted.
-    AlreadyPresent,
+    AlreadyPresent {
+        /// The id.
+        id: String,
+    },
     /// `restart_child`, `delete_child`: it runs.
-    Running,
+    Running {
+        /// Its id.
+        id: String,
+    },
     /// `restart_child`, `delete_child`: it is about to be restarted.
-    Restarting,
-    /// No child has this id.
-    NotFound,
+    Restarting {
+        /// Its id.
+        id: String,
+    },
+    /// No child has this name.
+    NotFound {
+        /// The name.
+        child: ChildName,
+    },
     /// It was started and could not.
     StartFailed(StartError),
     /// `start_child`, `restart_child`: its init said "not now", which is no failure
@@ -41,16 +53,34 @@ pub enum ChildError {
     SupervisorStopped,
 }
 
+impl ChildError {
+    pub(super) fn not_found(child: &ChildName) -> Self {
+        Self::NotFound {
+            child: child.clone(),
+        }
+    }
+}
+
 impl fmt::Display for ChildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyStarted { .. } => f.write_str("a child with this id is running"),
-            Self::AlreadyPresent => {
-                f.write_str("a child with this id exists and is not running; restart or delete it")
+            Self::AlreadyStarted { child } => {
+                write!(f, "a child with the id {:?} is running", child.id)
             }
-            Self::Running => f.write_str("the child is running; terminate it first"),
-            Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
-            Self::NotFound => f.write_str("no child has this id"),
+            Self::AlreadyPresent { id } => write!(
+                f,
+                "a child with the id {id:?} exists and is not running; restart or delete it"
+            ),
+            Self::Running { id } => {
+                write!(f, "the child {id:?} is running; terminate it first")
+            }
+            Self::Restarting { id } => {
+                write!(f, "the child {id:?} is being restarted; terminate it first")
+            }
+            Self::NotFound { child } => match child {
+                ChildName::Id(id) => write!(f, "no child has the id {id:?}"),
+                ChildName::Key(key) => write!(f, "no child has the key {key:?}"),
+            },
             Self::StartFailed(error) => error.fmt(f),
             Self::Ignored => f.write_str("the child did not start: its init said not now"),
             Self::MaxChildren { max } => write!(

@@ -251,10 +251,10 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn present(self) -> Result<u32, ChildError> {
+    pub(super) fn present(self, child: &ChildName) -> Result<u32, ChildError> {
         match self {
             Self::At(slot) => Ok(slot),
-            Self::Gone => Err(ChildError::NotFound),
+            Self::Gone => Err(ChildError::not_found(child)),
         }
     }
 }

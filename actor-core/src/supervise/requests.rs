@@ -46,7 +46,7 @@ impl Engine<'_> {
         match command {
             Command::WhichChildren { reply } => reply.send(self.listing()),
             Command::WhichChild { child, reply } => {
-                let found = self.find(&child).and_then(Found::present);
+                let found = self.find(&child).and_then(|found| found.present(&child));
                 reply.send(found.map(|slot| self.info(slot, Instant::now())));
             }
             Command::CountChildren { reply } => reply.send(self.count_children()),
@@ -61,11 +61,12 @@ impl Engine<'_> {
                 Err(ChildError::Dynamic)
             }
             ChildName::Id(id) => {
-                let slot = self.table.find(id).ok_or(ChildError::NotFound)?;
-                Ok(Found::At(slot))
+                let slot = self.table.find(id);
+                slot.map(Found::At)
+                    .ok_or_else(|| ChildError::not_found(child))
             }
             ChildName::Key(key) if key.supervisor != self.run.shared.id => {
-                Err(ChildError::NotFound)
+                Err(ChildError::not_found(child))
             }
             ChildName::Key(key) if self.table.is_at(key.slot, key.number) => {
                 Ok(Found::At(key.slot))
@@ -79,7 +80,7 @@ impl Engine<'_> {
         if self.config.strategy == Strategy::Dynamic {
             return Err(ChildError::Dynamic);
         }
-        self.find(child)?.present()
+        self.find(child)?.present(child)
     }
 
     async fn start_child(&mut self, spec: ChildSpec) -> Result<ChildKey, ChildError> {
@@ -88,7 +89,9 @@ impl Engine<'_> {
                 ChildState::Running => ChildError::AlreadyStarted {
                     child: Box::new(self.info(slot, Instant::now())),
                 },
-                ChildState::Stopped | ChildState::Restarting => ChildError::AlreadyPresent,
+                ChildState::Stopped | ChildState::Restarting => ChildError::AlreadyPresent {
+                    id: spec.id.to_string(),
+                },
             });
         }
         if let Some(max) = self.config.children_max
@@ -126,9 +129,10 @@ impl Engine<'_> {
     async fn restart_child(&mut self, child: &ChildName) -> Result<(), ChildError> {
         let slot = self.find_kept(child)?;
         let entry = self.table.at(slot);
+        let id = || entry.spec.id.to_string();
         match entry.stage.state() {
-            ChildState::Running => Err(ChildError::Running),
-            ChildState::Restarting => Err(ChildError::Restarting),
+            ChildState::Running => Err(ChildError::Running { id: id() }),
+            ChildState::Restarting => Err(ChildError::Restarting { id: id() }),
             ChildState::Stopped => {
                 entry.backoff_step = 0;
                 if let Some(breaker) = &mut entry.breaker {
@@ -168,9 +172,11 @@ impl Engine<'_> {
 
     fn delete_child(&mut self, child: &ChildName) -> Result<(), ChildError> {
         let slot = self.find_kept(child)?;
-        match self.table.at(slot).stage.state() {
-            ChildState::Running => Err(ChildError::Running),
-            ChildState::Restarting => Err(ChildError::Restarting),
+        let entry = self.table.at(slot);
+        let id = || entry.spec.id.to_string();
+        match entry.stage.state() {
+            ChildState::Running => Err(ChildError::Running { id: id() }),
+            ChildState::Restarting => Err(ChildError::Restarting { id: id() }),
             ChildState::Stopped => {
                 self.table.remove(slot);
                 Ok(())

@@ -84,7 +84,10 @@ fn terminate_child_by_key_ends_one_and_forgets_it() {
         assert!(one_kid.handle.is_stopped());
         assert_eq!(two_kid.life().await, 1);
         assert_eq!(app.count_children().await.unwrap().specs, 1);
-        assert_eq!(app.which_child(one).await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.which_child(one).await,
+            Err(ChildError::NotFound { child: one.into() })
+        );
         app.stop().await;
     });
 }
@@ -113,7 +116,10 @@ fn terminate_child_of_another_supervisors_child_is_not_found() {
         let log = Log::default();
         let (app, other) = (rooms().await, rooms().await);
         let (key, kid) = add(&other, &log, Restart::Permanent).await;
-        assert_eq!(app.terminate_child(key).await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.terminate_child(key).await,
+            Err(ChildError::NotFound { child: key.into() })
+        );
         assert_eq!(kid.life().await, 1);
         app.stop().await;
         other.stop().await;

@@ -9,7 +9,7 @@
 //! - Driven by events: a test waits for a line in the log, an answer or a state. None sleeps but to let
 //!   a window pass, and deadlines are those that are to pass, or so long that they never do.
 //! - Each case holds in any order: it runs once on the real scheduler and then with the seeds of a
-//!   simulation.
+//!   simulation. One that lets a window pass is simulated only.
 
 #[path = "../probe/mod.rs"]
 mod probe;

@@ -73,10 +73,10 @@ fn refusal(error: ChildError) -> Refusal {
             assert!(child.actor.is_some(), "OTP's tells the pid");
             Refusal::AlreadyStarted
         }
-        ChildError::AlreadyPresent => Refusal::AlreadyPresent,
-        ChildError::Running => Refusal::Running,
-        ChildError::Restarting => Refusal::Restarting,
-        ChildError::NotFound => Refusal::NotFound,
+        ChildError::AlreadyPresent { .. } => Refusal::AlreadyPresent,
+        ChildError::Running { .. } => Refusal::Running,
+        ChildError::Restarting { .. } => Refusal::Restarting,
+        ChildError::NotFound { .. } => Refusal::NotFound,
         other => panic!("{other}"),
     }
 }
@@ -250,8 +250,14 @@ fn terminate_child_forgets_a_temporary_child() {
         let app = app.child(idle("a").restart(Restart::Temporary));
         let app = app.start().await.unwrap();
         assert_eq!(app.terminate_child("a").await, Ok(()));
-        assert_eq!(app.restart_child("a").await, Err(ChildError::NotFound));
-        assert_eq!(app.terminate_child("a").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.restart_child("a").await,
+            Err(ChildError::NotFound { child: "a".into() })
+        );
+        assert_eq!(
+            app.terminate_child("a").await,
+            Err(ChildError::NotFound { child: "a".into() })
+        );
         app.stop().await;
     });
 }
@@ -334,7 +340,10 @@ fn which_child_says_what_a_child_is_set_to() {
         let app = app.start().await.unwrap();
         let a = app.which_child("a").await.unwrap();
         assert_eq!((a.restart, a.significant), (Restart::Transient, false));
-        assert_eq!(app.which_child("x").await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.which_child("x").await,
+            Err(ChildError::NotFound { child: "x".into() })
+        );
         app.stop().await;
     });
 }

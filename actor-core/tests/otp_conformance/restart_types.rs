@@ -149,7 +149,7 @@ fn check(strategy: Strategy, restart: Restart, end: End) {
         };
         let forgotten = !again && (restart == Restart::Temporary || strategy == Strategy::Dynamic);
         if forgotten {
-            assert_eq!(left, Err(ChildError::NotFound));
+            assert_eq!(left, Err(ChildError::NotFound { child: name }));
         } else {
             let left = left.unwrap();
             let state = if again {

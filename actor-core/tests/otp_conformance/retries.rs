@@ -116,7 +116,10 @@ fn a_dynamic_child_that_cannot_start_again_can_be_terminated_by_its_key() {
         let state = app.which_child(key).await.unwrap().state;
         assert_eq!(state, ChildState::Restarting);
         assert_eq!(app.terminate_child(key).await, Ok(()));
-        assert_eq!(app.which_child(key).await, Err(ChildError::NotFound));
+        assert_eq!(
+            app.which_child(key).await,
+            Err(ChildError::NotFound { child: key.into() })
+        );
         let attempts = log.count("a init");
         assert_eq!(app.count_children().await.unwrap().specs, 0);
         assert_eq!(log.count("a init"), attempts);

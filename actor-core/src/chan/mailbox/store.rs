@@ -17,6 +17,7 @@
 
 use std::alloc::Layout;
 use std::fmt;
+use std::mem::offset_of;
 use std::ptr::NonNull;
 
 use super::super::ring::{CAPACITY_MAX, Slots};
@@ -343,3 +344,10 @@ impl<M> fmt::Debug for Store<M> {
 }
 
 const _: () = assert!(CAPACITY_MAX >= ROOMY_SLOTS);
+
+/// What the receiver writes for each message, and what senders write, share no cache line.
+const _: () = {
+    let receivers = offset_of!(Store<u8>, mine) + size_of::<UnsafeCell<Slots<u8>>>();
+    let shared = offset_of!(Store<u8>, shared);
+    assert!(shared.is_multiple_of(64) && receivers <= shared && align_of::<Store<u8>>() >= 64);
+};
