@@ -54,7 +54,8 @@ impl Waiting {
 }
 
 /// Looks for a while whether the lock is to be had: what is done under a lock is mostly shorter than a
-/// switch. (A reader-writer lock under load costs the same without it; a mutex, more in some runs.) `look` says how it went, or `None` if waiting is better.
+/// switch. (A reader-writer lock under load costs the same without it; a mutex, more in some runs.)
+/// `look` says how it went, or `None` if waiting is better.
 #[cold]
 pub(super) fn spin(mut look: impl FnMut() -> Option<bool>) -> bool {
     // In a model, and in a simulation, nobody lets go meanwhile.
