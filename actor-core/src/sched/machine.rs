@@ -117,6 +117,12 @@ impl Idler for Machine {
     }
 }
 
+/// What a search has found, and where.
+enum Found {
+    Stolen(RunToken),
+    Injected(RunToken),
+}
+
 /// What only the M's own thread touches.
 struct Worker<'a> {
     cx: &'a Context,
@@ -352,18 +358,24 @@ impl Worker<'_> {
         }
     }
 
-    /// Searches, and learns from it how long the next search is worth.
+    /// Searches, and learns from it how long the next search is worth. What came from outside teaches
+    /// nothing: the threads that bring it need a core too, and a core on which an M spins looks taken.
     fn search(&mut self) -> Option<RunToken> {
-        let found = self.search_for(self.spin);
-        self.spin = match found {
-            Some(_) => (self.spin * 4).min(tuning::SPIN_MAX),
-            None => (self.spin / 2).max(tuning::SPIN_MIN),
+        let (found, stolen) = match self.search_for(self.spin) {
+            Some(Found::Stolen(token)) => (Some(token), true),
+            Some(Found::Injected(token)) => (Some(token), false),
+            None => (None, false),
+        };
+        self.spin = if stolen {
+            (self.spin * 4).min(tuning::SPIN_MAX)
+        } else {
+            (self.spin / 2).max(tuning::SPIN_MIN)
         };
         found
     }
 
     /// Spins over the other Ps for a short while.
-    fn search_for(&mut self, spin: Duration) -> Option<RunToken> {
+    fn search_for(&mut self, spin: Duration) -> Option<Found> {
         let shared = self.shared;
         let procs = shared.processor_count();
         if procs < 2 {
@@ -385,12 +397,12 @@ impl Worker<'_> {
         let mut round = 0_u32;
         loop {
             if let Some(token) = self.steal_round(procs) {
-                return Some(token);
+                return Some(Found::Stolen(token));
             }
             if shared.dispatch.injected() > 0
                 && let Some(token) = self.take_injected(1)
             {
-                return Some(token);
+                return Some(Found::Injected(token));
             }
             if self.p().is_stuck() || shared.is_stopping() {
                 return None;

@@ -28,7 +28,7 @@ pub(crate) const STEAL_BACKLOG: usize = 8;
 pub(crate) const STEAL_AGED_ROUNDS: u32 = 8;
 
 /// A searching M spins this long at least before it parks, and at most so long: a search that found
-/// work makes the next one four times as long, one in vain halves it. (Fixed at 40 µs, four
+/// work to steal makes the next one four times as long, another halves it. (Fixed at 40 µs, four
 /// computations of a millisecond on two cores lost 12 % to parking just before the next batch; fixed
 /// at 150 µs, every idle moment would cost as much.)
 pub(crate) const SPIN_MIN: Duration = Duration::from_micros(20);
