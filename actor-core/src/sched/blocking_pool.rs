@@ -236,7 +236,7 @@ pub(super) fn serve(shared: &Arc<Shared>, life: impl FnOnce()) {
         }
     }
     // A thread begins on the cores of the machine that made it.
-    shared.pin(usize::MAX, None);
+    let _ = shared.cores.unpin(None);
     SERVES.set(Arc::as_ptr(shared));
     context::enter(shared.clone());
     let _leave = Leave;

@@ -78,14 +78,14 @@ impl Context {
     /// Binds the thread to the core of its P.
     pub(crate) fn pin(&self) {
         if let Some(p) = self.p() {
-            self.pinned.set(self.shared.pin(p.index, self.pinned.get()));
+            self.pinned
+                .set(self.shared.cores.pin(p.index, self.pinned.get()));
         }
     }
 
     /// Gives the thread all cores.
     pub(crate) fn unpin(&self) {
-        self.pinned
-            .set(self.shared.pin(usize::MAX, self.pinned.get()));
+        self.pinned.set(self.shared.cores.unpin(self.pinned.get()));
     }
 
     #[inline]

@@ -3,7 +3,8 @@
 //! - The number of Ps is the number of cores this process may use: its affinity mask, cut to the
 //!   smallest CPU quota (rounded up) of the cgroups that hold it, as Go does since 1.25.
 //! - Pinning pays only where the process owns its cores: it is on by default only without a quota
-//!   and when every allowed core gets a P; with one core there is nothing to pin.
+//!   and when every allowed core gets a P; with one core there is nothing to pin. When others turn out
+//!   to want the cores too, it is off for a while (`cores.rs`).
 //! - A thread inherits the mask of the thread that made it, so a new M first takes the process's
 //!   whole mask back.
 
@@ -14,12 +15,14 @@ use core_affinity::CoreId;
 /// Whether Ms are pinned to the core of their P.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pinning {
-    /// Pin when the process owns its cores: no CPU quota, and one P per allowed core.
+    /// Pin while the process owns its cores: no CPU quota, one P per allowed core, and nobody else for
+    /// whom they have to wait. (That is looked at all the time; once it was so, nobody is pinned for ten
+    /// seconds.)
     #[default]
     Auto,
     /// Never pin.
     Off,
-    /// Pin whatever the quota says, as long as each P has a core of its own.
+    /// Pin whatever the quota says and whoever else wants the cores, as long as each P has one of its own.
     On,
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::clock::Instant;
 use super::context::{self, Context};
+use super::cores::Jostle;
 use super::deadlock::OurThread;
 use super::dispatch::{Idler, Park};
 use super::processor::Processor;
@@ -139,6 +140,7 @@ struct Worker<'a> {
     seen: Vec<(u64, u32)>,
     batch: Vec<RunToken>,
     rng: u32,
+    jostle: Option<Jostle>,
     /// It was taken off the count of machines already.
     retired: bool,
 }
@@ -166,6 +168,7 @@ pub(crate) fn run(shared: Arc<Shared>, machine: Arc<Machine>) {
             seen: Vec::new(),
             batch: Vec::new(),
             rng: 0x9e37_79b9 ^ (machine.id as u32).wrapping_mul(0x85eb_ca6b) | 1,
+            jostle: Jostle::new(&shared.cores),
             retired: false,
         };
         worker.sleep(NEVER);
@@ -281,6 +284,11 @@ impl Worker<'_> {
         let fit = tuning::MAINTENANCE_EVERY.as_nanos() as u64 / per_poll;
         self.interval = (fit as u32).clamp(1, tuning::MAINTENANCE_POLLS_MAX);
         self.until_maintenance = self.interval;
+        if let Some(jostle) = &mut self.jostle
+            && jostle.look(&self.shared.cores, now)
+        {
+            self.cx.pin();
+        }
         self.shared.fire_timers(now);
         #[cfg(feature = "tokio")]
         self.shared.driver.turn_after(tuning::IO_EVERY, now);

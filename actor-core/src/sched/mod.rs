@@ -24,6 +24,7 @@ mod blocking_pool;
 mod clock;
 mod context;
 pub(crate) mod coop;
+mod cores;
 mod cpus;
 mod deadlock;
 mod dispatch;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::blocking_pool::{self, BlockingPool};
 use super::clock::Instant;
 use super::context;
+use super::cores::Cores;
 use super::cpus::{Cpus, Pinning};
 use super::deadlock::{self, DeadlockPolicy};
 use super::join::{AbortHandle, JoinHandle};
@@ -159,8 +160,7 @@ impl Builder {
                 keep_alive: self.keep_alive,
             },
             self.on_deadlock,
-            cpus,
-            plan,
+            Cores::new(cpus, plan, pinning == Pinning::Auto),
         )?;
         deadlock::enlist(&shared);
         shared.blocking.limit_to(self.blocking_threads_max)?;

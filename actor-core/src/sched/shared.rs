@@ -15,14 +15,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
-use core_affinity::CoreId;
 use parking_lot::{Condvar, Mutex};
 
 use super::attached::Attached;
 use super::blocking_pool::BlockingPool;
 use super::clock::Instant;
 use super::context;
-use super::cpus::{self, Cpus};
+use super::cores::Cores;
+use super::cpus;
 use super::deadlock::DeadlockPolicy;
 use super::dispatch::{Dispatch, Idler, Wake};
 use super::join::JoinHandle;
@@ -50,8 +50,7 @@ pub(crate) struct Shared {
     pub(crate) procs: usize,
     machines_max: usize,
     pub(crate) keep_alive: Duration,
-    cpus: Cpus,
-    plan: Vec<CoreId>,
+    pub(crate) cores: Cores,
     pub(crate) dispatch: Dispatch<RunToken, Machine>,
     processors: Box<[OnceLock<Box<Processor>>]>,
     processor_count: AtomicUsize,
@@ -107,8 +106,7 @@ impl Shared {
         procs: usize,
         machines: MachineLimits,
         on_deadlock: DeadlockPolicy,
-        cpus: Cpus,
-        plan: Vec<CoreId>,
+        cores: Cores,
     ) -> std::io::Result<Arc<Self>> {
         let MachineLimits {
             max: machines_max,
@@ -126,8 +124,7 @@ impl Shared {
             procs,
             machines_max,
             keep_alive,
-            plan,
-            cpus,
+            cores,
             dispatch: Dispatch::new(),
             processors: (0..machines_max.max(procs))
                 .map(|_| OnceLock::new())
@@ -393,20 +390,6 @@ impl Shared {
         for (_, thread) in ended {
             let _ = thread.join();
         }
-    }
-
-    /// Binds the calling M to the core of its P, or frees it for a spare P.
-    pub(crate) fn pin(&self, p: usize, pinned: Option<usize>) -> Option<usize> {
-        if self.plan.is_empty() {
-            return None;
-        }
-        match self.plan.get(p) {
-            Some(core) if pinned == Some(p) => return Some(core.id).and(pinned),
-            Some(core) => cpus::pin_to(*core),
-            None if pinned == Some(usize::MAX) => {}
-            None => cpus::unpin(&self.cpus.cores),
-        }
-        Some(if p < self.plan.len() { p } else { usize::MAX })
     }
 
     pub(crate) fn holder_is_blocked(&self, p: usize) -> bool {

@@ -24,7 +24,7 @@ use std::task::Waker;
 
 use super::clock::Instant;
 use super::context::{self, Context};
-use super::cpus::Cpus;
+use super::cores::Cores;
 use super::deadlock::{self, DeadlockPolicy, OurThread};
 use super::join::JoinError;
 use super::machine::Machine;
@@ -259,8 +259,8 @@ pub(crate) fn run(
         max: 0,
         keep_alive: tuning::MACHINE_KEEP_ALIVE,
     };
-    let (policy, cpus) = (DeadlockPolicy::Panic, Cpus::default());
-    let shared = Shared::new("sim".to_owned(), 1, no_machines, policy, cpus, Vec::new())
+    let (policy, cores) = (DeadlockPolicy::Panic, Cores::default());
+    let shared = Shared::new("sim".to_owned(), 1, no_machines, policy, cores)
         .expect("a runtime without threads needs nothing that could be refused");
     shared.new_spare_p().expect("there is room for one P");
     let machine = Arc::new(Machine::new(0));
