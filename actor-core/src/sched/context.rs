@@ -169,6 +169,11 @@ pub(crate) fn current_p() -> Option<usize> {
     with(|cx| cx?.p().map(|p| p.index))
 }
 
+/// Whether other goroutines wait for the P that the caller runs on.
+pub(crate) fn has_work() -> bool {
+    with(|cx| cx.and_then(Context::p).is_some_and(Processor::has_work))
+}
+
 /// The runtime that this thread belongs to or has entered.
 pub(crate) fn shared() -> Option<Arc<Shared>> {
     with(|cx| cx.map(|cx| cx.shared.clone())).or_else(|| {

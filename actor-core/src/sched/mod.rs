@@ -70,7 +70,7 @@ mod yield_now;
 
 pub use blocking_pool::spawn_blocking;
 pub use clock::Instant;
-pub(crate) use context::current_p;
+pub(crate) use context::{current_p, has_work};
 pub use cpus::Pinning;
 pub use deadlock::{Deadlock, DeadlockPolicy, Party};
 pub(crate) use deadlock::{OurThread, lock_cycle_closed};

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use crate::sched::record::RecordRef;
-use crate::sched::{Instant, simulated};
+use crate::sched::{Instant, has_work, simulated};
 use crate::shim::hint;
 
 /// Who waits longer is handed the lock. Go's `starvationThresholdNs`.
@@ -54,12 +54,13 @@ impl Waiting {
 }
 
 /// Looks for a while whether the lock is to be had: what is done under a lock is mostly shorter than a
-/// switch. (A reader-writer lock under load costs the same without it; a mutex, more in some runs.)
-/// `look` says how it went, or `None` if waiting is better.
+/// switch. Only while nobody else waits for this P, as Go does: two cores that both spin for a lock move it
+/// to and fro, which cost a mutex twice as much as letting one of them work. `look` says how it went, or
+/// `None` if waiting is better.
 #[cold]
 pub(super) fn spin(mut look: impl FnMut() -> Option<bool>) -> bool {
     // In a model, and in a simulation, nobody lets go meanwhile.
-    if cfg!(actor_loom) || simulated::is_active() {
+    if cfg!(actor_loom) || simulated::is_active() || has_work() {
         return false;
     }
     for _ in 0..LOOKS {

@@ -199,6 +199,15 @@ fn actors_and_senders(quick: bool) {
         // A few are lost among what the runtime itself allocates.
         let bytes = (actors >= 1_000).then(|| figure(bytes_each(actors)));
         let [spawn, ask, tell, end] = ns.map(figure);
+        // CPU time is counted in ticks of some milliseconds.
+        let lives = |ns| {
+            if actors < 100_000 {
+                "–".to_owned()
+            } else {
+                ns
+            }
+        };
+        let (spawn, end) = (lives(spawn), lives(end));
         let bytes = bytes.as_deref().unwrap_or("–");
         println!("| {actors} | {spawn} | {ask} | {tell} | {end} | {bytes} |");
     }
