@@ -770,9 +770,9 @@ fn each_of_many_arms_can_win() {
     run(async {
         let channels: Vec<_> = (0..20).map(|_| buffered::<u64>(1)).collect();
         let rx = |n: usize| &channels[n].1;
-        for n in 0..20 {
+        for (n, (tx, _)) in channels.iter().enumerate() {
             for early in [true, false] {
-                let tx = channels[n].0.clone();
+                let tx = tx.clone();
                 let send = go(async move {
                     if !early {
                         yield_now().await;
