@@ -236,4 +236,26 @@ mod tests {
         cores.end_roaming(now + ROAM_FOR);
         assert!(!cores.roams());
     }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_machine_hears_that_all_roam_and_that_they_do_no_longer() {
+        let cores = Cores::new(Cpus::default(), Vec::new(), true);
+        let now = Instant::now();
+        let file = File::open("/proc/thread-self/schedstat").unwrap();
+        let mut jostle = Jostle {
+            seen: Ran::read(&file).unwrap(),
+            file,
+            look_at: now + LOOK_EVERY,
+            roamed: false,
+        };
+        assert!(!jostle.look(&cores, now), "nothing has changed");
+        cores.roam(now); // by another machine
+        assert!(jostle.look(&cores, now));
+        assert!(!jostle.look(&cores, now + LOOK_EVERY), "it knows");
+        // Whatever it had to wait for meanwhile.
+        jostle.seen = Ran { ran: 0, waited: 0 };
+        assert!(jostle.look(&cores, now + ROAM_FOR));
+        assert!(!cores.roams() && !jostle.roamed);
+    }
 }
