@@ -808,3 +808,18 @@ fn an_arm_may_refer_to_what_is_made_in_its_expression() {
         assert_eq!(got, 7);
     });
 }
+
+#[test]
+fn an_arm_behind_one_that_is_switched_off_waits_in_its_channel() {
+    let (off, (tx, rx)) = (Receiver::<u8>::never(), rendezvous::<u8>());
+    let mut wait = pin!(async {
+        select! {
+            biased;
+            v = off.recv(), if false => v,
+            v = rx.recv() => v,
+        }
+    });
+    assert!(poll_once(wait.as_mut()).is_pending());
+    assert_eq!(tx.try_send(7), Ok(()), "somebody receives");
+    assert_eq!(poll_once(wait.as_mut()), Poll::Ready(Some(7)));
+}

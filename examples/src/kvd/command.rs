@@ -364,6 +364,7 @@ mod tests {
             assert_eq!(found.name, spec.name);
         }
         assert!(find(b"").is_none());
+        assert!(find(b"get\0").is_none());
         assert!(find(&[b'x'; 100]).is_none());
     }
 
