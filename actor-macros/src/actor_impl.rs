@@ -70,7 +70,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
         #shareable
 
         #[automatically_derived]
-        #[allow(unreachable_patterns, clippy::let_unit_value, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
+        #[allow(unreachable_patterns, clippy::let_unit_value, clippy::manual_async_fn, clippy::unit_arg, clippy::used_underscore_binding, deprecated, private_interfaces)]
         impl ::actor_core::actor::Actor for #self_ty {
             #associated
             const NAME: &'static str = #name;
@@ -83,14 +83,17 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #poison
             #init
 
-            async fn handle(
+            // No `async fn`: that moves the message from what it captures to a local, and has both.
+            fn handle(
                 &mut self,
                 __actor_msg: #msg,
                 __actor_ctx: &::actor_core::actor::Ctx<Self>,
-            ) {
-                match __actor_msg {
-                    #(#arms)*
-                    #others
+            ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+                async move {
+                    match __actor_msg {
+                        #(#arms)*
+                        #others
+                    }
                 }
             }
 
@@ -150,14 +153,16 @@ fn concurrent(model: &Model, msg: &Ident) -> Option<TokenStream> {
             #share
         }
 
-        async fn concurrently(
+        fn concurrently(
             &self,
             __actor_msg: #msg,
             __actor_ctx: &::actor_core::actor::Ctx<Self>,
-        ) {
-            match __actor_msg {
-                #(#arms)*
-                _ => ::core::unreachable!("an exclusive message goes to `handle`"),
+        ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+            async move {
+                match __actor_msg {
+                    #(#arms)*
+                    _ => ::core::unreachable!("an exclusive message goes to `handle`"),
+                }
             }
         }
     })

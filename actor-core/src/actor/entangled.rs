@@ -47,7 +47,7 @@ impl<A: Actor> Edge<A> {
         Self::for_what_it_does(to, msg)
     }
 
-    #[inline]
+    #[inline(always)]
     fn for_what_it_does(to: &Arc<Cell<A>>, msg: &A::Msg) -> Option<Self> {
         let who = lock_cycle::current_if_entangled();
         if who.is_nobody() {

@@ -222,7 +222,7 @@ impl<A: Actor, L: Link> IncarnationProj<'_, A, L> {
                 _ if desk.is_lent() => desk.poll(cx),
                 BY_THE_CLOCK => match share.take() {
                     Some(share) => desk.invite(share, cx),
-                    None => desk.lend(ByTheClock(ticks.take()), cx),
+                    None => desk.lend(|| ByTheClock(ticks.take()), cx),
                 },
                 _ => {
                     let state = self.desk.as_mut().take();
@@ -595,13 +595,14 @@ fn serve_at<A: Actor>(
             let here = msg.as_mut().expect(PRESENT);
             inbox.join::<A>(here);
             work::begin::<A>(here, ctx.cell());
-            let msg = msg.take().expect(PRESENT);
             if simulated::is_active() {
-                ready!(desk.lend(Delivering::<A>(msg), cx));
+                let message = || Delivering::<A>(msg.take().expect(PRESENT));
+                ready!(desk.lend(message, cx));
             } else if A::HANDLERS_WAIT {
-                ready!(desk.lend(Handling::<A>(msg), cx));
+                let message = || Handling::<A>(msg.take().expect(PRESENT));
+                ready!(desk.lend(message, cx));
             } else {
-                handle_at_once(desk.state(), msg, ctx, cx);
+                handle_at_once(desk.state(), &mut msg, ctx, cx);
             }
             work::end(cell);
         };
@@ -618,7 +619,7 @@ fn serve_at<A: Actor>(
                 desk.put(over.state);
                 over.result?;
             }
-            Next::Signals => drop(ready!(desk.lend(Signals, cx))),
+            Next::Signals => drop(ready!(desk.lend(|| Signals, cx))),
             Next::Stop => return Poll::Ready(Ok(())),
             Next::Message | Next::Tick(_) => unreachable!("handled above; there is no clock"),
         }
@@ -627,8 +628,13 @@ fn serve_at<A: Actor>(
 
 /// Without a place for a future that waits.
 #[inline]
-fn handle_at_once<A: Actor>(state: &mut A, msg: A::Msg, ctx: &Ctx<A>, cx: &mut Context<'_>) {
-    let handled = pin!(state.handle(msg, ctx)).poll(cx);
+fn handle_at_once<A: Actor>(
+    state: &mut A,
+    msg: &mut Option<A::Msg>,
+    ctx: &Ctx<A>,
+    cx: &mut Context<'_>,
+) {
+    let handled = pin!(state.handle(msg.take().expect(PRESENT), ctx)).poll(cx);
     assert!(
         handled.is_ready(),
         "a handler waits, and `Actor::HANDLERS_WAIT` says that none does: leave that out"

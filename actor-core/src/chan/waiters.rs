@@ -51,13 +51,14 @@ pub(crate) enum WaitState {
     Closed = 3,
 }
 
+#[repr(C)]
 struct Fields<T> {
     next: *const Waiter<T>,
     prev: *const Waiter<T>,
-    waker: Option<Waker>,
-    value: Option<T>,
     /// The `select` that it is an arm of, which has the waker; or null.
     group: *const Group,
+    waker: Option<Waker>,
+    value: Option<T>,
 }
 
 /// One waiting operation, embedded in its pinned future. See the file's comment.

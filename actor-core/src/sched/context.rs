@@ -156,7 +156,7 @@ impl Context {
 }
 
 /// Runs `f` with the M's context, if this thread is one.
-#[inline]
+#[inline(always)]
 pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: `scope` sets the pointer to a context that outlives the scope, on this very thread.

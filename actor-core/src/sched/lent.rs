@@ -97,8 +97,8 @@ impl<C, S, R> Lent<C, S, R> {
             }
         };
         let layout = seeded_layout::<C, R, T>();
-        // SAFETY: fresh memory, of a layout that has room for this.
-        let block = unsafe { place(layout, Block { head, what: seed }) };
+        // SAFETY: the layout has room for this.
+        let block = unsafe { place(layout, head, || seed) };
         let mut lent = Self {
             word: block.as_ptr().cast(),
             fixed: UnsafeCell::new(fixed),
@@ -179,24 +179,27 @@ impl<C, S, R> Lent<C, S, R> {
         Some(unsafe { (*state).assume_init_read() })
     }
 
-    /// Begins a future that works on the state, and polls it.
+    /// Begins a future that works on the state, and polls it. The tenant is made when its future is,
+    /// whose place is known then.
     ///
     /// # Panics
     /// If there is no state, or a future has it; and when the future does, which is over then.
     #[inline]
-    pub(crate) fn lend<T>(mut self: Pin<&mut Self>, tenant: T, cx: &mut Context<'_>) -> Poll<R>
+    pub(crate) fn lend<T>(
+        mut self: Pin<&mut Self>,
+        tenant: impl FnOnce() -> T,
+        cx: &mut Context<'_>,
+    ) -> Poll<R>
     where
         T: Tenant<C, S, R> + 'static,
     {
         assert!(self.is_at_home(), "no state, or it is lent");
+        let (fixed, state) = (self.fixed.get(), self.state.get());
         // SAFETY: both are pinned with `self` and outlive the future, which is dropped first; the
         // state has no other user until then. The lifetime made up here is `enter`'s to hand on to
         // the future alone, which borrows nothing else: the tenant itself lives for ever.
-        let future = unsafe {
-            let state = (*self.state.get()).assume_init_mut();
-            tenant.enter(&*self.fixed.get(), state)
-        };
-        self.as_mut().start(future, cx)
+        let enter = || unsafe { tenant().enter(&*fixed, (*state).assume_init_mut()) };
+        self.as_mut().start(enter, cx)
     }
 
     /// Begins a future that works with the fixed part only, and polls it.
@@ -208,13 +211,18 @@ impl<C, S, R> Lent<C, S, R> {
         T: Guest<C, R> + 'static,
     {
         assert!(!self.is_lent(), "a future is under way");
+        let fixed = self.fixed.get();
         // SAFETY: as in `lend`.
-        let future = unsafe { guest.enter(&*self.fixed.get()) };
-        self.as_mut().start(future, cx)
+        let enter = || unsafe { guest.enter(&*fixed) };
+        self.as_mut().start(enter, cx)
     }
 
     #[inline]
-    fn start<F>(mut self: Pin<&mut Self>, future: F, cx: &mut Context<'_>) -> Poll<R>
+    fn start<F>(
+        mut self: Pin<&mut Self>,
+        enter: impl FnOnce() -> F,
+        cx: &mut Context<'_>,
+    ) -> Poll<R>
     where
         F: Future<Output = R> + Send,
     {
@@ -225,8 +233,8 @@ impl<C, S, R> Lent<C, S, R> {
                 free: free_what::<C, R, F>,
             }
         };
-        // SAFETY: fresh memory of this layout.
-        let block = unsafe { place(layout::<C, R, F>(), Block { head, what: future }) };
+        // SAFETY: of this layout.
+        let block = unsafe { place(layout::<C, R, F>(), head, enter) };
         let bits = self.word.addr() & BITS;
         let word: *mut u8 = block.as_ptr().cast();
         self.as_mut().set_word(word.map_addr(|at| at | bits));
@@ -307,7 +315,7 @@ impl<C, S, R> Open<'_, C, S, R> {
 
     /// As [`Lent::lend`].
     #[inline]
-    pub(crate) fn lend<T>(&mut self, tenant: T, cx: &mut Context<'_>) -> Poll<R>
+    pub(crate) fn lend<T>(&mut self, tenant: impl FnOnce() -> T, cx: &mut Context<'_>) -> Poll<R>
     where
         T: Tenant<C, S, R> + 'static,
     {
@@ -408,14 +416,34 @@ fn seeded_layout<C: 'static, R: 'static, T: Guest<C, R>>() -> Layout {
     Layout::from_size_align(size, align).expect("the larger of two layouts")
 }
 
+/// A new block. What is in it is made in its place: moved there, it would be read in other pieces than
+/// it was just written in, for which a core waits.
+///
 /// # Safety
 /// The layout has room for the block.
 #[inline]
-unsafe fn place<C, R, T>(layout: Layout, block: Block<C, R, T>) -> Thin<C, R> {
-    let memory = mem::alloc(layout).cast::<Block<C, R, T>>();
+unsafe fn place<C: 'static, R: 'static, T>(
+    layout: Layout,
+    head: &'static Head<C, R>,
+    what: impl FnOnce() -> T,
+) -> Thin<C, R> {
+    struct Free(NonNull<u8>, Layout);
+    impl Drop for Free {
+        fn drop(&mut self) {
+            // SAFETY: `what` has panicked, and nobody knows the memory.
+            unsafe { mem::free(self.0, self.1) }
+        }
+    }
+    let free = Free(mem::alloc(layout), layout);
+    let block = free.0.cast::<Block<C, R, T>>().as_ptr();
     // SAFETY: fresh memory, large enough as promised, and aligned for a block at least.
-    unsafe { memory.write(block) };
-    memory.cast()
+    unsafe {
+        (&raw mut (*block).what).write(what());
+        (&raw mut (*block).head).write(head);
+    }
+    let block = free.0.cast();
+    std::mem::forget(free);
+    block
 }
 
 /// # Safety

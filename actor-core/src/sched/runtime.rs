@@ -549,6 +549,7 @@ const OUTSIDE: &str = "no runtime here: call this inside a goroutine, in `Runtim
 /// # });
 /// ```
 #[track_caller]
+#[inline(always)] // see `new_task`
 pub fn go<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -582,6 +583,7 @@ where
 
 /// Starts a goroutine that is the actor `A`. Nobody can join it.
 #[track_caller]
+#[inline(always)]
 pub(crate) fn go_as<A, F>(future: F) -> AbortHandle
 where
     F: Future<Output = ()> + Send + 'static,
@@ -594,6 +596,7 @@ where
 
 /// Starts a goroutine that works for the actor `A`, which reports name.
 #[track_caller]
+#[inline(always)]
 pub(crate) fn go_for<A, F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -603,6 +606,7 @@ where
 }
 
 #[track_caller]
+#[inline(always)]
 fn go_on_current<F, L>(
     future: F,
     name: Option<Arc<str>>,
@@ -617,6 +621,7 @@ where
 }
 
 #[track_caller]
+#[inline(always)]
 fn start_on_current<F, L, J>(
     future: F,
     name: Option<Arc<str>>,
@@ -629,12 +634,14 @@ where
     F::Output: Send + 'static,
 {
     let on_machine = context::with(|cx| cx.map(|cx| std::ptr::from_ref(&cx.shared)));
-    match on_machine {
+    let entered;
+    let shared = match on_machine {
         // SAFETY: the context outlives this call: it belongs to the running thread's main loop.
-        Some(shared) => unsafe { &*shared }.start::<F, L, J>(future, name, location),
+        Some(shared) => unsafe { &*shared },
         None => {
-            let shared = context::shared().expect(OUTSIDE);
-            shared.start::<F, L, J>(future, name, location)
+            entered = context::shared().expect(OUTSIDE);
+            &entered
         }
-    }
+    };
+    shared.start::<F, L, J>(future, name, location)
 }

@@ -549,6 +549,7 @@ impl Shared {
     }
 
     /// Starts a goroutine that works for `L`.
+    #[inline(always)] // see `new_task`
     pub(crate) fn start<F, L, J>(
         self: &Arc<Self>,
         future: F,

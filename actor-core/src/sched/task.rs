@@ -310,6 +310,7 @@ impl TaskRef {
 
 /// Makes a goroutine: its first run token and a reference to it. The caller registers it.
 /// `L` is what it works for.
+#[inline(always)] // a future has few places where it is started, and is moved to the heap from there
 pub(crate) fn new_task<F, L, J>(future: F, home: Home, origin: Origin) -> (RunToken, TaskRef)
 where
     J: Joining,
@@ -317,25 +318,23 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let header = Header {
-        state: State::new(J::IS_JOINABLE),
-        vtable: vtable::<F, L, J>(),
-        home,
-        links: UnsafeCell::new(Links::default()),
-        origin,
-        wait: WaitWord::new(),
-    };
     let memory = mem::alloc(std::alloc::Layout::new::<Cell<F, J>>()).cast::<Cell<F, J>>();
-    let future = ManuallyDrop::new(future);
+    let header = memory.cast::<Header>();
+    let (cell, head) = (memory.as_ptr(), header.as_ptr());
+    // Field by field: what is put together elsewhere and moved here is read in other pieces than it was
+    // just written in, for which a core waits.
     // SAFETY: fresh memory of exactly this layout.
     unsafe {
-        memory.write(Cell {
-            header,
-            stage: UnsafeCell::new(Stage { future }),
-            join_waker: J::EMPTY,
-        });
+        (&raw mut (*head).state).write(State::new(J::IS_JOINABLE));
+        (&raw mut (*head).vtable).write(vtable::<F, L, J>());
+        (&raw mut (*head).home).write(home);
+        (&raw mut (*head).links).write(UnsafeCell::new(Links::default()));
+        (&raw mut (*head).origin).write(origin);
+        (&raw mut (*head).wait).write(WaitWord::new());
+        let future = ManuallyDrop::new(future);
+        (&raw mut (*cell).stage).write(UnsafeCell::new(Stage { future }));
+        (&raw mut (*cell).join_waker).write(J::EMPTY);
     }
-    let header = memory.cast::<Header>();
     (RunToken(header), TaskRef(header))
 }
 
