@@ -60,6 +60,23 @@ impl Batch {
         });
     }
 
+    /// As `push`, all arguments as they lie: one copy.
+    pub(crate) fn push_all(&mut self, op: Op, writes: bool, args: Args<'_>) {
+        let (first, base) = (self.spans.len() as u32, self.bytes.len() as u32);
+        let (bytes, spans) = args.run();
+        self.bytes.extend_from_slice(bytes);
+        self.spans.extend(spans.map(|span| Span {
+            start: base + span.start,
+            end: base + span.end,
+        }));
+        self.items.push(Item {
+            op,
+            writes,
+            first,
+            last: self.spans.len() as u32,
+        });
+    }
+
     /// Whether a command that is still to be run writes.
     pub(crate) fn writes(&self) -> bool {
         self.items[self.done..].iter().any(|item| item.writes)

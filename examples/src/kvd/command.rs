@@ -163,7 +163,7 @@ const fn each(op: Op, step: usize, join: Join) -> Route {
     Route::EachKey { op, step, join }
 }
 
-/// Sorted by name.
+/// See `PLACES`.
 const TABLE: &[Spec] = &[
     write("append", 3, Op::Append),
     local("auth", -2, Local::Auth),
@@ -231,40 +231,71 @@ const TABLE: &[Spec] = &[
     read("zscore", 3, Op::ZScore),
 ];
 
-/// The names as numbers, which compare as the names do.
-static NUMBERS: [u128; TABLE.len()] = {
-    let mut numbers = [0; TABLE.len()];
+/// Where each name is in `TABLE`, by its number's place; `NOWHERE` for none.
+static PLACES: [u8; PLACE_COUNT] = PLACED.1;
+/// What makes no two names share a place, and their places.
+const PLACED: (u64, [u8; PLACE_COUNT]) = {
+    let mut factor = 0x9e37_79b9_7f4a_7c15_u64;
+    loop {
+        if let Some(places) = placed(factor) {
+            break (factor, places);
+        }
+        factor = factor.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(2);
+    }
+};
+const PLACE_COUNT: usize = 1 << PLACE_BITS;
+const PLACE_BITS: u32 = 10;
+const NOWHERE: u8 = u8::MAX;
+
+const fn placed(factor: u64) -> Option<[u8; PLACE_COUNT]> {
+    let mut places = [NOWHERE; PLACE_COUNT];
     let mut at = 0;
     while at < TABLE.len() {
-        numbers[at] = match number(TABLE[at].name.as_bytes()) {
-            Some(number) => number,
-            None => panic!("a name is too long"),
-        };
+        let place = place(TABLE[at].name.as_bytes(), factor);
+        if places[place] != NOWHERE {
+            return None;
+        }
+        places[place] = at as u8;
         at += 1;
     }
-    numbers
-};
+    Some(places)
+}
 
-/// A name of at most 16 bytes, in any case, as a number.
-const fn number(name: &[u8]) -> Option<u128> {
-    let mut bytes = [0; 16];
-    if name.len() > bytes.len() {
-        return None;
-    }
-    let mut at = 0;
+/// The place of a name in any case. What is no name has one, too.
+const fn place(name: &[u8], factor: u64) -> usize {
+    let (mut number, mut at) = (0_u64, 0);
     while at < name.len() {
-        bytes[at] = name[at].to_ascii_lowercase();
+        // Of a letter, the small one.
+        let letter = (name[at] | b' ') as u64;
+        number = number.rotate_left(8) ^ letter;
         at += 1;
     }
-    Some(u128::from_be_bytes(bytes))
+    (number.wrapping_mul(factor) >> (u64::BITS - PLACE_BITS)) as usize
 }
 
 /// The command called `name`, in any case.
 pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
-    let at = NUMBERS.binary_search(&number(name)?).ok()?;
-    // A name with a zero byte at its end has the number of one without.
-    Some(&TABLE[at]).filter(|spec| spec.name.len() == name.len())
+    if name.len() > NAME_MAX {
+        return None;
+    }
+    let spec = TABLE.get(usize::from(PLACES[place(name, PLACED.0)]))?;
+    spec.name
+        .as_bytes()
+        .eq_ignore_ascii_case(name)
+        .then_some(spec)
 }
+
+/// No name is longer.
+const NAME_MAX: usize = {
+    let (mut longest, mut at) = (0, 0);
+    while at < TABLE.len() {
+        if TABLE[at].name.len() > longest {
+            longest = TABLE[at].name.len();
+        }
+        at += 1;
+    }
+    longest
+};
 
 /// The command of a request, or the error reply's text.
 pub(crate) fn resolve(args: Args<'_>) -> Result<&'static Spec, String> {
@@ -365,6 +396,7 @@ mod tests {
         }
         assert!(find(b"").is_none());
         assert!(find(b"get\0").is_none());
+        assert!(find(b"host\x1a").is_none());
         assert!(find(&[b'x'; 100]).is_none());
     }
 

@@ -40,7 +40,7 @@ impl KeyHash {
 
     /// The shard of `of` that holds the key.
     pub(crate) fn shard(self, of: usize) -> usize {
-        self.0 as usize % of
+        (self.0 % of as u32) as usize
     }
 
     /// Whether shard `index` of `of` must read this record.

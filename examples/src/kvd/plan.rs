@@ -13,7 +13,7 @@
 
 use super::aof::{Ack, Ticket};
 use super::batch::Batch;
-use super::command::{Join, Op, Route, Spec};
+use super::command::{Join, Route, Spec};
 use super::config::Fsync;
 use super::log::KeyHash;
 use super::resp::{Args, parse_i64, reply};
@@ -105,7 +105,7 @@ impl Plan {
             Route::Local(_) => return,
             Route::Key(op) => {
                 let shard = shard_of(args.at(1));
-                self.push(shard, op, spec.writes, args.from(0), services);
+                self.batch(shard, services).push_all(op, spec.writes, args);
                 Slot::Shard(shard)
             }
             Route::EachKey { op, step, join } => {
@@ -113,39 +113,30 @@ impl Plan {
                 for first in (1..args.len()).step_by(step) {
                     let shard = shard_of(args.at(first));
                     let words = args.from(0).take(1).chain(args.from(first).take(step));
-                    self.push(shard, op, spec.writes, words, services);
+                    self.batch(shard, services).push(op, spec.writes, words);
                     shards.push(shard);
                 }
                 Slot::Join(join, shards)
             }
             Route::Everyone(op, join) => {
                 for shard in 0..of {
-                    self.push(shard, op, spec.writes, args.from(0), services);
+                    self.batch(shard, services).push_all(op, spec.writes, args);
                 }
                 Slot::Join(join, (0..of).collect())
             }
             Route::Cursor(op) => {
                 // A cursor that is no number fails in whichever shard.
                 let shard = parse_cursor(args.at(1)).unwrap_or(0) % of;
-                self.push(shard, op, spec.writes, args.from(0), services);
+                self.batch(shard, services).push_all(op, spec.writes, args);
                 Slot::Shard(shard)
             }
         };
         self.slots.push(slot);
     }
 
-    fn push<'a>(
-        &mut self,
-        shard: usize,
-        op: Op,
-        writes: bool,
-        words: impl Iterator<Item = &'a [u8]>,
-        services: &Services,
-    ) {
-        let batch = self.lanes[shard]
-            .batch
-            .get_or_insert_with(|| services.batches.get());
-        batch.push(op, writes, words);
+    fn batch(&mut self, shard: usize, services: &Services) -> &mut Batch {
+        let batch = &mut self.lanes[shard].batch;
+        batch.get_or_insert_with(|| services.batches.get())
     }
 
     /// Runs all lanes, then makes the replies in order, in `out`; what would become too large is
@@ -165,7 +156,13 @@ impl Plan {
                     out.extend_from_slice(&self.local[range.clone()]);
                     continue;
                 }
-                Slot::Shard(shard) => std::slice::from_ref(shard),
+                Slot::Shard(shard) => {
+                    if let Some(reply) = self.lanes[*shard].reply_in_order() {
+                        out.extend_from_slice(reply);
+                        continue;
+                    }
+                    std::slice::from_ref(shard)
+                }
                 Slot::Join(_, shards) => shards,
             };
             let mut joined = Joined::new(slot, shards.len(), out);
@@ -267,6 +264,15 @@ impl Lane {
     /// Whether the next reply is there.
     fn is_ready(&self) -> bool {
         self.failure.is_some() || self.batch.as_ref().is_some_and(|batch| batch.has_reply())
+    }
+
+    /// The next reply, if it is there and nothing went wrong.
+    fn reply_in_order(&mut self) -> Option<&[u8]> {
+        let batch = self.batch.as_mut().filter(|batch| batch.has_reply())?;
+        if self.failure.is_some() || self.unlogged.is_some() {
+            return None;
+        }
+        Some(batch.next_reply().0)
     }
 
     fn take_reply(&mut self, mut give: impl FnMut(&[u8])) {

@@ -47,6 +47,17 @@ impl<'a> Args<'a> {
         &self.buf[span.start as usize..span.end as usize]
     }
 
+    /// All arguments and what lies between them, and where they begin and end in that.
+    pub(crate) fn run(self) -> (&'a [u8], impl ExactSizeIterator<Item = Span> + 'a) {
+        let first = self.spans.first().map_or(0, |span| span.start);
+        let end = self.spans.last().map_or(first, |span| span.end);
+        let spans = self.spans.iter().map(move |span| Span {
+            start: span.start - first,
+            end: span.end - first,
+        });
+        (&self.buf[first as usize..end as usize], spans)
+    }
+
     pub(crate) fn get(&self, i: usize) -> Option<&'a [u8]> {
         (i < self.spans.len()).then(|| self.at(i))
     }
@@ -137,6 +148,12 @@ impl Parser {
                 Some(b'*') => self.is_inline = false,
                 Some(_) => return self.parse_inline(buf),
             }
+            if self.args_left.is_none() {
+                if let Some(taken) = self.parse_short(buf) {
+                    return Ok(Some(taken));
+                }
+                self.spans.clear();
+            }
         }
         if self.args_left.is_none() {
             let too_big = ProtocolError::MultibulkHeaderTooBig;
@@ -180,6 +197,35 @@ impl Parser {
         self.scanned = 0;
         self.args_left = None;
         self.bulk = None;
+    }
+
+    /// A whole request of a few short arguments, as nearly all are; how many bytes it takes. What it says
+    /// no to may be anything, and spans may have been noted.
+    fn parse_short(&mut self, buf: &[u8]) -> Option<usize> {
+        let [b'*', count @ b'1'..=b'9', b'\r', b'\n', ..] = buf else {
+            return None;
+        };
+        let digit = |byte: &u8| usize::from(byte - b'0');
+        let mut at = 4;
+        for _ in b'0'..*count {
+            let (len, start) = match buf.get(at..)? {
+                [b'$', one @ b'0'..=b'9', b'\r', b'\n', ..] => (digit(one), at + 4),
+                [b'$', ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', b'\n', ..] => {
+                    (10 * digit(ten) + digit(one), at + 5)
+                }
+                _ => return None,
+            };
+            let end = start + len;
+            if len > self.bulk_bytes_max || buf.get(end..end + 2)? != b"\r\n" {
+                return None;
+            }
+            self.spans.push(Span {
+                start: start as u32,
+                end: end as u32,
+            });
+            at = end + 2;
+        }
+        Some(at)
     }
 
     /// One more bulk string; false when it is not all there yet.
@@ -244,30 +290,12 @@ impl Parser {
     }
 }
 
-/// The number on the line that begins at `from`, and where the next one begins, if it is one of those
-/// that nearly all are: of one digit or two.
-#[inline]
-fn short_number(buf: &[u8], from: usize) -> Option<(i64, usize)> {
-    let digit = |digit: u8| i64::from(digit - b'0');
-    match *buf.get(from..)? {
-        [one @ b'0'..=b'9', b'\r', b'\n', ..] => Some((digit(one), from + 3)),
-        [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            Some((10 * digit(ten) + digit(one), from + 4))
-        }
-        _ => None,
-    }
-}
-
 /// The number on the line that begins at `from`, if it is one, and where the next one begins.
-#[inline]
 fn number(
     buf: &[u8],
     from: usize,
     too_big: ProtocolError,
 ) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
-    if let Some((number, next)) = short_number(buf, from) {
-        return Ok(Some((Some(number), next)));
-    }
     let line = line(buf, from, too_big)?;
     Ok(line.map(|(line, next)| (parse_i64(line), next)))
 }
@@ -449,23 +477,17 @@ pub(crate) mod reply {
     }
 
     fn header(out: &mut Vec<u8>, kind: u8, value: i64) {
-        let mut digits = [0_u8; 20];
-        let mut at = digits.len();
-        let mut rest = value.unsigned_abs();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
+        // As nearly all are.
+        if let short @ 0..=9 = value {
+            return out.extend_from_slice(&[kind, b'0' + short as u8, b'\r', b'\n']);
+        }
+        if let short @ 10..=99 = value {
+            let (ten, one) = (short as u8 / 10, short as u8 % 10);
+            return out.extend_from_slice(&[kind, b'0' + ten, b'0' + one, b'\r', b'\n']);
         }
         out.push(kind);
-        if value < 0 {
-            out.push(b'-');
-        }
-        out.extend_from_slice(&digits[at..]);
-        out.extend_from_slice(b"\r\n");
+        // Writing to a Vec can't fail.
+        let _ = write!(out, "{value}\r\n");
     }
 }
 
@@ -520,6 +542,14 @@ mod tests {
                 "pieces of {step}"
             );
         }
+    }
+
+    #[test]
+    fn a_short_argument_is_no_longer_than_allowed_either() {
+        let allowed = feed(b"*1\r\n$5\r\nabcde\r\n", 100, 5);
+        assert_eq!(allowed, (vec![words("abcde")], None));
+        let too_long = feed(b"*1\r\n$6\r\nabcdef\r\n", 100, 5);
+        assert_eq!(too_long, (vec![], Some(ProtocolError::BulkLength)));
     }
 
     #[test]

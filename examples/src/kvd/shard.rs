@@ -25,6 +25,8 @@ use super::store::{Place, Store};
 /// Keys that one turn of the expiry timer removes at most: the rest waits for the next turn, so
 /// that clients are not kept waiting.
 const EXPIRED_PER_TURN_MAX: usize = 2000;
+/// The most room that is made beforehand for the next batch's records.
+const LOG_ROOM_MAX: usize = 64 << 10;
 
 /// What a shard is started with.
 #[derive(Clone, Debug)]
@@ -177,9 +179,11 @@ impl Shard {
             return;
         }
         self.sent += 1;
+        // The next batch will need as much, as a rule.
+        let next = Vec::with_capacity(self.log.len().min(LOG_ROOM_MAX));
         let records = Records {
             epoch: self.epoch,
-            bytes: std::mem::take(&mut self.log),
+            bytes: std::mem::replace(&mut self.log, next),
             ticket,
             mark: Mark {
                 reached: Arc::clone(&self.reached),

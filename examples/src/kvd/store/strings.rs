@@ -81,7 +81,8 @@ impl Store {
         if options.give_old {
             self.get(args, x)?;
         }
-        let exists = self.find(key, x).is_some();
+        let entry = self.find(key, x);
+        let exists = entry.is_some();
         let refused = match options.condition {
             If::Always => false,
             If::Missing => exists,
@@ -93,7 +94,8 @@ impl Store {
             }
             return Ok(());
         }
-        match self.keys.get_mut(key) {
+        let deadline = entry.as_ref().map_or(0, |entry| entry.deadline);
+        match entry {
             Some(Entry {
                 value: Value::Str(old),
                 ..
@@ -118,7 +120,9 @@ impl Store {
         if options.keep_deadline {
             x.log(key, [set[0], key, value, b"KEEPTTL"].into_iter());
         } else {
-            self.set_deadline(key, options.deadline);
+            if options.deadline != deadline {
+                self.set_deadline(key, options.deadline);
+            }
             if options.deadline == 0 {
                 x.log(key, set.into_iter());
             } else {
