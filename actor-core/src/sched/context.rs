@@ -95,10 +95,12 @@ impl Context {
         self.budget.set(budget);
     }
 
+    /// What is left of the budget.
     #[inline]
-    pub(crate) fn end_poll(&self) {
+    pub(crate) fn end_poll(&self) -> u32 {
         self.in_poll.set(false);
         self.running.set(ptr::null());
+        self.budget.get()
     }
 
     #[inline]

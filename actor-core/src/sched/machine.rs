@@ -192,10 +192,11 @@ impl Worker<'_> {
         }
         self.cx.begin_poll(tuning::BUDGET, &token);
         let ran = token.run();
-        self.cx.end_poll();
+        let left = self.cx.end_poll();
         // The poll may have lost its P, or got another one, inside `blocking`.
         if let Some(p) = self.cx.p() {
             p.mark_poll(false);
+            p.count_ops(tuning::BUDGET - left);
             if let Ran::Again(token) = ran {
                 self.shared.push_local(p, token);
             }
@@ -394,6 +395,9 @@ impl Worker<'_> {
         let woken = self.searching;
         if !self.searching {
             let running = shared.procs.saturating_sub(shared.dispatch.idle_ps());
+            if running > shared.width() {
+                return None;
+            }
             if !shared.dispatch.try_search(running) {
                 return None;
             }

@@ -65,6 +65,7 @@ mod timers;
 mod timers_loom_models;
 mod tuning;
 pub(crate) mod wait;
+mod width;
 pub(crate) mod working;
 mod yield_now;
 

@@ -25,6 +25,7 @@ pub(crate) struct Processor {
     pub(crate) ring: Ring,
     pub(crate) timers: Timers,
     pub(crate) steals: AtomicU64,
+    ops: AtomicU64,
     /// The OS thread of the M that holds it, for sysmon; 0: unknown.
     holder: AtomicUsize,
 }
@@ -39,6 +40,7 @@ impl Processor {
             ring: Ring::new(),
             timers: Timers::new(),
             steals: AtomicU64::new(0),
+            ops: AtomicU64::new(0),
             holder: AtomicUsize::new(0),
         }
     }
@@ -66,6 +68,19 @@ impl Processor {
             polls + 1
         };
         self.polls.store(next, Ordering::Relaxed);
+    }
+
+    /// Owner only: a poll has ended in which so many operations were done.
+    #[inline]
+    pub(crate) fn count_ops(&self, ops: u32) {
+        // ORDERING: Relaxed: a counter with one writer at a time.
+        let before = self.ops.load(Ordering::Relaxed);
+        self.ops.store(before + u64::from(ops), Ordering::Relaxed);
+    }
+
+    /// Operations and polls so far.
+    pub(crate) fn work_done(&self) -> u64 {
+        self.ops.load(Ordering::Relaxed) + self.polls_begun()
     }
 
     pub(crate) fn set_holder(&self, tid: usize) {

@@ -36,6 +36,7 @@ pub struct Builder {
     machines_max: usize,
     keep_alive: Duration,
     pinning: Pinning,
+    adaptive: Option<bool>,
     shutdown_within: Duration,
     on_deadlock: DeadlockPolicy,
     blocking_threads_max: usize,
@@ -49,6 +50,7 @@ impl Default for Builder {
             machines_max: tuning::MACHINES_MAX,
             keep_alive: tuning::MACHINE_KEEP_ALIVE,
             pinning: Pinning::Auto,
+            adaptive: None,
             shutdown_within: tuning::SHUTDOWN_WITHIN,
             on_deadlock: DeadlockPolicy::Auto,
             blocking_threads_max: BlockingPool::default_threads_max(),
@@ -89,6 +91,17 @@ impl Builder {
     /// (`auto`, `on`, `off`) overrides the default, not this.
     pub fn pinning(mut self, pinning: Pinning) -> Self {
         self.pinning = pinning;
+        self
+    }
+
+    /// Whether Ps rest while they add no throughput, as happens when goroutines do little but talk to each
+    /// other (on by default). All work as soon as a goroutine computes or blocks, and it is tried now and
+    /// then whether more would do more. The environment variable `ACTOR_ADAPTIVE` (`on`, `off`) overrides
+    /// the default, not this. [`Metrics::processors_wanted`] tells how many work.
+    ///
+    /// Source: the BEAM compacts load to fewer schedulers; .NET's thread pool climbs the measured throughput.
+    pub fn adaptive(mut self, adaptive: bool) -> Self {
+        self.adaptive = Some(adaptive);
         self
     }
 
@@ -151,6 +164,10 @@ impl Builder {
             )));
         }
         let pinning = env_pinning(self.pinning)?;
+        let adaptive = match self.adaptive {
+            Some(adaptive) => adaptive,
+            None => env_choice("ACTOR_ADAPTIVE", [("on", true), ("off", false)])?.unwrap_or(true),
+        };
         let plan = cpus.plan(pinning, procs);
         let shared = Shared::new(
             self.name,
@@ -158,6 +175,7 @@ impl Builder {
             MachineLimits {
                 max: self.machines_max,
                 keep_alive: self.keep_alive,
+                adaptive,
             },
             self.on_deadlock,
             Cores::new(cpus, plan, pinning == Pinning::Auto),
@@ -201,14 +219,26 @@ fn env_pinning(set: Pinning) -> io::Result<Pinning> {
     if set != Pinning::Auto {
         return Ok(set);
     }
-    match std::env::var("ACTOR_PINNING").as_deref() {
-        Err(_) | Ok("auto") => Ok(Pinning::Auto),
-        Ok("on") => Ok(Pinning::On),
-        Ok("off") => Ok(Pinning::Off),
-        Ok(other) => Err(invalid(format!(
-            "the environment variable ACTOR_PINNING must be auto, on or off, not {other:?}"
-        ))),
-    }
+    let choices = [
+        ("auto", Pinning::Auto),
+        ("on", Pinning::On),
+        ("off", Pinning::Off),
+    ];
+    Ok(env_choice("ACTOR_PINNING", choices)?.unwrap_or(Pinning::Auto))
+}
+
+fn env_choice<T, const N: usize>(name: &str, choices: [(&str, T); N]) -> io::Result<Option<T>> {
+    let Ok(text) = std::env::var(name) else {
+        return Ok(None);
+    };
+    let names = choices.each_ref().map(|(name, _)| *name).join(", ");
+    let chosen = choices.into_iter().find(|(name, _)| *name == text);
+    let refused = || {
+        invalid(format!(
+            "the environment variable {name} must be one of {names}, not {text:?}"
+        ))
+    };
+    chosen.map(|(_, choice)| Some(choice)).ok_or_else(refused)
 }
 
 /// A scheduler of its own: Ps, Ms, timers and goroutines.
@@ -480,6 +510,7 @@ impl Handle {
                 .sum(),
             polls: self.shared.polls(),
             wakes: inner.wakes,
+            processors_wanted: self.shared.width(),
             goroutines,
         }
     }
@@ -503,6 +534,8 @@ pub struct Metrics {
     pub steals: u64,
     /// Polls of goroutines begun, on all Ps.
     pub polls: u64,
+    /// How many Ps work at most, since more would add nothing: see [`Builder::adaptive`].
+    pub processors_wanted: usize,
     /// Ms woken to run goroutines: each is a system call here and a core that has to get going, some 10 µs,
     /// so two that talk to each other must not cause any.
     pub wakes: u64,

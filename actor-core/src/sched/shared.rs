@@ -60,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) stuck: AtomicUsize,
     /// Ms inside `blocking`.
     blocked: AtomicUsize,
+    /// How many Ps may work at once: see `width.rs`.
+    width: AtomicUsize,
+    pub(crate) adaptive: bool,
     stopping: AtomicBool,
     told_limit: AtomicBool,
     threads: Mutex<Vec<MachineThread>>,
@@ -84,10 +87,11 @@ pub(crate) struct Shared {
     intruder: Mutex<Option<String>>,
 }
 
-/// How many Ms there may be, and how long one too many is kept.
+/// How many Ms there may be, how long one too many is kept, and whether fewer may work than there are Ps.
 pub(crate) struct MachineLimits {
     pub(crate) max: usize,
     pub(crate) keep_alive: Duration,
+    pub(crate) adaptive: bool,
 }
 
 impl fmt::Debug for Shared {
@@ -111,6 +115,7 @@ impl Shared {
         let MachineLimits {
             max: machines_max,
             keep_alive,
+            adaptive,
         } = machines;
         #[cfg(feature = "tokio")]
         let driver = match machines_max {
@@ -134,6 +139,8 @@ impl Shared {
             wake_tokens: AtomicU32::new(tuning::WAKE_TOKENS),
             stuck: AtomicUsize::new(0),
             blocked: AtomicUsize::new(0),
+            width: AtomicUsize::new(procs),
+            adaptive,
             stopping: AtomicBool::new(false),
             told_limit: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),
@@ -259,10 +266,24 @@ impl Shared {
         self.send(wake);
     }
 
+    #[inline]
+    pub(crate) fn width(&self) -> usize {
+        // ORDERING: Relaxed: a policy.
+        self.width.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_width(&self, width: usize) {
+        self.width.store(width, Ordering::Relaxed);
+    }
+
     /// Work was pushed to the ring of `p`: wakes another M if that is likely to pay.
     #[inline]
     pub(crate) fn wake_for_backlog(&self, p: &Processor) {
-        if self.dispatch.idle_ps() == 0 || self.dispatch.searching() > 0 {
+        let idle = self.dispatch.idle_ps();
+        if idle == 0 || self.dispatch.searching() > 0 {
+            return;
+        }
+        if self.procs.saturating_sub(idle) >= self.width() {
             return;
         }
         if p.ring.len() >= tuning::STEAL_BACKLOG || self.take_wake_token() {
@@ -479,6 +500,13 @@ impl Shared {
     pub(crate) fn polls(&self) -> u64 {
         (0..self.processor_count())
             .map(|p| self.processor(p).polls_begun())
+            .sum()
+    }
+
+    /// Operations and polls of all Ps.
+    pub(crate) fn work_done(&self) -> u64 {
+        (0..self.processor_count())
+            .map(|p| self.processor(p).work_done())
             .sum()
     }
 

@@ -258,6 +258,7 @@ pub(crate) fn run(
     let no_machines = MachineLimits {
         max: 0,
         keep_alive: tuning::MACHINE_KEEP_ALIVE,
+        adaptive: false,
     };
     let (policy, cores) = (DeadlockPolicy::Panic, Cores::default());
     let shared = Shared::new("sim".to_owned(), 1, no_machines, policy, cores)

@@ -17,6 +17,8 @@
 //! the poll may end just then. The M looks at the mark after each poll and when it parks, so the
 //! mistake lasts one poll, and costs a spare M that retires.
 //!
+//! 4. learns how many Ps pay (`width.rs`).
+//!
 //! With all Ps idle for `SYSMON_IDLE_TICKS` it sleeps until an M is sent off.
 
 use super::clock::Instant;
@@ -24,6 +26,7 @@ use super::deadlock::OurThread;
 use super::dispatch::Wake;
 use super::shared::Shared;
 use super::tuning;
+use super::width::{Seen, Width};
 use super::working;
 use crate::shim::Arc;
 use crate::shim::atomic::{AtomicBool, Ordering};
@@ -68,6 +71,7 @@ struct Watch {
 pub(crate) fn run(shared: &Arc<Shared>) {
     let _ours = OurThread::new();
     let mut watches: Vec<Watch> = Vec::new();
+    let mut width = Width::new(shared.procs);
     let mut idle_ticks = 0;
     loop {
         {
@@ -106,7 +110,16 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         shared.fire_overdue(now);
         #[cfg(feature = "tokio")]
         shared.driver.turn_if_neglected(now);
-        watch(shared, &mut watches, now);
+        let computes = watch(shared, &mut watches, now);
+        if !shared.adaptive {
+            continue;
+        }
+        shared.set_width(width.tick(Seen {
+            at: now,
+            ops: shared.work_done(),
+            running: shared.procs.saturating_sub(shared.dispatch.idle_ps()),
+            coarse: computes || shared.blocked() > 0 || shared.stuck.load(Ordering::Relaxed) > 0,
+        }));
     }
 }
 
@@ -119,10 +132,12 @@ fn busy(shared: &Shared) -> bool {
         || shared.stuck.load(Ordering::Relaxed) > 0
 }
 
-fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
+/// Whether a poll goes on for long with work behind it.
+fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) -> bool {
     let injected = shared.dispatch.injected() > 0;
     let mut waiting = injected;
     let mut stands_still = injected;
+    let mut computes = false;
     let mut computing = 0;
     let count = shared.processor_count();
     watches.resize(
@@ -158,6 +173,7 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
             watch.since = now;
             continue;
         }
+        computes |= work && now - watch.since >= tuning::SYSMON_TICK;
         if now - watch.since >= tuning::STUCK_AFTER {
             if !p.is_stuck() {
                 // Counted first: whoever clears the mark takes the count back.
@@ -183,11 +199,12 @@ fn watch(shared: &Arc<Shared>, watches: &mut Vec<Watch>, now: Instant) {
         if stands_still && shared.dispatch.searching() == 0 {
             shared.send(shared.dispatch.wake_one());
         }
-        return;
+        return computes;
     }
     if waiting {
         compensate(shared, computing);
     }
+    computes
 }
 
 /// Starts spare Ps until as many make progress as there are cores.
