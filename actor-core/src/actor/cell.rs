@@ -27,8 +27,7 @@ use super::{
 };
 use crate::{
     chan::Mailbox,
-    sched::number_or::NumberOr,
-    sched::simulated,
+    sched::{number_or::NumberOr, pooled::arc_of, simulated},
     shim::atomic::{AtomicU32, Ordering},
 };
 
@@ -64,7 +63,7 @@ impl<A: Actor> Cell<A> {
     /// A cell whose actor has not started. `owned`: a supervisor's spec will decide its fate.
     pub(crate) fn new(name: &str, owned: bool) -> Arc<Self> {
         let id = next_id();
-        Arc::new(Self {
+        arc_of(|| Self {
             mailbox: overflow::mailbox::<A>(name, id),
             control: Control::new(),
             handles: AtomicU32::new(0),
@@ -190,7 +189,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// An incarnation has ended, its state is dropped.
-    pub(super) fn ended(&self, reason: ExitReason) {
+    pub(super) fn ended(&self, reason: &ExitReason) {
         self.end_beside();
         if self.life.ended(reason) == Burial::Yours {
             self.bury();

@@ -95,7 +95,7 @@ pub(crate) fn spawn_named<A: Actor, L: Link>(
                 tracing::error!(actor = cell.name(), ?panic, "an argument's Drop panicked");
             }
             let reason = refused.into_exit_reason();
-            cell.ended(reason.clone());
+            cell.ended(&reason);
             link.ended(reason);
         }
     }
@@ -386,7 +386,7 @@ fn tell<A: Actor>(cell: &Cell<A>, link: &mut impl Link, reason: ExitReason) {
     }
     // The next incarnation may begin before this returns: nothing of the cell is used after it.
     cell.mailbox.leave();
-    cell.ended(reason.clone());
+    cell.ended(&reason);
     link.ended(reason);
 }
 

@@ -82,7 +82,7 @@ pub(crate) struct State {
     incarnation: u32,
     abort: Option<AbortHandle>,
     /// Apart because an idle actor usually has none of it.
-    more: Option<Pooled<More>>,
+    apart: Option<Pooled<Apart>>,
 }
 
 // The marks: two in a byte, since one byte is left.
@@ -91,10 +91,24 @@ const ENDED_NORMALLY: u8 = 1;
 /// The watcher of handlers that wait knows this incarnation.
 const WATCHED: u8 = 2;
 
+/// What a start needs is little, so that it is made fast.
+#[derive(Default)]
+struct Apart {
+    wakers: Wakers,
+    more: Option<Pooled<More>>,
+}
+
+impl Apart {
+    /// Nothing in it that a running actor needs.
+    fn is_idle(&self) -> bool {
+        let Self { wakers, more } = self;
+        wakers.first.is_none() && more.as_ref().is_none_or(|more| more.is_idle())
+    }
+}
+
 #[derive(Default)]
 struct More {
     last_exit: Option<ExitReason>,
-    wakers: Wakers,
     ties: Option<Box<Ties>>,
     /// What others hold on behalf of the actor: see [`Hold`].
     holds: Vec<(u32, Arc<dyn Hold>)>,
@@ -109,11 +123,9 @@ struct More {
 }
 
 impl More {
-    /// Nothing in it that a running actor needs.
     fn is_idle(&self) -> bool {
         let Self {
             last_exit,
-            wakers,
             ties,
             holds,
             doom,
@@ -124,7 +136,6 @@ impl More {
         } = self;
         since.is_none()
             && last_exit.is_none()
-            && wakers.first.is_none()
             && doom.is_none()
             && stop_cause.is_none()
             && rare.is_none()
@@ -210,7 +221,7 @@ impl State {
         if self.marks & ENDED_NORMALLY != 0 {
             return ExitReason::Normal;
         }
-        let last = self.more.as_ref().and_then(|m| m.last_exit.clone());
+        let last = self.more_if_any().and_then(|m| m.last_exit.clone());
         // Dead without an end: its supervisor never came to start it.
         last.unwrap_or(ExitReason::Shutdown)
     }
@@ -225,26 +236,39 @@ impl State {
     }
 
     pub(super) fn ties(&mut self) -> &mut Ties {
-        let more = self.more.get_or_insert_default();
-        more.ties.get_or_insert_default()
+        self.more().ties.get_or_insert_default()
     }
 
     pub(super) fn ties_if_any(&mut self) -> Option<&mut Ties> {
-        self.more.as_mut()?.ties.as_deref_mut()
+        self.more_if_any_mut()?.ties.as_deref_mut()
     }
 
     pub(super) fn work_if_any(&mut self) -> Option<&mut Work> {
-        self.more.as_mut().map(|more| &mut more.work)
+        self.more_if_any_mut().map(|more| &mut more.work)
     }
 
     fn take_ties(&mut self) -> Option<Box<Ties>> {
-        self.more.as_mut()?.ties.take()
+        self.more_if_any_mut()?.ties.take()
     }
 
-    /// What is in `more` if it is not needed any longer; to be dropped after unlocking.
+    /// Made if need be.
+    fn more(&mut self) -> &mut More {
+        let apart = self.apart.get_or_insert_default();
+        apart.more.get_or_insert_default()
+    }
+
+    fn more_if_any(&self) -> Option<&More> {
+        self.apart.as_ref()?.more.as_deref()
+    }
+
+    fn more_if_any_mut(&mut self) -> Option<&mut More> {
+        self.apart.as_mut()?.more.as_deref_mut()
+    }
+
+    /// What is apart if it is not needed any longer; to be dropped after unlocking.
     #[must_use = "drop it after unlocking"]
-    fn take_idle_more(&mut self) -> Option<Pooled<More>> {
-        self.more.take_if(|more| more.is_idle())
+    fn take_idle_apart(&mut self) -> Option<Pooled<Apart>> {
+        self.apart.take_if(|apart| apart.is_idle())
     }
 
     /// Ends the incarnation that lives, with this reason unless another came first.
@@ -252,7 +276,7 @@ impl State {
         if !self.is_alive() {
             return Killed::NotNow;
         }
-        self.more.get_or_insert_default().doom.get_or_insert(reason);
+        self.more().doom.get_or_insert(reason);
         match &self.abort {
             Some(abort) => Killed::Abort(abort.clone()),
             None => {
@@ -263,7 +287,7 @@ impl State {
     }
 
     fn take_wakers(&mut self) -> Wakers {
-        self.more
+        self.apart
             .as_mut()
             .map(|m| std::mem::take(&mut m.wakers))
             .unwrap_or_default()
@@ -289,7 +313,7 @@ impl Life {
                 marks: 0,
                 incarnation: 0,
                 abort: None,
-                more: None,
+                apart: None,
             }),
         }
     }
@@ -302,13 +326,13 @@ impl Life {
     /// Looks at the place of what few actors have, under the lock.
     pub(super) fn with_rare<R>(&self, f: impl FnOnce(&mut Option<Box<dyn Any + Send>>) -> R) -> R {
         let mut s = self.state.lock();
-        match &mut s.more {
+        match s.more_if_any_mut() {
             Some(more) => f(&mut more.rare),
-            none => {
+            None => {
                 let mut rare = None;
                 let result = f(&mut rare);
                 if rare.is_some() {
-                    none.get_or_insert_default().rare = rare;
+                    s.more().rare = rare;
                 }
                 result
             }
@@ -326,14 +350,14 @@ impl Life {
 
     /// Looks at the work, which is made if need be.
     pub(super) fn with_work<R>(&self, f: impl FnOnce(&mut Work) -> R) -> R {
-        f(&mut self.state.lock().more.get_or_insert_default().work)
+        f(&mut self.state.lock().more().work)
     }
 
     /// As `with_work`, if there is any; and if there is none afterwards, no memory is left to it.
     pub(super) fn end_work(&self, f: impl FnOnce(&mut Work)) {
         let mut s = self.state.lock();
         s.work_if_any().map(f);
-        let idle = s.take_idle_more();
+        let idle = s.take_idle_apart();
         drop(s);
         drop(idle);
     }
@@ -361,7 +385,7 @@ impl Life {
 
     /// How long this incarnation has lived, if that is known.
     pub(super) fn uptime(&self) -> Option<Duration> {
-        let since = self.look(|s| s.more.as_ref().and_then(|more| more.since));
+        let since = self.look(|s| s.more_if_any().and_then(|more| more.since));
         since.map(Instant::elapsed)
     }
 
@@ -379,14 +403,13 @@ impl Life {
         let mut s = self.state.lock();
         let alive = s.is_alive();
         if alive {
-            let more = s.more.get_or_insert_default();
-            more.stop_cause.get_or_insert(cause);
+            s.more().stop_cause.get_or_insert(cause);
         }
         alive
     }
 
     pub(super) fn stop_cause(&self) -> Option<String> {
-        self.look(|s| s.more.as_ref().and_then(|more| more.stop_cause.clone()))
+        self.look(|s| s.more_if_any().and_then(|more| more.stop_cause.clone()))
     }
 
     /// How the former incarnation ended, for one that is not the first.
@@ -396,7 +419,7 @@ impl Life {
 
     /// How this incarnation ends if its future is dropped.
     pub(super) fn doom(&self) -> ExitReason {
-        let doom = self.look(|s| s.more.as_ref().and_then(|more| more.doom.clone()));
+        let doom = self.look(|s| s.more_if_any().and_then(|more| more.doom.clone()));
         doom.unwrap_or(ExitReason::Killed)
     }
 
@@ -408,15 +431,15 @@ impl Life {
         s.incarnation = s.incarnation.wrapping_add(1);
         s.kill_pending = false;
         let incarnation = s.incarnation;
-        if let Some(more) = &mut s.more {
+        if let Some(more) = s.more_if_any_mut() {
             more.doom = None;
             more.stop_cause = None;
             if let Some(ties) = &mut more.ties {
                 ties.begin(incarnation);
             }
         }
-        if s.incarnation > 1 || s.more.is_some() || crash::is_enabled() {
-            s.more.get_or_insert_default().since = Some(Instant::now());
+        if s.incarnation > 1 || s.more_if_any().is_some() || crash::is_enabled() {
+            s.more().since = Some(Instant::now());
         }
     }
 
@@ -439,20 +462,20 @@ impl Life {
         }
         let wakers = s.take_wakers();
         // Only the wait for the start made it, as a rule: an idle actor is to be small.
-        let idle = s.take_idle_more();
+        let idle = s.take_idle_apart();
         drop(s);
         drop(idle);
         wakers.wake();
     }
 
     /// This incarnation has ended and its state is dropped.
-    pub(crate) fn ended(&self, reason: ExitReason) -> Burial {
+    pub(crate) fn ended(&self, reason: &ExitReason) -> Burial {
         let mut s = self.state.lock();
         if matches!(reason, ExitReason::Normal) {
             s.marks = ENDED_NORMALLY;
         } else {
             s.marks = 0;
-            s.more.get_or_insert_default().last_exit = Some(reason.clone());
+            s.more().last_exit = Some(reason.clone());
         }
         // Its waker would keep the goroutine's memory.
         let work = s.work_if_any().map(std::mem::take);
@@ -467,7 +490,9 @@ impl Life {
         let ties = s.take_ties();
         #[cfg(feature = "planted")]
         if crate::planted::is(crate::planted::Bug::RegistryRace) {
-            let holds = s.more.as_mut().map(|more| std::mem::take(&mut more.holds));
+            let holds = s
+                .more_if_any_mut()
+                .map(|more| std::mem::take(&mut more.holds));
             drop(s);
             for (_, held) in holds.unwrap_or_default() {
                 held.let_go();
@@ -477,7 +502,7 @@ impl Life {
         drop(s);
         drop((abort, work));
         if let Some(ties) = ties {
-            ties.end(&reason);
+            ties.end(reason);
         }
         wakers.wake();
         Burial::NotYours
@@ -512,14 +537,14 @@ impl Life {
             drop(s);
             return false;
         }
-        s.more.get_or_insert_default().holds.push((key, held));
+        s.more().holds.push((key, held));
         true
     }
 
     /// Takes it off again, if it is still there.
     pub(super) fn unhold(&self, key: u32) {
         let mut s = self.state.lock();
-        let found = s.more.as_mut().and_then(|more| {
+        let found = s.more_if_any_mut().and_then(|more| {
             let at = more.holds.iter().position(|(k, _)| *k == key)?;
             Some(more.holds.swap_remove(at))
         });
@@ -531,7 +556,7 @@ impl Life {
     pub(crate) fn dead(&self) {
         let mut s = self.state.lock();
         // Letting go takes no lock along, so that more may come meanwhile.
-        while let Some(more) = s.more.as_mut().filter(|more| !more.holds.is_empty()) {
+        while let Some(more) = s.more_if_any_mut().filter(|more| !more.holds.is_empty()) {
             let holds = std::mem::take(&mut more.holds);
             drop(s);
             for (_, held) in holds {
@@ -589,13 +614,13 @@ impl Life {
             return Poll::Ready(found);
         }
         Wait::of(WaitKind::Lifecycle).note(cx.waker());
-        let more = s.more.get_or_insert_default();
+        let wakers = &mut s.apart.get_or_insert_default().wakers;
         let key = *key.get_or_insert_with(next_key);
         let mut old = None;
-        match more.wakers.find(key) {
+        match wakers.find(key) {
             Some(waker) if wait::same(waker, cx.waker()) => {}
             Some(waker) => old = Some(std::mem::replace(waker, wait::keep(cx.waker()))),
-            None => more.wakers.add(key, wait::keep(cx.waker())),
+            None => wakers.add(key, wait::keep(cx.waker())),
         }
         drop(s);
         drop(old);
@@ -607,7 +632,7 @@ impl Life {
         if key.is_some() {
             let mut s = self.state.lock();
             let stale = forget_waker(&mut s, key);
-            let idle = s.take_idle_more();
+            let idle = s.take_idle_apart();
             drop(s);
             drop((stale, idle));
         }
@@ -616,6 +641,6 @@ impl Life {
 
 fn forget_waker(s: &mut State, key: &mut Option<u32>) -> Option<Waker> {
     let key = key.take()?;
-    let more = s.more.as_mut()?;
-    more.wakers.remove(key)
+    let apart = s.apart.as_mut()?;
+    apart.wakers.remove(key)
 }

@@ -72,7 +72,7 @@ struct End<A: Actor>(Option<Arc<Cell<A>>>);
 impl<A: Actor> End<A> {
     fn tell(&mut self, reason: ExitReason) {
         if let Some(cell) = self.0.take() {
-            cell.ended(reason);
+            cell.ended(&reason);
         }
     }
 }

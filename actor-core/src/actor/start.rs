@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use super::{Actor, ActorRef, Cell, ExitReason, Phase, StartError, incarnation};
+use super::{Actor, ActorRef, Cell, ExitReason, Phase, StartError, incarnation, life::State};
 
 /// Starts an actor without a supervisor and waits until its `init` has returned.
 ///
@@ -24,23 +24,24 @@ pub async fn start<A: Actor>(name: &str, args: A::Args) -> Result<A::Handle, Sta
     let mut unfinished = KillOnDrop(Some(&cell));
     incarnation::spawn(&cell, args, ());
     let mut key = None;
-    let started = poll_fn(|cx| {
+    let is_running = poll_fn(|cx| {
         cell.life.poll_until(&mut key, cx, |s| match s.phase() {
-            Phase::Running => Some(Ok(())),
-            // It ran and ended already, in order: the handle tells the rest.
-            Phase::Dead => Some(match s.last_exit() {
-                reason if reason.is_orderly() && reason != ExitReason::Ignored => Ok(()),
-                reason => Err(reason),
-            }),
+            Phase::Running => Some(true),
+            Phase::Dead => Some(false),
             Phase::Idle | Phase::Starting | Phase::Down => None,
         })
     })
     .await;
     unfinished.0 = None;
-    match started {
-        Ok(()) => Ok(handle.into()),
-        Err(reason) => Err(StartError::new(name, reason)),
+    if !is_running {
+        let reason = cell.life.look(State::last_exit);
+        // It ran and ended already, in order: the handle tells the rest.
+        let has_run = reason.is_orderly() && reason != ExitReason::Ignored;
+        if !has_run {
+            return Err(StartError::new(name, reason));
+        }
     }
+    Ok(handle.into())
 }
 
 struct KillOnDrop<'a, A: Actor>(Option<&'a Arc<Cell<A>>>);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::mem;
 
@@ -20,11 +21,13 @@ unsafe impl<T: Send> Send for Pooled<T> {}
 unsafe impl<T: Sync> Sync for Pooled<T> {}
 
 impl<T> Pooled<T> {
-    pub(crate) fn new(value: T) -> Self {
+    /// The value is made in its place. If that panics, the memory is lost.
+    #[inline]
+    fn of(make: impl FnOnce() -> T) -> Self {
         const { assert!(size_of::<T>() > 0) }
         let memory = mem::alloc(Layout::new::<T>()).cast::<T>();
         // SAFETY: fresh memory of this layout.
-        unsafe { memory.write(value) };
+        unsafe { memory.write(make()) };
         Self {
             value: memory,
             _owned: PhantomData,
@@ -33,8 +36,21 @@ impl<T> Pooled<T> {
 }
 
 impl<T: Default> Default for Pooled<T> {
+    #[inline]
     fn default() -> Self {
-        Self::new(T::default())
+        Self::of(T::default)
+    }
+}
+
+/// As `Arc::new`, with the value made in its place.
+#[inline]
+pub(crate) fn arc_of<T>(make: impl FnOnce() -> T) -> Arc<T> {
+    let arc = Arc::<T>::new_uninit();
+    let place = Arc::as_ptr(&arc).cast::<T>().cast_mut();
+    // SAFETY: nobody else has the `Arc` yet, so the memory is ours; and then it is written.
+    unsafe {
+        place.write(make());
+        arc.assume_init()
     }
 }
 

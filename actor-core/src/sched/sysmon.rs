@@ -98,6 +98,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         shared.refill_wake_tokens();
         shared.join_retired();
         if !busy(shared) {
+            shared.set_width(width.reset());
             // A turn of ours may have kept the last M that parked out of the driver.
             #[cfg(feature = "tokio")]
             if shared.driver.is_free() && !shared.is_stopping() {

@@ -16,6 +16,7 @@
 //! - What is counted are operations on our primitives, and polls: the work of goroutines that talk. While
 //!   each takes more than [`FINE`] of a P's time, or a goroutine stands still in its poll with others behind
 //!   it, or blocks, all Ps work.
+//! - When all Ps have been idle what was learnt is forgotten.
 //! - A P too many isn't taken away. It is not woken for a backlog, and when it has run dry it does not steal.
 //!   What comes from outside, or by a timer, is still given to whoever is idle.
 //! - The longer a trial fails, the rarer it is: in the end one that halves the throughput takes some 2 ms
@@ -103,21 +104,22 @@ impl Width {
         }
     }
 
+    /// All Ps may work, as if nothing had been learnt: what comes next is other work.
+    pub(super) fn reset(&mut self) -> usize {
+        let last = self.last;
+        *self = Self::new(self.procs);
+        self.last = last;
+        self.now
+    }
+
     /// How many Ps may work from now on.
     pub(super) fn tick(&mut self, seen: Seen) -> usize {
         if let Some(last) = self.last.replace(seen) {
             let took = seen.at - last.at;
             let ops = seen.ops - last.ops;
             let of_all = took * u32::try_from(seen.running).unwrap_or(u32::MAX);
-            if seen.coarse
-                || seen.running == 0
-                || of_all.as_nanos() > u128::from(ops) * FINE.as_nanos()
-            {
-                let last = self.last;
-                *self = Self {
-                    last,
-                    ..Self::new(self.procs)
-                };
+            if seen.coarse || of_all.as_nanos() > u128::from(ops) * FINE.as_nanos() {
+                self.reset();
             } else if took < LATE {
                 self.learn(ops as f64 / took.as_nanos().max(1) as f64, seen.running);
             }

@@ -199,7 +199,7 @@ impl Drop for Run {
                 "a child spec's Drop panicked"
             );
         }
-        if self.shared.life.ended(reason.clone()) == Burial::Yours {
+        if self.shared.life.ended(&reason) == Burial::Yours {
             self.shared.bury();
         }
         if let Some(mut parent) = parent {
