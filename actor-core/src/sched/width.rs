@@ -118,7 +118,8 @@ impl Width {
             let took = seen.at - last.at;
             let ops = seen.ops - last.ops;
             let of_all = took * u32::try_from(seen.running).unwrap_or(u32::MAX);
-            if seen.coarse || of_all.as_nanos() > u128::from(ops) * FINE.as_nanos() {
+            let is_coarse = of_all.as_nanos() > u128::from(ops) * FINE.as_nanos();
+            if seen.coarse || is_coarse || seen.running == 0 {
                 self.reset();
             } else if took < LATE {
                 self.learn(ops as f64 / took.as_nanos().max(1) as f64, seen.running);
