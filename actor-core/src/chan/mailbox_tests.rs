@@ -379,6 +379,62 @@ fn messages_without_data_work() {
     assert!(recv_now(&mut receiver).is_pending());
 }
 
+/// It lies apart (`letter.rs`) until something else is needed of the mailbox.
+#[test]
+fn a_message_alone_is_queued_like_any_other() {
+    let alive = Arc::new(AtomicUsize::new(0));
+    let with_one = || {
+        let mailbox = Mailbox::new(buffered(2));
+        assert!(mailbox.try_send(Counted::new(&alive)).is_ok());
+        assert_eq!((mailbox.len(), alive.load(Ordering::SeqCst)), (1, 1));
+        mailbox
+    };
+    drop(with_one());
+    assert_eq!(alive.load(Ordering::SeqCst), 0);
+
+    let mailbox = with_one();
+    assert_eq!(mailbox.drain().len(), 1);
+    assert_eq!((mailbox.len(), alive.load(Ordering::SeqCst)), (0, 0));
+
+    let mailbox = with_one();
+    assert!(mailbox.close());
+    assert!(recv(&mut mailbox.receiver()).is_some());
+    assert!(recv(&mut mailbox.receiver()).is_none());
+
+    let mailbox = with_one();
+    assert_eq!(mailbox.capacity(), buffered(2));
+    assert!(mailbox.try_send(Counted::new(&alive)).is_ok());
+    assert!(mailbox.try_send(Counted::new(&alive)).is_err(), "full");
+    assert!(
+        mailbox
+            .offer(Counted::new(&alive), Post::default(), true)
+            .is_ok()
+    );
+    assert_eq!((mailbox.len(), alive.load(Ordering::SeqCst)), (2, 2));
+
+    let mut receiver = mailbox.receiver();
+    for left in [1, 0] {
+        assert!(recv_ahead(&mut receiver).is_ready());
+        assert_eq!(alive.load(Ordering::SeqCst), left);
+    }
+}
+
+#[test]
+fn a_large_message_lies_where_its_alignment_wants_it() {
+    #[repr(align(128))]
+    struct Large([u8; 9000]);
+    let mailbox = Mailbox::new(buffered(4));
+    let mut receiver = mailbox.receiver();
+    for n in 0..3 {
+        assert!(mailbox.try_send(Large([n; 9000])).is_ok());
+        let large = recv_ahead(&mut receiver);
+        assert!(matches!(large, Poll::Ready(Some(large)) if large.0 == [n; 9000]));
+    }
+    let bytes = Mailbox::new(buffered(4));
+    assert!(bytes.try_send([7_u8; 9000]).is_ok());
+    assert_eq!(bytes.drain(), [[7; 9000]]);
+}
+
 #[test]
 fn dropping_the_mailbox_drops_queued_and_batched_messages() {
     let alive = Arc::new(AtomicUsize::new(0));

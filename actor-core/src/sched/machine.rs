@@ -232,6 +232,7 @@ impl Worker<'_> {
             .expect("an M looks for work only while it holds a P")
     }
 
+    #[inline(always)] // it has one caller, the loop
     fn next(&mut self) -> Option<RunToken> {
         loop {
             self.cx.p()?;
@@ -250,7 +251,7 @@ impl Worker<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_local(&mut self) -> Option<RunToken> {
         let p = self.cx.p()?;
         if p.has_runnext() {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The ring and all that goes with it are made when they are needed, and gone when the mailbox is idle
-//! (`store.rs`): an idle mailbox is three words.
+//! (`store.rs`): an idle mailbox is three words. One message alone needs less (`letter.rs`).
 //!
 //! One word lock (see `word_lock.rs`) carries the flags that say what the receiver may do without it:
 //! - `QUEUED`: the ring has messages beyond the batch, or senders wait.
@@ -47,6 +47,7 @@
 //!   store, and the word), lie on different cache lines.
 
 mod lanes;
+mod letter;
 mod receiver;
 mod sender;
 mod store;
@@ -103,7 +104,7 @@ pub(crate) enum Unsent {
 #[repr(C)]
 pub(crate) struct Mailbox<M> {
     /// Made under the lock by anybody, taken away under the lock by the receiver. So that one may look
-    /// at it at any time.
+    /// at it at any time. Or a letter.
     store: AtomicPtr<Store<M>>,
     waker: UnsafeCell<Option<ThinWaker>>,
     /// `CAPACITY_MAX` for unbounded, 0 for rendezvous and `SPECIAL`.
@@ -148,15 +149,74 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// The store, if there is one.
+    /// The store, if there is one; of a letter one is made.
     ///
     /// # Safety
-    /// The caller holds the lock, or is the receiver; and uses it for as long at most.
+    /// The caller holds the lock, and uses it for as long at most, or as the receiver.
     #[inline(always)]
     unsafe fn store(&self) -> Option<&Store<M>> {
-        // ORDERING: Acquire pairs with the Release in `shared_or_new`, for a receiver without the lock.
+        // ORDERING: Relaxed, written under the lock.
+        let store = self.store.load(Ordering::Relaxed);
+        if letter::is_letter(store) {
+            // SAFETY: locked.
+            return Some(unsafe { self.unfold(store) });
+        }
         // SAFETY: a store stays while the lock is held, and only the receiver takes it away.
-        unsafe { self.store.load(Ordering::Acquire).as_ref() }
+        unsafe { store.as_ref() }
+    }
+
+    /// The store, if there is one, without the lock.
+    ///
+    /// # Safety
+    /// The caller is the receiver, and uses it for as long at most.
+    #[inline(always)]
+    unsafe fn store_of_receiver(&self) -> Option<&Store<M>> {
+        // ORDERING: Acquire pairs with the Release in `set_store`.
+        let store = self.store.load(Ordering::Acquire);
+        if letter::is_letter(store) {
+            return None;
+        }
+        // SAFETY: only the receiver takes it away.
+        unsafe { store.as_ref() }
+    }
+
+    fn set_store(&self, store: NonNull<Store<M>>) {
+        // ORDERING: Release: see `store_of_receiver`.
+        self.store.store(store.as_ptr(), Ordering::Release);
+    }
+
+    /// # Safety
+    /// The caller holds the lock; this is the letter.
+    #[cold]
+    unsafe fn unfold(&self, letter: *mut Store<M>) -> &Store<M> {
+        let new = Store::allocate(0, self.capacity, None);
+        let mut message = None;
+        // SAFETY: locked, so the letter is ours, and the store stays.
+        let store = unsafe {
+            letter::open(letter, &mut message);
+            let push = |shared: *mut Shared<M>| (*shared).push_from(&mut message);
+            new.as_ref().shared.with_mut(push);
+            new.as_ref()
+        };
+        self.set_store(new);
+        store
+    }
+
+    /// Takes the only message, if it is a letter, to where none is yet; false otherwise.
+    ///
+    /// # Safety
+    /// The caller is the receiver, and holds the lock.
+    #[inline(always)]
+    unsafe fn take_letter(&self, to: &mut Option<M>) -> bool {
+        // ORDERING: Relaxed here and below: written and read under the lock.
+        let store = self.store.load(Ordering::Relaxed);
+        let is_letter = letter::is_letter(store);
+        if is_letter {
+            self.store.store(ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: locked, and nobody knows it any more.
+            unsafe { letter::open(store, to) };
+        }
+        is_letter
     }
 
     /// Runs `f` on the shared part, if there is a store.
@@ -181,8 +241,7 @@ impl<M> Mailbox<M> {
             Some(store) => store,
             None => {
                 let new = Store::allocate(flags, self.capacity, None);
-                // ORDERING: Release pairs with the Acquire in `store`.
-                self.store.store(new.as_ptr(), Ordering::Release);
+                self.set_store(new);
                 // SAFETY: it stays while the lock is held.
                 unsafe { new.as_ref() }
             }
@@ -371,8 +430,13 @@ impl<M> Mailbox<M> {
                 if !self.has_room_when_empty(flags) {
                     return None;
                 }
-                // SAFETY: as above.
-                unsafe { self.shared_or_new(flags, |shared| shared.push_from(from)) };
+                if flags & ROOMY != 0 {
+                    // SAFETY: as above.
+                    unsafe { self.shared_or_new(flags, |shared| shared.push_from(from)) };
+                } else {
+                    // ORDERING: Relaxed: read under the lock; without it, it is no store yet.
+                    self.store.store(letter::seal(from), Ordering::Relaxed);
+                }
                 Some((flags | QUEUED) & !PARKED)
             }
         }
@@ -520,6 +584,11 @@ impl<M> Mailbox<M> {
     /// Messages accepted and not yet received. A moment's view.
     pub(crate) fn len(&self) -> usize {
         let flags = self.word.lock();
+        // ORDERING: Relaxed, written under the lock.
+        if letter::is_letter(self.store.load(Ordering::Relaxed)) {
+            self.word.unlock(flags);
+            return 1;
+        }
         // SAFETY: locked.
         let (queued, left) = unsafe {
             let queued = self.shared(|shared| match &shared.lanes {

@@ -49,14 +49,19 @@ impl<'a, M> MailboxReceiver<'a, M> {
             mailbox,
             store: ptr::null(),
         };
-        receiver.find_store();
+        // SAFETY: this is the receiver.
+        let store = unsafe { mailbox.store_of_receiver() };
+        receiver.store = store.map_or(ptr::null(), ptr::from_ref);
         receiver
     }
 
     /// Notes the mailbox's store.
+    ///
+    /// # Safety
+    /// The lock is held.
     #[inline]
-    fn find_store(&mut self) {
-        // SAFETY: this is the receiver.
+    unsafe fn find_store(&mut self) {
+        // SAFETY: locked.
         let store = unsafe { self.mailbox.store() };
         self.store = store.map_or(ptr::null(), ptr::from_ref);
     }
@@ -165,6 +170,15 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 word.unlock(now | PARKED);
                 return self.parked(cx);
             }
+            // SAFETY: locked.
+            if unsafe { self.mailbox.take_letter(to) } {
+                self.store = ptr::null();
+                let now = flags & (CLOSED | KICKED);
+                let parks =
+                    ahead == Ahead::Yes && now == 0 && is_stored && self.mailbox.capacity != 0;
+                word.unlock(if parks { PARKED } else { now });
+                return Poll::Ready(());
+            }
             // SAFETY: locked, and the batch is used up.
             let now = unsafe { self.refill_locked(flags, &mut wakers, to) };
             let is_last = to.is_some() && now & !ROOMY == 0 && self.left() == 0;
@@ -231,9 +245,11 @@ impl<'a, M> MailboxReceiver<'a, M> {
     #[inline]
     unsafe fn let_store_go(&mut self, flags: u8) -> u8 {
         // SAFETY: as promised.
-        let now = unsafe { self.mailbox.let_store_go(flags) };
-        self.find_store();
-        now
+        unsafe {
+            let now = self.mailbox.let_store_go(flags);
+            self.find_store();
+            now
+        }
     }
 
     /// The message in hand was the only one: parks before it is handled. Returns the flags to unlock with.
@@ -263,7 +279,8 @@ impl<'a, M> MailboxReceiver<'a, M> {
             *to = message;
             return now;
         }
-        self.find_store();
+        // SAFETY: locked.
+        unsafe { self.find_store() };
         let Some(store) = self.batch() else {
             return flags & (CLOSED | KICKED | ROOMY);
         };
@@ -357,7 +374,8 @@ impl<'a, M> MailboxReceiver<'a, M> {
     /// # Safety
     /// As for `refill_locked`, and the flags don't have `SPECIAL`.
     unsafe fn take_batch_locked(&mut self, flags: u8, wakers: &mut WakeList) -> u8 {
-        self.find_store();
+        // SAFETY: locked.
+        unsafe { self.find_store() };
         let Some(store) = self.batch() else {
             return flags & (CLOSED | KICKED | ROOMY);
         };
