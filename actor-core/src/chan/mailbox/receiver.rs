@@ -107,7 +107,12 @@ impl<'a, M> MailboxReceiver<'a, M> {
             *to = Some(message);
             return Poll::Ready(());
         }
-        self.refill_or_park(cx, to, ahead)
+        // Asked once: a waker need not be equal to its own clone.
+        let is_stored = self.is_stored(cx.waker());
+        if is_stored && self.mailbox.word.peek() & !ROOMY == PARKED {
+            return self.parked(cx); // still, and nothing came
+        }
+        self.refill_or_park(cx, to, ahead, is_stored)
     }
 
     /// How many messages of the batch are left.
@@ -148,17 +153,12 @@ impl<'a, M> MailboxReceiver<'a, M> {
         cx: &mut Context<'_>,
         to: &mut Option<M>,
         ahead: Ahead,
+        mut is_stored: bool,
     ) -> Poll<()> {
         let word = &self.mailbox.word;
-        // Asked once: a waker need not be equal to its own clone. And made before the lock is taken, the
-        // clone being foreign code.
-        let mut is_stored = self.is_stored(cx.waker());
+        // Made before the lock is taken, the clone being foreign code.
         let mut waker = (!is_stored).then(|| ThinWaker::new(wait::store(cx.waker())));
         loop {
-            if word.peek() & !ROOMY == PARKED && is_stored {
-                return self.parked(cx); // still, and nothing came
-            }
-            let mut wakers = WakeList::new();
             let flags = word.lock();
             if !is_stored {
                 // SAFETY: locked, with these flags.
@@ -179,6 +179,8 @@ impl<'a, M> MailboxReceiver<'a, M> {
                 word.unlock(if parks { PARKED } else { now });
                 return Poll::Ready(());
             }
+            // Dropped after each of the unlocks below.
+            let mut wakers = WakeList::new();
             // SAFETY: locked, and the batch is used up.
             let now = unsafe { self.refill_locked(flags, &mut wakers, to) };
             let is_last = to.is_some() && now & !ROOMY == 0 && self.left() == 0;
