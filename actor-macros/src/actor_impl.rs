@@ -83,7 +83,7 @@ pub(crate) fn actor_impl(model: &Model, names: &Names) -> Vec<TokenStream> {
             #poison
             #init
 
-            // No `async fn`: that moves the message from what it captures to a local, and has both.
+            // No `async fn`: its future has room for the message twice, as an argument and as a local.
             fn handle(
                 &mut self,
                 __actor_msg: #msg,

@@ -310,7 +310,7 @@ impl<A: Actor, T, E> Future for Ask<'_, A, T, E> {
                 // The waker is registered with the slot from the start: no poll of it is due now.
                 let (slot, answer) = reply_to(cx.waker());
                 attach(message, slot);
-                // Not written when it is none: the word is read with the one beside it, soon.
+                // Not written when it is none, which it is already: see `mem.rs` about fresh stores.
                 if let Some(answers) = Edge::for_answer(to.arc(), message) {
                     *edge = Some(answers);
                 }

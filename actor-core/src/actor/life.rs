@@ -91,7 +91,8 @@ const ENDED_NORMALLY: u8 = 1;
 /// The watcher of handlers that wait knows this incarnation.
 const WATCHED: u8 = 2;
 
-/// What a start needs is little, so that it is made fast.
+/// Who waits for a change, and what else an idle actor has not. In two parts, because a start needs the
+/// first only.
 #[derive(Default)]
 struct Apart {
     wakers: Wakers,

@@ -204,7 +204,7 @@ impl fmt::Debug for BlockingPool {
 
 /// Runs a job to its end, or drops it if it was aborted.
 fn finish(token: RunToken) {
-    let Ran::Done = token.run() else {
+    let Ran::Over = token.run() else {
         unreachable!("a job is over after its first poll")
     };
 }

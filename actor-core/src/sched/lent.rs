@@ -416,8 +416,7 @@ fn seeded_layout<C: 'static, R: 'static, T: Guest<C, R>>() -> Layout {
     Layout::from_size_align(size, align).expect("the larger of two layouts")
 }
 
-/// A new block. What is in it is made in its place: moved there, it would be read in other pieces than
-/// it was just written in, for which a core waits.
+/// A new block. What is in it is made in its place: see `mem.rs` about fresh stores.
 ///
 /// # Safety
 /// The layout has room for the block.

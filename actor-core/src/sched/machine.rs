@@ -10,6 +10,7 @@
 //!   tokens* last. A wake takes one; a search that found work, and sysmon each tick, fill them up:
 //!   useless wakes are bounded by `WAKE_TOKENS` a tick, at about 6 µs each.
 //! - A goroutine that queues itself again (yield, spent budget) wakes nobody.
+//! - An M beyond the width (`width.rs`) is not woken for a backlog, and parks instead of searching.
 //!
 //! The M that gives up its P in the middle of a poll (`blocking`) finishes that poll without one:
 //! what it wakes goes to the injector.
@@ -134,6 +135,8 @@ struct Worker<'a> {
     until_maintenance: u32,
     interval: u32,
     last_maintenance: Instant,
+    /// It had nothing to run since.
+    rested: bool,
     /// How long the next search may spin.
     spin: Duration,
     /// Victims' poll counters, and for how many rounds each has stood still.
@@ -164,6 +167,7 @@ pub(crate) fn run(shared: Arc<Shared>, machine: Arc<Machine>) {
             until_maintenance: tuning::MAINTENANCE_POLLS_MAX,
             interval: tuning::MAINTENANCE_POLLS_MAX,
             last_maintenance: Instant::now(),
+            rested: true,
             spin: tuning::SPIN_MIN,
             seen: Vec::new(),
             batch: Vec::new(),
@@ -196,7 +200,10 @@ impl Worker<'_> {
         // The poll may have lost its P, or got another one, inside `blocking`.
         if let Some(p) = self.cx.p() {
             p.mark_poll(false);
-            p.count_ops(tuning::BUDGET - left);
+            // The last attempt of one that waits found nothing.
+            let in_vain = matches!(ran, Ran::Parked) && left < tuning::BUDGET;
+            let ended = matches!(ran, Ran::Over);
+            p.count_ops(tuning::BUDGET - left - u32::from(in_vain) + u32::from(ended));
             if let Ran::Again(token) = ran {
                 self.shared.push_local(p, token);
             }
@@ -216,7 +223,7 @@ impl Worker<'_> {
                     }
                 }
                 Ran::Again(token) => self.shared.inject([token]),
-                Ran::Done => {}
+                Ran::Parked | Ran::Over => {}
             }
             let shared = self.shared;
             match shared.dispatch.rejoin(self.me, || shared.next_deadline()) {
@@ -282,6 +289,9 @@ impl Worker<'_> {
         let now = Instant::now();
         let took = (now - self.last_maintenance).max(Duration::from_nanos(1));
         self.last_maintenance = now;
+        if took > tuning::LONG && !std::mem::take(&mut self.rested) {
+            self.p().note_long_poll();
+        }
         let per_poll = took.as_nanos() as u64 / u64::from(self.interval) + 1;
         let fit = tuning::MAINTENANCE_EVERY.as_nanos() as u64 / per_poll;
         self.interval = (fit as u32).clamp(1, tuning::MAINTENANCE_POLLS_MAX);
@@ -319,6 +329,7 @@ impl Worker<'_> {
     }
 
     fn find_work(&mut self) -> Option<RunToken> {
+        self.rested = true;
         let share = self.shared.dispatch.injected() / self.shared.procs + 1;
         if let Some(token) = self.take_injected(share.min(tuning::RING / 2)) {
             return Some(self.found(token));

@@ -14,6 +14,9 @@
 //!   `MAGAZINE` blocks, so a warm pair of threads never meets the allocator.
 //! - A free list holds at most two magazines, the depot at most `DEPOT_MAX` a class; `trim` empties
 //!   the depot when a runtime ends, and a thread's end empties its lists.
+//! - **Fresh stores**: a load that spans two stores which are still on their way to the cache waits for
+//!   both, some 4 ns. So what is made here is written in its place, by its fields, and not put together
+//!   on the stack and moved: a move reads in pieces of 16 bytes what was just written in others.
 //! - Under loom, and under `--cfg actor_no_pool` for a sanitizer, there is no pool: use after free must
 //!   stay visible.
 

@@ -21,7 +21,7 @@ unsafe impl<T: Send> Send for Pooled<T> {}
 unsafe impl<T: Sync> Sync for Pooled<T> {}
 
 impl<T> Pooled<T> {
-    /// The value is made in its place. If that panics, the memory is lost.
+    /// The value is made in its place (`mem.rs`). If that panics, the memory is lost.
     #[inline]
     fn of(make: impl FnOnce() -> T) -> Self {
         const { assert!(size_of::<T>() > 0) }

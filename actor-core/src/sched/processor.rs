@@ -26,6 +26,7 @@ pub(crate) struct Processor {
     pub(crate) timers: Timers,
     pub(crate) steals: AtomicU64,
     ops: AtomicU64,
+    long_poll: AtomicBool,
     /// The OS thread of the M that holds it, for sysmon; 0: unknown.
     holder: AtomicUsize,
 }
@@ -41,6 +42,7 @@ impl Processor {
             timers: Timers::new(),
             steals: AtomicU64::new(0),
             ops: AtomicU64::new(0),
+            long_poll: AtomicBool::new(false),
             holder: AtomicUsize::new(0),
         }
     }
@@ -78,9 +80,19 @@ impl Processor {
         self.ops.store(before + u64::from(ops), Ordering::Relaxed);
     }
 
-    /// Operations and polls so far.
+    /// Operations done and goroutines ended so far.
     pub(crate) fn work_done(&self) -> u64 {
-        self.ops.load(Ordering::Relaxed) + self.polls_begun()
+        self.ops.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_long_poll(&self) {
+        // ORDERING: Relaxed here and below: a hint.
+        self.long_poll.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one has been noted since this was asked last.
+    pub(crate) fn take_long_poll(&self) -> bool {
+        self.long_poll.load(Ordering::Relaxed) && self.long_poll.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn set_holder(&self, tid: usize) {

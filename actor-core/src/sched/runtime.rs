@@ -95,11 +95,12 @@ impl Builder {
     }
 
     /// Whether Ps rest while they add no throughput, as happens when goroutines do little but talk to each
-    /// other (on by default). All work as soon as a goroutine computes or blocks, and it is tried now and
-    /// then whether more would do more. The environment variable `ACTOR_ADAPTIVE` (`on`, `off`) overrides
-    /// the default, not this. [`Metrics::processors_wanted`] tells how many work.
+    /// other (on by default). It is learnt by trials of some milliseconds on half the Ps, a few in a
+    /// second; a goroutine that computes for longer than 0.2 ms without a break, or blocks, gets all Ps back within
+    /// some two. [`Metrics::processors_paying`] tells how many work. The environment variable `ACTOR_ADAPTIVE`
+    /// (`on`, `off`) overrides the default, not this.
     ///
-    /// Source: the BEAM compacts load to fewer schedulers; .NET's thread pool climbs the measured throughput.
+    /// Source: the BEAM's load compaction (`+scl`), and the hill climbing of .NET's thread pool.
     pub fn adaptive(mut self, adaptive: bool) -> Self {
         self.adaptive = Some(adaptive);
         self
@@ -175,7 +176,7 @@ impl Builder {
             MachineLimits {
                 max: self.machines_max,
                 keep_alive: self.keep_alive,
-                adaptive,
+                adaptive: adaptive && procs > 1,
             },
             self.on_deadlock,
             Cores::new(cpus, plan, pinning == Pinning::Auto),
@@ -510,7 +511,7 @@ impl Handle {
                 .sum(),
             polls: self.shared.polls(),
             wakes: inner.wakes,
-            processors_wanted: self.shared.width(),
+            processors_paying: self.shared.width(),
             goroutines,
         }
     }
@@ -534,8 +535,9 @@ pub struct Metrics {
     pub steals: u64,
     /// Polls of goroutines begun, on all Ps.
     pub polls: u64,
-    /// How many Ps work at most, since more would add nothing: see [`Builder::adaptive`].
-    pub processors_wanted: usize,
+    /// How many Ps goroutines are spread over, since more would add no throughput: see [`Builder::adaptive`].
+    /// What comes from outside or by a timer may run on more.
+    pub processors_paying: usize,
     /// Ms woken to run goroutines: each is a system call here and a core that has to get going, some 10 µs,
     /// so two that talk to each other must not cause any.
     pub wakes: u64,

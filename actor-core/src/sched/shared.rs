@@ -503,7 +503,13 @@ impl Shared {
             .sum()
     }
 
-    /// Operations and polls of all Ps.
+    /// Whether a P has had a long poll since this was asked last.
+    pub(crate) fn take_long_polls(&self) -> bool {
+        let ps = 0..self.processor_count();
+        ps.filter(|p| self.processor(*p).take_long_poll()).count() > 0
+    }
+
+    /// Operations done and goroutines ended, on all Ps.
     pub(crate) fn work_done(&self) -> u64 {
         (0..self.processor_count())
             .map(|p| self.processor(p).work_done())
@@ -618,7 +624,7 @@ impl Shared {
     pub(super) fn cancel_unregistered(&self, token: RunToken, task: &TaskRef) {
         // The token is ours, so `cancel` can't ask anybody to queue it.
         let _ = task.header().state.cancel();
-        let task::Ran::Done = token.run() else {
+        let task::Ran::Over = token.run() else {
             unreachable!("a cancelled goroutine ends")
         };
     }

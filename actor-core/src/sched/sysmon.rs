@@ -6,7 +6,8 @@
 //! 3. marks a P whose poll lasts `STUCK_AFTER` as *stuck*, and while fewer than `procs` Ps make
 //!    progress and work waits, starts a *spare* P on another M. A P can't be taken from under a
 //!    running poll (the M may touch it any moment), so the stuck M keeps it; its ring and `runnext`
-//!    are stolen by the spare. Whoever watches over handlers is told (`working`).
+//!    are stolen by the spare. Whoever watches over handlers is told (`working`);
+//! 4. learns how many Ps pay (`width.rs`).
 //!
 //! A poll that blocks (its thread sleeps in the kernel) is made up for without bound, up to the
 //! limit on Ms. One that computes takes part in the kernel's sharing of the cores instead; at most
@@ -16,8 +17,6 @@
 //! The mark may be late: sysmon marks when it has seen one odd poll counter for long enough, and
 //! the poll may end just then. The M looks at the mark after each poll and when it parks, so the
 //! mistake lasts one poll, and costs a spare M that retires.
-//!
-//! 4. learns how many Ps pay (`width.rs`).
 //!
 //! With all Ps idle for `SYSMON_IDLE_TICKS` it sleeps until an M is sent off.
 
@@ -78,6 +77,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
             let bed = &shared.bed;
             let mut stop = bed.stop.lock();
             if idle_ticks >= tuning::SYSMON_IDLE_TICKS {
+                width = Width::new(shared.procs);
                 bed.asleep.store(true, Ordering::SeqCst);
                 // An M that was sent off before the store did not ring the bell.
                 if !busy(shared) {
@@ -98,7 +98,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         shared.refill_wake_tokens();
         shared.join_retired();
         if !busy(shared) {
-            shared.set_width(width.reset());
+            shared.set_width(width.give_back());
             // A turn of ours may have kept the last M that parked out of the driver.
             #[cfg(feature = "tokio")]
             if shared.driver.is_free() && !shared.is_stopping() {
@@ -112,15 +112,16 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         #[cfg(feature = "tokio")]
         shared.driver.turn_if_neglected(now);
         let computes = watch(shared, &mut watches, now);
-        if !shared.adaptive {
-            continue;
+        let long = shared.take_long_polls();
+        if shared.adaptive {
+            let blocks = shared.blocked() > 0 || shared.stuck.load(Ordering::Relaxed) > 0;
+            shared.set_width(width.tick(Seen {
+                at: now,
+                ops: shared.work_done(),
+                running: shared.procs.saturating_sub(shared.dispatch.idle_ps()),
+                coarse: computes || long || blocks,
+            }));
         }
-        shared.set_width(width.tick(Seen {
-            at: now,
-            ops: shared.work_done(),
-            running: shared.procs.saturating_sub(shared.dispatch.idle_ps()),
-            coarse: computes || shared.blocked() > 0 || shared.stuck.load(Ordering::Relaxed) > 0,
-        }));
     }
 }
 

@@ -46,8 +46,10 @@ use super::wait::WaitWord;
 #[must_use]
 #[derive(Debug)]
 pub(crate) enum Ran {
-    /// The goroutine waits or is over; it may no longer be touched.
-    Done,
+    /// The goroutine waits; it may no longer be touched.
+    Parked,
+    /// It is over.
+    Over,
     /// It was notified during its poll and has to be queued again.
     Again(RunToken),
 }
@@ -310,7 +312,7 @@ impl TaskRef {
 
 /// Makes a goroutine: its first run token and a reference to it. The caller registers it.
 /// `L` is what it works for.
-#[inline(always)] // a future has few places where it is started, and is moved to the heap from there
+#[inline(always)] // so that a future is written where it lies, by whoever starts it: see `mem.rs`
 pub(crate) fn new_task<F, L, J>(future: F, home: Home, origin: Origin) -> (RunToken, TaskRef)
 where
     J: Joining,
@@ -321,8 +323,7 @@ where
     let memory = mem::alloc(std::alloc::Layout::new::<Cell<F, J>>()).cast::<Cell<F, J>>();
     let header = memory.cast::<Header>();
     let (cell, head) = (memory.as_ptr(), header.as_ptr());
-    // Field by field: what is put together elsewhere and moved here is read in other pieces than it was
-    // just written in, for which a core waits.
+    // Field by field, in place: see `mem.rs` about fresh stores.
     // SAFETY: fresh memory of exactly this layout.
     unsafe {
         (&raw mut (*head).state).write(State::new(J::IS_JOINABLE));
@@ -388,7 +389,7 @@ unsafe fn run<F: Future, J: Joining>(header: NonNull<Header>) -> Ran {
                         settle(head);
                     }
                     return match head.state.idle() {
-                        Idle::Parked => Ran::Done,
+                        Idle::Parked => Ran::Parked,
                         Idle::Notified => Ran::Again(RunToken(header)),
                     };
                 }
@@ -399,7 +400,7 @@ unsafe fn run<F: Future, J: Joining>(header: NonNull<Header>) -> Ran {
     };
     // SAFETY: still RUNNING, so the stage is ours.
     unsafe { finish::<F, J>(cell, stage, output) };
-    Ran::Done
+    Ran::Over
 }
 
 /// The poll waits for a lock: looks whether that closes a cycle. If so it is polled again.

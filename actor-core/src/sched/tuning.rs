@@ -16,6 +16,10 @@ pub(crate) const BUDGET: u32 = 128;
 /// At most this many polls between two looks at timers, the injector and I/O.
 pub(crate) const MAINTENANCE_POLLS_MAX: u32 = 61;
 
+/// So much time between two such looks, on an M that had something to run all the time, is that of a long
+/// poll: of a goroutine that computes, and should have other Ps beside it.
+pub(crate) const LONG: Duration = Duration::from_micros(200);
+
 /// Aim of the self-tuned distance between two such looks.
 pub(crate) const MAINTENANCE_EVERY: Duration = Duration::from_micros(50);
 

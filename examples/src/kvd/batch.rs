@@ -63,7 +63,7 @@ impl Batch {
     /// As `push`, all arguments as they lie: one copy.
     pub(crate) fn push_all(&mut self, op: Op, writes: bool, args: Args<'_>) {
         let (first, base) = (self.spans.len() as u32, self.bytes.len() as u32);
-        let (bytes, spans) = args.run();
+        let (bytes, spans) = args.as_they_lie();
         self.bytes.extend_from_slice(bytes);
         self.spans.extend(spans.map(|span| Span {
             start: base + span.start,

@@ -163,7 +163,7 @@ const fn each(op: Op, step: usize, join: Join) -> Route {
     Route::EachKey { op, step, join }
 }
 
-/// See `PLACES`.
+/// Every command, sorted for the reader.
 const TABLE: &[Spec] = &[
     write("append", 3, Op::Append),
     local("auth", -2, Local::Auth),
@@ -231,15 +231,18 @@ const TABLE: &[Spec] = &[
     read("zscore", 3, Op::ZScore),
 ];
 
-/// Where each name is in `TABLE`, by its number's place; `NOWHERE` for none.
+/// A hash table: at a name's place, where it is in `TABLE`, or `NOWHERE`.
 static PLACES: [u8; PLACE_COUNT] = PLACED.1;
-/// What makes no two names share a place, and their places.
+/// A factor for which no two names share a place, and their places.
 const PLACED: (u64, [u8; PLACE_COUNT]) = {
-    let mut factor = 0x9e37_79b9_7f4a_7c15_u64;
+    assert!(TABLE.len() < NOWHERE as usize);
+    let (mut factor, mut tries) = (0x9e37_79b9_7f4a_7c15_u64, 0);
     loop {
         if let Some(places) = placed(factor) {
             break (factor, places);
         }
+        tries += 1;
+        assert!(tries < 100, "two names always share a place");
         factor = factor.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(2);
     }
 };
@@ -261,7 +264,7 @@ const fn placed(factor: u64) -> Option<[u8; PLACE_COUNT]> {
     Some(places)
 }
 
-/// The place of a name in any case. What is no name has one, too.
+/// The place of a name in any case, which other texts have as well.
 const fn place(name: &[u8], factor: u64) -> usize {
     let (mut number, mut at) = (0_u64, 0);
     while at < name.len() {

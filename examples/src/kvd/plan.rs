@@ -268,10 +268,10 @@ impl Lane {
 
     /// The next reply, if it is there and nothing went wrong.
     fn reply_in_order(&mut self) -> Option<&[u8]> {
-        let batch = self.batch.as_mut().filter(|batch| batch.has_reply())?;
-        if self.failure.is_some() || self.unlogged.is_some() {
+        if self.unlogged.is_some() {
             return None;
         }
+        let batch = self.batch.as_mut().filter(|batch| batch.has_reply())?;
         Some(batch.next_reply().0)
     }
 

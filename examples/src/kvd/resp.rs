@@ -48,7 +48,7 @@ impl<'a> Args<'a> {
     }
 
     /// All arguments and what lies between them, and where they begin and end in that.
-    pub(crate) fn run(self) -> (&'a [u8], impl ExactSizeIterator<Item = Span> + 'a) {
+    pub(crate) fn as_they_lie(self) -> (&'a [u8], impl ExactSizeIterator<Item = Span> + 'a) {
         let first = self.spans.first().map_or(0, |span| span.start);
         let end = self.spans.last().map_or(first, |span| span.end);
         let spans = self.spans.iter().map(move |span| Span {
@@ -148,11 +148,8 @@ impl Parser {
                 Some(b'*') => self.is_inline = false,
                 Some(_) => return self.parse_inline(buf),
             }
-            if self.args_left.is_none() {
-                if let Some(taken) = self.parse_short(buf) {
-                    return Ok(Some(taken));
-                }
-                self.spans.clear();
+            if let Some(taken) = self.parse_short(buf) {
+                return Ok(Some(taken));
             }
         }
         if self.args_left.is_none() {
@@ -199,33 +196,37 @@ impl Parser {
         self.bulk = None;
     }
 
-    /// A whole request of a few short arguments, as nearly all are; how many bytes it takes. What it says
-    /// no to may be anything, and spans may have been noted.
+    /// A whole request of a few short arguments, as nearly all are; how many bytes it takes. Otherwise it
+    /// has dealt with the short arguments that came first.
     fn parse_short(&mut self, buf: &[u8]) -> Option<usize> {
         let [b'*', count @ b'1'..=b'9', b'\r', b'\n', ..] = buf else {
             return None;
         };
         let digit = |byte: &u8| usize::from(byte - b'0');
-        let mut at = 4;
-        for _ in b'0'..*count {
-            let (len, start) = match buf.get(at..)? {
+        let (mut at, mut left) = (4, digit(count));
+        while left > 0 {
+            let (len, start) = match &buf[at..] {
                 [b'$', one @ b'0'..=b'9', b'\r', b'\n', ..] => (digit(one), at + 4),
                 [b'$', ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', b'\n', ..] => {
                     (10 * digit(ten) + digit(one), at + 5)
                 }
-                _ => return None,
+                _ => break,
             };
             let end = start + len;
-            if len > self.bulk_bytes_max || buf.get(end..end + 2)? != b"\r\n" {
-                return None;
+            if len > self.bulk_bytes_max || buf.get(end..end + 2) != Some(b"\r\n") {
+                break;
             }
             self.spans.push(Span {
                 start: start as u32,
                 end: end as u32,
             });
-            at = end + 2;
+            (at, left) = (end + 2, left - 1);
         }
-        Some(at)
+        if left == 0 {
+            return Some(at);
+        }
+        (self.scanned, self.args_left) = (at, Some(left));
+        None
     }
 
     /// One more bulk string; false when it is not all there yet.
