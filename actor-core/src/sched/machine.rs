@@ -200,12 +200,15 @@ impl Worker<'_> {
         // The poll may have lost its P, or got another one, inside `blocking`.
         if let Some(p) = self.cx.p() {
             p.mark_poll(false);
-            // The last attempt of one that waits found nothing.
-            let in_vain = matches!(ran, Ran::Parked) && left < tuning::BUDGET;
-            let ended = matches!(ran, Ran::Over);
-            p.count_ops(tuning::BUDGET - left - u32::from(in_vain) + u32::from(ended));
-            if let Ran::Again(token) = ran {
-                self.shared.push_local(p, token);
+            let ops = tuning::BUDGET - left;
+            match ran {
+                // The last attempt of one that waits found nothing.
+                Ran::Parked => p.count_ops(ops.saturating_sub(1)),
+                Ran::Over => p.count_ops(ops + 1),
+                Ran::Again(token) => {
+                    p.count_ops(ops);
+                    self.shared.push_local(p, token);
+                }
             }
             if p.clear_stuck() {
                 self.shared.stuck.fetch_sub(1, Ordering::AcqRel);

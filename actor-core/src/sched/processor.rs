@@ -20,12 +20,12 @@ use crate::shim::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Orderin
 pub(crate) struct Processor {
     pub(crate) index: usize,
     polls: AtomicU64,
-    stuck: AtomicBool,
+    ops: AtomicU64,
     runnext: AtomicPtr<()>,
+    stuck: AtomicBool,
     pub(crate) ring: Ring,
     pub(crate) timers: Timers,
     pub(crate) steals: AtomicU64,
-    ops: AtomicU64,
     long_poll: AtomicBool,
     /// The OS thread of the M that holds it, for sysmon; 0: unknown.
     holder: AtomicUsize,
