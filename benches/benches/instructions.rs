@@ -5,6 +5,7 @@
 //! cargo bench -p benches --bench instructions                 # count, compare with the baseline
 //! cargo bench -p benches --bench instructions -- --renew      # count, and write the baseline
 //! cargo bench -p benches --bench instructions -- --runs 9     # more runs than five
+//! cargo bench -p benches --bench instructions -- --stalls     # loads that wait for stores, instead
 //! ```
 //!
 //! 1. The program starts itself under callgrind, with [`INSIDE`] set. That process does each work on a
@@ -16,14 +17,19 @@
 //! 3. The least of the runs is compared, because what disturbs a run (a time slice that ends inside a
 //!    spin) only adds. The spread over the runs is printed.
 //!
+//! With `--stalls` it runs under lackey, which traces all loads and stores, and says which loads wait for stores
+//! (`src/stalls.rs`). In the works in [`STALL_FREE`] none may.
+//!
 //! Counts depend on the compiler: a baseline names the one it was made with.
 //!
 //! Why not a framework such as gungraun: its runner is a second program to build on every fresh
 //! machine, of the very version of the library, and its entry points count the calling thread, where
 //! goroutines don't run.
 
+use std::fs::File;
 use std::future::Future;
 use std::hint::black_box;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, fs, process};
@@ -31,17 +37,25 @@ use std::{env, fs, process};
 use actor_core::sync::{Mutex, RwLock};
 use actor_core::{Pinning, Runtime, actor, chan, go, select, yield_now};
 use benches::instructions::{Counts, baseline, compare, total};
+use benches::stalls::Finder;
 
 /// Operations between the marks.
 const OPS: u64 = 4_000;
 /// Operations before them.
 const WARM: u64 = 500;
-/// The environment variable that the process under callgrind has.
+/// As many when each access to memory is written down.
+const TRACED_OPS: u64 = 200;
+/// The environment variable that the process under valgrind has, with the name of the tool.
 const INSIDE: &str = "ACTOR_INSTRUCTIONS";
+const LACKEY: &str = "lackey";
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 
 const RENEW: &str = "cargo bench -p benches --bench instructions -- --renew";
+
+fn is_traced() -> bool {
+    env::var(INSIDE).is_ok_and(|tool| tool == LACKEY)
+}
 
 /// Sets callgrind's counters to zero.
 #[inline(never)]
@@ -111,8 +125,9 @@ async fn chain(length: u64) -> LinkRef {
 /// Warms up, then does it again between the marks.
 async fn counted<F: Future<Output = ()>>(work: impl Fn(u64) -> F) {
     work(WARM).await;
+    let ops = if is_traced() { TRACED_OPS } else { OPS };
     instructions_mark_begin();
-    work(OPS).await;
+    work(ops).await;
     instructions_mark_end();
 }
 
@@ -265,6 +280,17 @@ async fn read_lock_and_unlock() {
     .await;
 }
 
+/// These have no load that waits for stores.
+const STALL_FREE: [&str; 7] = [
+    "ask",
+    "tell",
+    "switch (yield)",
+    "rendezvous round trip",
+    "send and receive, buffered",
+    "Mutex, lock and unlock",
+    "RwLock, read and unlock",
+];
+
 /// One path: what it is called, whether growth fails the build, and the goroutine that takes it.
 struct Work {
     name: &'static str,
@@ -343,7 +369,7 @@ fn count(dir: &Path) -> Result<Vec<f64>, String> {
         .arg("--dump-before=*instructions_mark_end")
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
-        .env(INSIDE, "1")
+        .env(INSIDE, "callgrind")
         .output()
         .map_err(|e| {
             format!("cannot start valgrind ({e}); install it: apt-get install valgrind")
@@ -361,6 +387,75 @@ fn count(dir: &Path) -> Result<Vec<f64>, String> {
             Ok(total as f64 / OPS as f64)
         })
         .collect()
+}
+
+/// Where this program is loaded, and the two marks in it, for who reads its trace.
+fn tell_marks() {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let base = maps.split('-').next().unwrap_or_default();
+    let (begin, end) = (
+        instructions_mark_begin as *const (),
+        instructions_mark_end as *const (),
+    );
+    eprintln!("marks {base} {begin:p} {end:p}");
+}
+
+/// Runs the works under lackey, and says which loads waited for stores. One in two operations, or more
+/// often: what is rarer has to do with timers or threads.
+fn stalls() -> Result<ExitCode, String> {
+    let program = env::current_exe().map_err(|e| format!("no path to this program: {e}"))?;
+    let trace = format!("stalls-{}", process::id());
+    let trace = Path::new(env!("CARGO_TARGET_TMPDIR")).join(trace);
+    let valgrind = Command::new("valgrind")
+        .args(["--tool=lackey", "--trace-mem=yes", "--basic-counts=no"])
+        .arg(format!("--log-file={}", trace.display()))
+        .arg(&program)
+        .env(INSIDE, LACKEY)
+        .output()
+        .map_err(|e| {
+            format!("cannot start valgrind ({e}); install it: apt-get install valgrind")
+        })?;
+    let said = String::from_utf8_lossy(&valgrind.stderr);
+    let marks = said.lines().find_map(|line| line.strip_prefix("marks "));
+    let marks: Option<Vec<u64>> = marks.and_then(|marks| {
+        let hex = |mark: &str| u64::from_str_radix(mark.trim_start_matches("0x"), 16).ok();
+        marks.split_whitespace().map(hex).collect()
+    });
+    let Some([base, begin, end]) = marks.as_deref() else {
+        return Err(format!("valgrind failed, {}:\n{said}", valgrind.status));
+    };
+    let mut finder = Finder::new(*begin, *end);
+    let file = File::open(&trace).map_err(|e| format!("no trace in {trace:?}: {e}"))?;
+    for line in BufReader::new(file).lines() {
+        finder.line(&line.map_err(|e| format!("cannot read {trace:?}: {e}"))?);
+    }
+    fs::remove_file(&trace).map_err(|e| format!("cannot remove {trace:?}: {e}"))?;
+    let found = finder.found();
+    if found.len() != WORKS.len() {
+        return Err(format!(
+            "{} works in the trace of {}",
+            found.len(),
+            WORKS.len()
+        ));
+    }
+    let mut faults = 0;
+    println!("| loads that wait for stores, per operation | | addresses |\n|---|---:|---|");
+    for (work, found) in WORKS.iter().zip(found) {
+        let often = found.iter().filter(|(_, times)| 2 * **times >= TRACED_OPS);
+        let addresses = often.clone().map(|(at, _)| format!("{:x}", at - base));
+        let addresses = addresses.collect::<Vec<_>>().join(" ");
+        let sum: u64 = often.map(|(_, times)| times).sum();
+        faults += usize::from(STALL_FREE.contains(&work.name) && sum > 0);
+        let each = sum as f64 / TRACED_OPS as f64;
+        println!("| {} | {each:.1} | {addresses} |", work.name);
+    }
+    let program = program.display();
+    println!("addr2line -i -e {program} ADDRESS says where, with CARGO_PROFILE_BENCH_DEBUG=line-tables-only");
+    Ok(if faults == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn compiler() -> String {
@@ -424,11 +519,19 @@ fn runs(args: &[String]) -> Result<usize, String> {
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     if env::var_os(INSIDE).is_some() || args.iter().any(|arg| arg == "--test") {
+        if is_traced() {
+            tell_marks();
+        }
         run_all();
         return ExitCode::SUCCESS;
     }
-    let renew = args.iter().any(|arg| arg == "--renew");
-    match runs(&args).and_then(|runs| check(renew, runs)) {
+    let has = |option| args.iter().any(|arg| arg == option);
+    let checked = if has("--stalls") {
+        stalls()
+    } else {
+        runs(&args).and_then(|runs| check(has("--renew"), runs))
+    };
+    match checked {
         Ok(code) => code,
         Err(what) => {
             eprintln!("instructions: {what}");

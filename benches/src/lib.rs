@@ -21,6 +21,7 @@ pub mod peers;
 pub mod protocol;
 pub mod report;
 pub mod savina;
+pub mod stalls;
 pub mod work;
 
 pub use peers::{Kameo, Ours, Peer, Tokio};
