@@ -450,7 +450,9 @@ fn stalls() -> Result<ExitCode, String> {
         println!("| {} | {each:.1} | {addresses} |", work.name);
     }
     let program = program.display();
-    println!("addr2line -i -e {program} ADDRESS says where, with CARGO_PROFILE_BENCH_DEBUG=line-tables-only");
+    println!(
+        "addr2line -i -e {program} ADDRESS says where, with CARGO_PROFILE_BENCH_DEBUG=line-tables-only"
+    );
     Ok(if faults == 0 {
         ExitCode::SUCCESS
     } else {

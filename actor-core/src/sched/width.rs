@@ -6,11 +6,11 @@
 //! So it is tried, now and then, and only while it can matter:
 //!
 //! ```text
-//!              fine-grained for HOLD ticks             slower, or not narrower
+//!              fine-grained for HOLD ticks             slower, or no fewer ran
 //!   all Ps ──────────────────────────────▶ try half ─────────────────────────────▶ all Ps
 //!     ▲                                        │ as fast
-//!     │ a goroutine computes or blocks         ▼                  no faster
-//!     └──────────────────────────────────── half the Ps ──▶ try all ──────────▶ half the Ps
+//!     │ a goroutine computes or blocks         ▼                    no faster
+//!     └───────────────────────────────────── half ──▶ try twice as many ──────▶ half
 //! ```
 //!
 //! - What is counted are operations on our primitives that found something, and ends: the work of goroutines
