@@ -6,9 +6,9 @@
 //!               └─────────────────────────────┴──────────┘        └──────────────────┘
 //! ```
 //!
-//! - Made under the lock, by whoever finds none and has something to put in. Taken away under the lock
-//!   by the receiver, when it parks and nothing is left: so an idle mailbox has none, after a burst of
-//!   messages either. Blocks of up to 4 KiB come from the pool (`mem.rs`), so that a pair of a sender
+//! - Made under the lock, by whoever finds none and has something to put in that can't be a letter
+//!   (`letter.rs`). Taken away under the lock by the receiver, when it parks and nothing is left: so an
+//!   idle mailbox has none, after a burst of messages either. Blocks of up to 4 KiB come from the pool (`mem.rs`), so that a pair of a sender
 //!   and a receiver that take turns never meets the allocator.
 //! - Only `next`, `left` and `mine` are used without the lock, by the receiver, while it has a batch; the
 //!   store stays for that long.
