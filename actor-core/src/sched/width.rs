@@ -17,7 +17,8 @@
 //!   that talk. While each takes more than [`FINE`] of a P's time, or a goroutine computes for long or
 //!   blocks, all Ps work.
 //! - A P too many isn't taken away. It is not woken for a backlog, and when it has run dry it does not steal.
-//!   What comes from outside, or by a timer, is still given to whoever is idle.
+//!   What comes from outside, or by a timer, is still given to whoever is idle; an M that is woken for it
+//!   and finds it taken may steal.
 //! - The longer a trial fails, the rarer it is: in the end one that halves the throughput takes some 2 ms
 //!   of 260. That is remembered until sysmon has had nothing to watch for long.
 //!
@@ -363,6 +364,57 @@ mod tests {
         rt.handle().shared.set_width(1);
         // A thread that is taken from its core has its work stolen, whatever the width: not in each run.
         assert!((0..50).any(|_| steals(&rt) == 0), "a P at rest steals");
+    }
+
+    const EXPECTED: &str = "ACTOR_TEST_EXPECTED";
+
+    /// Run by the test below, in a process of its own.
+    #[test]
+    #[ignore = "needs the environment that another test gives it"]
+    fn built_with_this_environment() {
+        let built = Runtime::builder().procs(2).build();
+        let is = match &built {
+            Ok(rt) => format!("adaptive {}", rt.handle().shared.adaptive),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(is, std::env::var(EXPECTED).unwrap());
+        let explicit = Runtime::builder().procs(2).adaptive(false);
+        let explicit = explicit.pinning(crate::sched::Pinning::Off).build();
+        assert!(
+            !explicit.unwrap().handle().shared.adaptive,
+            "the builder wins"
+        );
+    }
+
+    #[test]
+    fn the_environment_overrides_the_defaults_or_is_refused_by_name() {
+        let bad = "the environment variable";
+        for (name, value, expected) in [
+            ("ACTOR_ADAPTIVE", "on", "adaptive true".to_owned()),
+            ("ACTOR_ADAPTIVE", "off", "adaptive false".to_owned()),
+            ("ACTOR_PINNING", "off", "adaptive true".to_owned()),
+            (
+                "ACTOR_ADAPTIVE",
+                "yes",
+                format!("{bad} ACTOR_ADAPTIVE must be one of on, off, not \"yes\""),
+            ),
+            (
+                "ACTOR_PINNING",
+                "yes",
+                format!("{bad} ACTOR_PINNING must be one of auto, on, off, not \"yes\""),
+            ),
+        ] {
+            let test = "sched::width::tests::built_with_this_environment";
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([test, "--exact", "--ignored"])
+                .env(name, value)
+                .env(EXPECTED, &expected)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&child.stdout);
+            assert!(child.status.success(), "{name}={value}: {said}");
+            assert!(said.contains("1 passed"), "{said}");
+        }
     }
 
     #[test]
