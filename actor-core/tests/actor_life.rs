@@ -13,7 +13,7 @@ use std::{
 };
 
 use actor_core::{
-    actor::{self, Actor, ActorRef, CallError, Ctx, ExitReason, Message, StopReason},
+    actor::{self, Actor, ActorRef, Call, CallError, Ctx, ExitReason, Message, Reply, StopReason},
     sched::{go, yield_now},
 };
 use probe::{Args, Gate, Log, Probe, run};
@@ -304,5 +304,61 @@ fn ticks_come_each_period_until_the_actor_stops_and_a_long_period_does_not_tick_
         let after = log.take();
         assert_eq!(after[..5], ["tick 0"; 5]);
         assert_eq!(after.last().map(String::as_str), Some("stopped Requested"));
+    });
+}
+
+/// Written by hand, so that its handler can panic before there is a future.
+struct Hasty {
+    _kept: Arc<()>,
+}
+
+struct HastyMsg {
+    kept: Arc<()>,
+    reply: Reply<Result<u64, Infallible>>,
+}
+
+impl Message for HastyMsg {
+    fn name(&self) -> &'static str {
+        "hasten"
+    }
+}
+
+impl Actor for Hasty {
+    type Msg = HastyMsg;
+    type Args = Arc<()>;
+    type Error = Infallible;
+    type Handle = ActorRef<Self>;
+    const NAME: &'static str = "hasty";
+
+    async fn init(kept: Arc<()>, _: &Ctx<Self>) -> Result<Self, Infallible> {
+        Ok(Hasty { _kept: kept })
+    }
+
+    fn handle(&mut self, msg: HastyMsg, _: &Ctx<Self>) -> impl Future<Output = ()> + Send {
+        assert!(Arc::strong_count(&msg.kept) > 3, "too hasty");
+        async move { msg.reply.send(Ok(1)) }
+    }
+}
+
+#[test]
+fn a_handler_that_panics_before_its_future_is_a_panic_like_any_other() {
+    run(async {
+        let kept = Arc::new(());
+        let hasty = actor::start::<Hasty>("hasty", Arc::clone(&kept))
+            .await
+            .unwrap();
+        let hasten = || {
+            let (kept, reply) = (Arc::clone(&kept), Reply::none());
+            Call::<_, u64>::new(&hasty, HastyMsg { kept, reply }, |msg, slot| {
+                msg.reply = slot
+            })
+        };
+        let fourth = Arc::clone(&kept);
+        assert_eq!(hasten().await, Ok(1));
+        drop(fourth);
+        assert_eq!(hasten().await, Err(CallError::Panicked));
+        assert_eq!(hasty.wait().await, panicked("too hasty"));
+        // The message is dropped, and so is the state.
+        assert_eq!(Arc::strong_count(&kept), 1);
     });
 }
