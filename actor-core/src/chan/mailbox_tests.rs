@@ -420,6 +420,27 @@ fn a_message_alone_is_queued_like_any_other() {
 }
 
 #[test]
+fn a_kick_is_not_lost_behind_a_message_alone() {
+    let mailbox = Mailbox::new(buffered(2));
+    let mut receiver = mailbox.receiver();
+    let (count, waker) = Count::new();
+    let cx = &mut Context::from_waker(&waker);
+    assert!(receiver.poll_recv(cx).is_pending());
+    mailbox.try_send(1).unwrap();
+    mailbox.wake_receiver();
+    let before = count.get();
+    let mut message = None;
+    assert!(
+        receiver
+            .poll_recv_into(cx, &mut message, Ahead::Yes)
+            .is_ready()
+    );
+    assert_eq!(message, Some(1));
+    assert!(receiver.poll_recv(cx).is_pending());
+    assert_eq!(count.get(), before + 1, "it is polled once more");
+}
+
+#[test]
 fn a_large_message_lies_where_its_alignment_wants_it() {
     #[repr(align(128))]
     struct Large([u8; 9000]);

@@ -172,7 +172,7 @@ impl<'a, M> MailboxReceiver<'a, M> {
             }
             // SAFETY: locked.
             if unsafe { self.mailbox.take_letter(to) } {
-                self.store = ptr::null();
+                debug_assert!(self.store.is_null(), "there was no store");
                 let now = flags & (CLOSED | KICKED);
                 let parks =
                     ahead == Ahead::Yes && now == 0 && is_stored && self.mailbox.capacity != 0;
